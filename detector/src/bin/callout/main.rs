@@ -1,0 +1,2 @@
+//! The offline door.
+fn main() {}
