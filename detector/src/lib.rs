@@ -1,3 +1,4 @@
 //! The engine.
 
 pub mod flow;
+pub mod read;
