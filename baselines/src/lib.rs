@@ -1,1 +1,15 @@
-//! What normal looks like.
+//! What normal looks like: observations, the destination ladder, distributions, learning, merging, the stored form.
+//!
+//! The lower floor: knows nothing of flow log formats, of AWS's APIs or of what is odd. The `detector` stands on it.
+
+pub mod baseline;
+pub mod distribution;
+pub mod known;
+pub mod ladder;
+pub mod names;
+pub mod newcomer;
+pub mod observation;
+pub mod table;
+pub mod window;
+
+pub use baseline::Baselines;

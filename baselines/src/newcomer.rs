@@ -1,0 +1,206 @@
+//! Newcomers: destinations an owner met lately or rarely, and what they did since. The file an analyst would open.
+//!
+//! What is met for the first time is not known on the second contact: it is watched until it has aged unremarkably
+//! ([`Newcomer::has_settled`]). Until then its contacts, amounts and held connections are kept, so that rhythm, slow
+//! drips and sleepers can be judged from what was stored, across objects.
+
+use crate::known::Known;
+use crate::observation::Observation;
+use crate::window::{Window, WINDOW_SECS, WINDOWS_PER_DAY};
+
+/// Contacts kept of a newcomer. A beacon shows after four; enough for two days of an hourly one.
+const MAX_CONTACTS: usize = 64;
+
+/// Destinations kept of a newcomer by name.
+const MAX_DESTINATIONS: usize = 24;
+
+/// Days on which something must have been met before it is known. Three: an attack of one night reaches two.
+const SETTLED_DAYS: u32 = 3;
+
+/// A rung of the ladder at which something is new. Numbers are those of [`crate::ladder::Ladder`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// A network owner.
+    Network(u32),
+    /// A port and protocol of a known network owner.
+    Service(u32, u16, u8),
+    /// A prefix of a known network owner.
+    Prefix(u32),
+}
+
+/// What was known at the moment of the first contact: the facts novelty is judged by.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Circumstances {
+    /// Days the owner had been active before.
+    pub n_days: u32,
+    /// Like things met for the first time in the days before, recent days counting more.
+    pub n_new: f64,
+    /// Days of activity over which `n_new` was counted, recent days counting more.
+    pub exposure: f64,
+    /// Owners of the fleet that knew the network.
+    pub n_owners_knowing: u32,
+    /// Owners of the fleet.
+    pub n_owners: u32,
+    /// Whether the owner had used the port with any network before.
+    pub port_known: bool,
+    /// Windows since the owner had been first seen.
+    pub age: u32,
+}
+
+/// A destination under watch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Newcomer {
+    /// When it was met.
+    pub known: Known,
+    /// What was known then.
+    pub met: Circumstances,
+    /// Minutes since the epoch in which contact was made, the latest [`MAX_CONTACTS`], in order.
+    pub contacts: Vec<u32>,
+    /// Amounts since the first contact.
+    pub n_flows: u64,
+    /// See `n_flows`.
+    pub n_rejected: u64,
+    /// See `n_flows`.
+    pub bytes_out: u64,
+    /// See `n_flows`.
+    pub bytes_in: u64,
+    /// Bytes sent up to and with the first window.
+    pub first_bytes_out: u64,
+    /// Destinations by number and port, in order of first contact.
+    pub destinations: Vec<(u32, u16, u8)>,
+    /// Connections held since: port bits still alive, the window they began in, and how many bits of chance they beat.
+    pub held: Held,
+    /// The finding it is under, 0 for none.
+    pub finding: u128,
+}
+
+/// Connections that were alive in every half window so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Held {
+    /// Local port bits alive in each half window of the run.
+    pub bits: u64,
+    /// First window of the run.
+    pub since: Window,
+    /// Last window of the run.
+    pub until: Window,
+    /// −log2 of the chance that some bit survives so long by other connections alone.
+    pub against_chance: f64,
+}
+
+impl Held {
+    /// Continues the run with a window's port bits, or starts anew.
+    pub fn extend(&mut self, window: Window, early: u64, late: u64) {
+        let halves = [early, late].into_iter().filter(|&half| half != 0);
+        let continued = window.0 == self.until.0 + 1 || window == self.until;
+        let alive = halves.clone().fold(if continued { self.bits } else { u64::MAX }, |bits, half| bits & half);
+        if continued && alive != 0 {
+            self.bits = alive;
+            self.until = window;
+        } else {
+            let bits = if early & late != 0 { early & late } else { late | early };
+            *self = Self { bits, since: window, until: window, against_chance: -6.0 };
+        }
+        for half in halves {
+            // One of 64 bits survives by chance with the share of bits set; full halves tell nothing.
+            self.against_chance -= (f64::from(half.count_ones()) / 64.0).log2();
+        }
+    }
+
+    /// Seconds the run has lasted.
+    pub fn secs(&self) -> i64 {
+        self.until.end() - self.since.start()
+    }
+}
+
+impl Newcomer {
+    /// Met for the first time.
+    pub fn new(window: Window, met: Circumstances) -> Self {
+        Self {
+            known: Known::new(window),
+            met,
+            contacts: Vec::new(),
+            n_flows: 0,
+            n_rejected: 0,
+            bytes_out: 0,
+            bytes_in: 0,
+            first_bytes_out: 0,
+            destinations: Vec::new(),
+            held: Held::default(),
+            finding: 0,
+        }
+    }
+
+    /// Adds an observation of it. What connections were held is told apart, once a window: see [`Held::extend`].
+    pub fn add(&mut self, row: &Observation) {
+        self.known.touch(row.window);
+        self.n_flows += u64::from(row.n_flows);
+        self.n_rejected += u64::from(row.n_rejected);
+        self.bytes_out = self.bytes_out.saturating_add(row.bytes_out);
+        self.bytes_in = self.bytes_in.saturating_add(row.bytes_in);
+        if row.window <= self.known.first {
+            self.first_bytes_out = self.bytes_out;
+        }
+        let base = (row.window.start() / 60) as u32;
+        for minute in (0..(WINDOW_SECS / 60) as u32).filter(|m| row.minutes >> m & 1 == 1) {
+            if let Err(at) = self.contacts.binary_search(&(base + minute)) {
+                self.contacts.insert(at, base + minute);
+            }
+        }
+        let surplus = self.contacts.len().saturating_sub(MAX_CONTACTS);
+        self.contacts.drain(..surplus);
+        let destination = (row.peer, row.port, row.protocol);
+        if self.destinations.len() < MAX_DESTINATIONS && !self.destinations.contains(&destination) {
+            self.destinations.push(destination);
+        }
+    }
+
+    /// Whether it has aged unremarkably: met on several days, under no finding.
+    pub fn has_settled(&self) -> bool {
+        self.finding == 0 && self.known.n_days >= SETTLED_DAYS
+    }
+
+    /// Whether nothing was heard of it for so many days.
+    pub fn is_silent(&self, now: Window, days: u32) -> bool {
+        now.0.saturating_sub(self.known.last.0) > days * WINDOWS_PER_DAY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_connection_keeps_its_bit_among_short_ones() {
+        let mut held = Held::default();
+        for window in 100..112 {
+            let short = 1u64 << (window * 7 % 64);
+            held.extend(Window(window), 1 << 9 | short, 1 << 9 | short.rotate_left(11));
+        }
+        assert_eq!((held.bits, held.since, held.secs()), (1 << 9, Window(100), 7200));
+        assert!(held.against_chance > 100.0);
+    }
+
+    #[test]
+    fn short_connections_hold_nothing() {
+        let mut held = Held::default();
+        for window in 100u32..112 {
+            held.extend(Window(window), 1 << (window * 5 % 64), 1 << ((window * 5 + 31) % 64));
+        }
+        assert_eq!(held.since, Window(111), "each window starts anew");
+        held.extend(Window(113), u64::MAX, u64::MAX);
+        assert!(held.against_chance <= 0.0, "a half with every bit set tells nothing");
+    }
+
+    #[test]
+    fn contacts_are_bounded_and_sorted() {
+        let mut newcomer = Newcomer::new(Window(0), Circumstances::default());
+        for window in 0..40 {
+            let row = Observation { window: Window(window), minutes: 0b10_0000_0011, ..Observation::default() };
+            newcomer.add(&row);
+            newcomer.add(&row);
+        }
+        assert_eq!(newcomer.contacts.len(), MAX_CONTACTS);
+        assert!(newcomer.contacts.is_sorted());
+        assert_eq!(newcomer.contacts.last(), Some(&399));
+    }
+}
