@@ -11,7 +11,7 @@ use crate::names::Names;
 use crate::newcomer::{Newcomer, Subject};
 use crate::observation::Observation;
 use crate::table::Table;
-use crate::window::{Day, Window, WINDOWS_PER_DAY};
+use crate::window::{Day, WINDOWS_PER_DAY, Window};
 
 /// Days of which an owner's first contacts are remembered one by one.
 const DIARY_DAYS: u32 = 90;
@@ -47,9 +47,7 @@ pub struct Baseline {
 impl Baseline {
     /// Whether it was observed long enough to be judged by its behaviour: since the warm-up, and on several days.
     pub fn is_ready(&self, now: Window, warm_up_secs: i64, min_days: u32) -> bool {
-        self.known.is_some_and(|known| {
-            now.start() - known.first.start() >= warm_up_secs && known.n_days >= min_days
-        })
+        self.known.is_some_and(|known| now.start() - known.first.start() >= warm_up_secs && known.n_days >= min_days)
     }
 
     fn diary_of(&mut self, day: Day) -> &mut DiaryDay {
@@ -244,9 +242,7 @@ impl Baselines {
             }
         };
         rung(Subject::Network(rungs.network), self.networks.id(&(owner, rungs.network)).is_some())
-            .or_else(|| {
-                rung(service, self.services.id(&(owner, rungs.network, row.port, row.protocol)).is_some())
-            })
+            .or_else(|| rung(service, self.services.id(&(owner, rungs.network, row.port, row.protocol)).is_some()))
             .or_else(|| {
                 if is_private(rungs.address) {
                     return None;
@@ -329,7 +325,8 @@ impl Baselines {
                 if let Some(n) = self.prevalence.get_mut(slot) {
                     *n += 1;
                 }
-                self.networks.put((owner, rungs.network), NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
+                self.networks
+                    .put((owner, rungs.network), NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
             }
         };
         let service_key = (owner, rungs.network, row.port, row.protocol);

@@ -6,7 +6,7 @@
 
 use crate::known::Known;
 use crate::observation::Observation;
-use crate::window::{Window, WINDOW_SECS, WINDOWS_PER_DAY};
+use crate::window::{WINDOW_SECS, WINDOWS_PER_DAY, Window};
 
 /// Contacts kept of a newcomer. A beacon shows after four; enough for two days of an hourly one.
 const MAX_CONTACTS: usize = 64;

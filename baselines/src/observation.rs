@@ -159,11 +159,16 @@ impl Collector {
         std::mem::take(&mut self.set.rows)
     }
 
+    /// The set, with rows put in by the caller: their numbers are those given by this collector.
+    pub fn finish(self, rows: Vec<Observation>) -> Observations {
+        Observations { rows, ..self.set }
+    }
+
     /// The number of an address in [`Observations::peers`].
     ///
     /// An address told with a service once keeps it; of several, the alphabetically last, so that order does not matter.
     pub fn peer(&mut self, address: u128, service: &str) -> u32 {
-        let service = self.set.services.intern(service);
+        let service = if service.is_empty() { 0 } else { self.set.services.intern(service) };
         let id = *self.peers.entry(address).or_insert_with(|| {
             self.set.peers.push(Peer { address, service });
             (self.set.peers.len() - 1) as u32
