@@ -1,8 +1,51 @@
 //! Error: why a knowledge file could not be taken.
 
+use super::inventory::SCHEMA;
+
 /// Why a knowledge file could not be taken. Each is the file's fault or its choice, and says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The inventory is not JSON of the form the CLI prints.
+    #[error(
+        "`{origin}` is not what `{command}` prints: a JSON object with `{field}`; run `{command} --output json > FILE`"
+    )]
+    NotInventory {
+        /// The file.
+        origin: String,
+        /// The field that must be there.
+        field: &'static str,
+        /// What prints it.
+        command: &'static str,
+        /// What the parser met; none when the field is missing.
+        #[source]
+        source: Option<serde_json::Error>,
+    },
+    /// The inventory snapshot is of another version.
+    #[error("`{origin}` has the schema `{schema}`; this version reads `{SCHEMA}`")]
+    Schema {
+        /// The file.
+        origin: String,
+        /// The schema it names.
+        schema: String,
+    },
+    /// The inventory snapshot does not say when it was taken.
+    #[error("`taken_at` of `{origin}` is `{value}`; it must be a time as in `2026-03-31T08:58:02Z`")]
+    TakenAt {
+        /// The file.
+        origin: String,
+        /// What it says instead.
+        value: String,
+    },
+    /// A function has no ARN of the known form.
+    #[error(
+        "`{origin}` has the function ARN `{value}`; it must be `arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME`"
+    )]
+    FunctionArn {
+        /// The file.
+        origin: String,
+        /// What stands in its place.
+        value: String,
+    },
     /// The file is not AWS's list of ranges.
     #[error(
         "`{origin}` is not AWS's `ip-ranges.json`; download it from https://ip-ranges.amazonaws.com/ip-ranges.json"

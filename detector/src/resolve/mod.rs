@@ -7,6 +7,7 @@
 //!
 //! | knowledge | loaded by | answers |
 //! |---|---|---|
+//! | interfaces and functions of an account | [`Inventory`] | interface and time → [`Attribution`]; function → [`Deployment`]s |
 //! | databases of autonomous systems, AWS's ranges | [`Networks`] | address → [`Network`] |
 //! | threat and trusted lists | [`Lists`] | address → name of the list |
 //! | public resolvers (built in) | [`public_resolver`] | address → operator |
@@ -16,7 +17,10 @@
 
 mod asn;
 mod aws_ranges;
+mod enis;
 mod error;
+mod functions;
+mod inventory;
 mod lists;
 mod networks;
 mod ranges;
@@ -24,7 +28,9 @@ mod resolvers;
 mod unpack;
 
 pub use aws_ranges::AwsBlock;
+pub use enis::{Attribution, Counts, Inventory, Span};
 pub use error::Error;
+pub use functions::{Deployment, Function};
 pub use lists::Lists;
 pub use networks::{Kind, Network, Networks};
 pub use resolvers::public_resolver;
