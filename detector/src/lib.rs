@@ -3,5 +3,6 @@
 pub mod coverage;
 pub mod finding;
 pub mod flow;
+pub mod read;
 pub mod resolve;
 pub mod rollup;

@@ -1,0 +1,111 @@
+//! Which of an object's columns are read: by name, in any order, from any subset.
+//!
+//! Where it sits: `text` and `parquet` give the names they find, and get back where each field of a batch comes from.
+//! What it does not do: it never goes by position or by the number of fields.
+
+use std::sync::Arc;
+
+use crate::flow::Field;
+use crate::read::Error;
+
+/// The name of the field that says whether a record is traffic.
+pub(super) const STATUS_NAME: &str = "log-status";
+
+/// A field's name as AWS spells it in text; Parquet has `_` for `-`.
+pub(super) fn name(field: Field) -> &'static str {
+    match field {
+        Field::Interface => "interface-id",
+        Field::Src => "srcaddr",
+        Field::Dst => "dstaddr",
+        Field::SrcPort => "srcport",
+        Field::DstPort => "dstport",
+        Field::Protocol => "protocol",
+        Field::Packets => "packets",
+        Field::Bytes => "bytes",
+        Field::Start => "start",
+        Field::End => "end",
+        Field::Action => "action",
+        Field::PktSrc => "pkt-srcaddr",
+        Field::PktDst => "pkt-dstaddr",
+        Field::TcpFlags => "tcp-flags",
+        Field::Direction => "flow-direction",
+        Field::TrafficPath => "traffic-path",
+        Field::AwsService => "pkt-dst-aws-service",
+        Field::NextHopType => "next-hop-interface-type",
+        Field::Account => "account-id",
+        Field::Region => "region",
+        Field::Vpc => "vpc-id",
+        Field::Subnet => "subnet-id",
+    }
+}
+
+/// Whether an object without the field is refused. `end` and `action` are not needed: without `end` a record ends where
+/// it starts, without `action` it was accepted.
+fn is_needed(field: Field) -> bool {
+    field.is_required() && !matches!(field, Field::End | Field::Action)
+}
+
+/// Where each field stands among an object's columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Places {
+    fields: [Option<usize>; Field::COUNT],
+    /// Where `log-status` stands; an object without it holds traffic only.
+    pub(super) status: Option<usize>,
+    /// How many columns the object has.
+    pub(super) n_columns: usize,
+}
+
+impl Places {
+    /// Finds the fields among column names. Unknown names are ignored; of two with the same name the first counts.
+    ///
+    /// # Errors
+    /// [`Error::NotFlowLog`] for the formats that resemble VPC flow logs and are none; [`Error::MissingField`].
+    pub(super) fn find<'a>(object: &Arc<str>, names: impl Iterator<Item = &'a str>) -> Result<Self, Error> {
+        let names: Vec<String> = names.map(normalised).collect();
+        refuse_relatives(object, &names)?;
+        let place = |name: &str| names.iter().position(|other| other == name);
+        let fields = Field::ALL.map(|field| place(name(field)));
+        let missing: Vec<_> =
+            Field::ALL.into_iter().zip(&fields).filter(|(field, at)| is_needed(*field) && at.is_none()).collect();
+        if !missing.is_empty() {
+            let fields = missing.into_iter().map(|(field, _)| name(field)).collect();
+            return Err(Error::MissingField { object: Arc::clone(object), fields });
+        }
+        Ok(Self { fields, status: place(STATUS_NAME), n_columns: names.len() })
+    }
+
+    /// Where a field stands.
+    pub(super) fn of(&self, field: Field) -> Option<usize> {
+        self.fields.get(field as usize).copied().flatten()
+    }
+
+    /// The fields a batch of this object has: the object's, and the required ones it lacks (`end`, `action`).
+    pub(super) fn in_batch(&self) -> impl Iterator<Item = Field> + '_ {
+        Field::ALL.into_iter().filter(|field| field.is_required() || self.of(*field).is_some())
+    }
+}
+
+/// Whether a name is one of the fields read.
+pub(super) fn is_known(found: &str) -> bool {
+    let found = normalised(found);
+    found == STATUS_NAME || Field::ALL.into_iter().any(|field| found == name(field))
+}
+
+fn normalised(name: &str) -> String {
+    name.trim().replace('_', "-").to_ascii_lowercase()
+}
+
+/// Says what the object is when it is one of the formats people mistake for VPC flow logs.
+fn refuse_relatives(object: &Arc<str>, names: &[String]) -> Result<(), Error> {
+    let has = |name: &str| names.iter().any(|other| other == name);
+    let what = if has("class-uid") || (has("metadata") && has("traffic")) || has("connection-info") {
+        "a Security Lake object (OCSF network activity), not a VPC flow log; point at the flow log's own bucket"
+    } else if has("tgw-id") || has("tgw-attachment-id") || (has("resource-type") && !has("interface-id")) {
+        "a transit gateway flow log, which has no interfaces; create a VPC flow log"
+    } else if has("query-name") {
+        "a Route 53 Resolver query log, not a VPC flow log"
+    } else {
+        return Ok(());
+    };
+    Err(Error::NotFlowLog { object: Arc::clone(object), what: what.to_owned() })
+}

@@ -1,0 +1,227 @@
+//! Flow log Parquet: of each row group only the columns a batch needs, by spans of rows.
+//!
+//! Where it sits: takes ranges of an object, gives batches.
+//! What it does not do: it never holds a column chunk; memory follows pages and batches.
+
+mod arrow;
+mod chunk;
+mod marks;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use ::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+
+use crate::flow::{Field, FlowBatch};
+use crate::read::batch::{Column, Shape};
+use crate::read::field::Places;
+use crate::read::{Account, Error, Limits, Object};
+
+/// What a Parquet object starts and ends with.
+pub(super) const MAGIC: &[u8] = b"PAR1";
+
+/// The magic and the footer's length at an object's end.
+const TAIL_BYTES: u64 = 8;
+
+/// The largest footer accepted. AWS's objects have kilobytes; a thousand row groups of sixty columns have eight megabytes.
+const MAX_FOOTER_BYTES: u64 = 32 << 20;
+
+/// What can go wrong below this level: the object's name is added here.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Io(std::io::Error),
+    Corrupt(String),
+    Unsupported(String),
+    WrongType { field: &'static str, found: String },
+    CutOff,
+}
+
+impl Fault {
+    fn at(self, object: &Arc<str>) -> Error {
+        let object = Arc::clone(object);
+        match self {
+            Self::Io(source) => Error::Io { object, source },
+            Self::Corrupt(what) => Error::Corrupt { object, format: "Parquet", what },
+            Self::Unsupported(what) => Error::Unsupported { object, what },
+            Self::WrongType { field, found } => Error::WrongType { object, field, found },
+            Self::CutOff => Error::CutOff { object, format: "Parquet" },
+        }
+    }
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<::parquet::errors::ParquetError> for Fault {
+    fn from(error: ::parquet::errors::ParquetError) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+impl From<arrow_schema::ArrowError> for Fault {
+    fn from(error: arrow_schema::ArrowError) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+/// A span of rows of one row group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Unit {
+    row_group: usize,
+    /// The first row, counted from the row group's.
+    first_row: u64,
+    n_rows: u64,
+    /// The first row, counted from the object's.
+    position: u64,
+}
+
+/// A Parquet object whose footer was read.
+pub(super) struct File {
+    object: Arc<dyn Object>,
+    name: Arc<str>,
+    limits: Limits,
+    metadata: Arc<ParquetMetaData>,
+    /// Where each field is among the leaf columns.
+    places: Places,
+    shape: Shape,
+    units: Vec<Unit>,
+}
+
+impl File {
+    /// Reads the footer.
+    pub(super) fn open(name: &Arc<str>, object: Arc<dyn Object>, limits: &Limits) -> Result<Self, Error> {
+        let metadata = guarded(|| footer(&*object)).map_err(|fault| fault.at(name))?;
+        let schema = metadata.file_metadata().schema_descr();
+        // The name of a nested column's leaf means nothing here: its root's name stands for it, and no field has it.
+        let is_flat = |at: usize| schema.get_column_root(at).is_primitive();
+        let names: Vec<&str> = (0..schema.num_columns()).map(|at| schema.get_column_root(at).name()).collect();
+        let places = Places::find(name, names.iter().copied())?;
+        let units = units(&metadata, limits.max_unit_rows).map_err(|fault| fault.at(name))?;
+        for field in Field::ALL {
+            if places.of(field).is_some_and(|at| !is_flat(at)) {
+                let found = "nested".to_owned();
+                let field = crate::read::field::name(field);
+                return Err(Fault::WrongType { field, found }.at(name));
+            }
+        }
+        let shape = Shape::new(&places);
+        let metadata = Arc::new(metadata);
+        Ok(Self { object, name: Arc::clone(name), limits: *limits, metadata, places, shape, units })
+    }
+
+    pub(super) fn n_units(&self) -> usize {
+        self.units.len()
+    }
+
+    pub(super) fn read_unit(&self, unit: usize, each: &mut dyn FnMut(FlowBatch)) -> Result<Account, Error> {
+        let Some(unit) = self.units.get(unit) else { return Ok(Account::default()) };
+        guarded(|| self.read_rows(*unit, each)).map_err(|fault| fault.at(&self.name))
+    }
+
+    fn read_rows(&self, unit: Unit, each: &mut dyn FnMut(FlowBatch)) -> Result<Account, Fault> {
+        let mut account = Account::default();
+        let open = |at| chunk::Chunk::open(self, unit, at);
+        let mut status = self.places.status.map(open).transpose()?;
+        let mut chunks = Vec::with_capacity(Field::COUNT);
+        for field in Field::ALL {
+            if let Some(at) = self.places.of(field) {
+                chunks.push((field, open(at)?));
+            }
+        }
+        let mut n_done = 0;
+        while n_done < unit.n_rows {
+            let n_rows = (unit.n_rows - n_done).min(self.limits.max_batch_rows.max(1) as u64) as usize;
+            let mut marks = marks::Marks::new(&self.name, unit.position + n_done, n_rows, &mut account);
+            if let Some(status) = &mut status {
+                let statuses = status.status(n_rows, &mut marks)?;
+                marks.status(statuses);
+            }
+            let mut columns = Vec::with_capacity(Field::COUNT);
+            for (field, chunk) in &mut chunks {
+                columns.push((*field, chunk.column(*field, n_rows, &mut marks)?));
+            }
+            mark_early_ends(&columns, &mut marks);
+            let marked = marks.finish();
+            let n_ok = if let Some(marked) = marked {
+                for (_, column) in &mut columns {
+                    column.keep_unmarked(&marked);
+                }
+                marks::count(&marked, crate::read::rule::OK)
+            } else {
+                n_rows
+            };
+            if n_ok > 0 {
+                each(self.shape.batch(n_ok, columns)?);
+            }
+            n_done += n_rows as u64;
+        }
+        Ok(account)
+    }
+}
+
+fn mark_early_ends(columns: &[(Field, Column)], marks: &mut marks::Marks<'_>) {
+    let times = |field| {
+        columns.iter().find(|(other, _)| *other == field).and_then(|(_, column)| match column {
+            Column::I64(times) => Some(times),
+            _ => None,
+        })
+    };
+    let (Some(start), Some(end)) = (times(Field::Start), times(Field::End)) else { return };
+    let is_early = |(start, end): (&i64, &i64)| end < start;
+    // Without a branch, so that it vectorises; nearly always that is all.
+    if start.iter().zip(end).fold(false, |any, pair| any | is_early(pair)) {
+        for (row, (start, end)) in start.iter().zip(end).enumerate() {
+            if is_early((start, end)) {
+                let describe = || format!("start {start}, end {end}").into();
+                marks.reject(row, crate::read::Reason::EndBeforeStart, describe);
+            }
+        }
+    }
+}
+
+/// Runs the decoder; a panic inside it, which corrupt bytes can cause, is an error like others.
+fn guarded<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(Fault::Corrupt(format!("the decoder gave up: {}", message.unwrap_or("no reason given"))))
+    })
+}
+
+fn footer(object: &dyn Object) -> Result<ParquetMetaData, Fault> {
+    let body = object.size().checked_sub(TAIL_BYTES).ok_or(Fault::CutOff)?;
+    let tail = object.read_at(body, TAIL_BYTES as usize)?;
+    let Some((len, magic)) = tail.split_first_chunk::<4>() else { return Err(Fault::CutOff) };
+    if magic != MAGIC {
+        if magic == b"PARE" {
+            return Err(Fault::Unsupported("encrypted Parquet".to_owned()));
+        }
+        return Err(Fault::CutOff);
+    }
+    let n_bytes = u64::from(u32::from_le_bytes(*len));
+    if n_bytes > MAX_FOOTER_BYTES || n_bytes > body.saturating_sub(MAGIC.len() as u64) {
+        return Err(Fault::Corrupt(format!("the footer claims {n_bytes} bytes")));
+    }
+    let bytes = object.read_at(body - n_bytes, n_bytes as usize)?;
+    Ok(ParquetMetaDataReader::decode_metadata(&bytes)?)
+}
+
+fn units(metadata: &ParquetMetaData, max_rows: u64) -> Result<Vec<Unit>, Fault> {
+    let mut units = Vec::new();
+    let mut position = 0_u64;
+    for (row_group, group) in metadata.row_groups().iter().enumerate() {
+        let n_rows = group.num_rows();
+        let Ok(n_rows) = u32::try_from(n_rows).map(u64::from) else {
+            return Err(Fault::Corrupt(format!("row group {row_group} claims {n_rows} rows")));
+        };
+        let n_units = n_rows.div_ceil(max_rows.max(1));
+        for unit in 0..n_units {
+            let (first_row, next) = (n_rows * unit / n_units, n_rows * (unit + 1) / n_units);
+            units.push(Unit { row_group, first_row, n_rows: next - first_row, position: position + first_row });
+        }
+        position = position.saturating_add(n_rows);
+    }
+    Ok(units)
+}
