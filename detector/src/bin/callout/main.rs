@@ -1,2 +1,5 @@
-//! The offline door.
+//! `callout`, the door for people: reads files, prints findings.
+
+mod args;
+
 fn main() {}
