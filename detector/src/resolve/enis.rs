@@ -56,13 +56,16 @@ pub struct Counts {
 /// An interface belongs to the functions whose configuration names its subnet and exactly its security groups.
 ///
 /// # Time
-/// Snapshots ([`inventory`](Inventory::add_enis) files of our own) say when they were taken. What a snapshot says holds from
-/// its time until the next snapshot that says something else; what the first says holds before it too, so an interface that
-/// changed owner between two snapshots changes at the later one. Output of the CLI has no time: an interface that occurs in several files with
-/// different security groups changes at its `AttachTime`, and functions from such files exist always.
+/// A snapshot (`callout.inventory/1`) says when it was taken. What it says of an interface holds from then until a later one
+/// says something else, so an interface that changed owner between two snapshots changes at the later one; what the first
+/// says holds before it too. A snapshot that does not say whose an interface is changes nothing.
+///
+/// Output of the CLI has no time. Functions from it exist always; an interface that occurs in several files with different
+/// security groups changes at its `AttachTime`, and where that is missing or the same, belongs to the functions of both.
 ///
 /// # Guarantees
-/// The order in which files are added does not matter, nor does adding one twice.
+/// The order in which files are added does not matter, and adding one twice changes no owner. A refused file leaves nothing
+/// behind.
 ///
 /// # Source
 /// AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC": one Hyperplane interface for each
@@ -103,7 +106,8 @@ impl Inventory {
     /// # Errors
     /// When the file is neither.
     pub fn add_enis(&mut self, origin: &str, bytes: &[u8]) -> Result<(), Error> {
-        self.add(origin, inventory::parse(origin, bytes, Wanted::Enis)?)
+        self.add(inventory::parse(origin, bytes, Wanted::Enis)?);
+        Ok(())
     }
 
     /// Adds what `aws lambda list-functions --function-version ALL` printed, or a snapshot (of which the interfaces are taken
@@ -112,21 +116,21 @@ impl Inventory {
     /// # Errors
     /// When the file is neither.
     pub fn add_functions(&mut self, origin: &str, bytes: &[u8]) -> Result<(), Error> {
-        self.add(origin, inventory::parse(origin, bytes, Wanted::Functions)?)
+        self.add(inventory::parse(origin, bytes, Wanted::Functions)?);
+        Ok(())
     }
 
-    fn add(&mut self, origin: &str, pages: Vec<Page>) -> Result<(), Error> {
+    fn add(&mut self, pages: Vec<Page>) {
         self.joined = OnceLock::new();
         self.n_unfinished += u64::from(pages.last().is_some_and(|page| page.unfinished));
         for page in pages {
-            for function in &page.functions {
-                self.functions.add(origin, page.taken_at, function)?;
+            for (function, raw) in &page.functions {
+                self.functions.add(page.taken_at, function, raw);
             }
             for eni in &page.enis {
                 self.add_eni(page.taken_at, eni);
             }
         }
-        Ok(())
     }
 
     fn add_eni(&mut self, taken_at: Option<i64>, raw: &RawEni) {

@@ -85,8 +85,7 @@ const LATEST: &str = "$LATEST";
 
 impl Functions {
     /// Adds what one inventory says of one version of a function.
-    pub(super) fn add(&mut self, origin: &str, taken_at: Option<i64>, raw: &RawFunction) -> Result<(), Error> {
-        let function = identity(origin, &raw.function_arn)?;
+    pub(super) fn add(&mut self, taken_at: Option<i64>, function: &Function, raw: &RawFunction) {
         let number = *self.numbers.entry(Arc::clone(&function.arn)).or_insert(self.known.len() as FunctionNumber);
         let modified_at = raw.last_modified.as_deref().and_then(unix_secs);
         if modified_at.is_none() && raw.last_modified.is_some() {
@@ -94,17 +93,18 @@ impl Functions {
         }
         if self.known.len() == number as usize {
             let newest = Configuration::default();
+            let function = function.clone();
             self.known.push(Known { function, newest, revisions: BTreeSet::new(), deployments: Vec::new() });
         }
-        let Some(known) = self.known.get_mut(number as usize) else { return Ok(()) };
-        known.learn(taken_at, modified_at, raw);
-        let Some(vpc) = &raw.vpc_config else { return Ok(()) };
+        if let Some(known) = self.known.get_mut(number as usize) {
+            known.learn(taken_at, modified_at, raw);
+        }
+        let Some(vpc) = &raw.vpc_config else { return };
         let groups: Vec<&str> = vpc.security_group_ids.iter().flatten().map(String::as_str).collect();
         for subnet in vpc.subnet_ids.iter().flatten() {
             let pair = self.pair(subnet, &groups);
             self.served.entry(pair).or_default().entry(taken_at).or_default().insert(number);
         }
-        Ok(())
     }
 
     /// The number of a pair; the order of the groups and repeats do not matter.
@@ -204,7 +204,7 @@ fn deployments(revisions: &BTreeSet<Revision>) -> Vec<Deployment> {
 }
 
 /// Takes a function's identity from its ARN, with or without a version: `arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME[:VERSION]`.
-fn identity(origin: &str, arn: &str) -> Result<Function, Error> {
+pub(super) fn identity(origin: &str, arn: &str) -> Result<Function, Error> {
     let mut parts = arn.split(':');
     let mut next = || parts.next().filter(|part| !part.is_empty());
     let parts = (next(), next(), next(), next(), next(), next(), next());
@@ -229,6 +229,11 @@ mod tests {
 
     const ARN: &str = "arn:aws:lambda:eu-west-1:111122223333:function:api";
 
+    fn add(functions: &mut Functions, raw: serde_json::Value) {
+        let raw: RawFunction = serde_json::from_value(raw).unwrap();
+        functions.add(None, &identity("f", &raw.function_arn).unwrap(), &raw);
+    }
+
     /// Version, code, layer, `LastModified` in seconds past 08:58.
     fn functions(versions: &[(&str, &str, &str, u32)]) -> Functions {
         let mut functions = Functions::default();
@@ -237,7 +242,7 @@ mod tests {
                 "FunctionName": "api", "FunctionArn": format!("{ARN}:{version}"), "Version": version, "CodeSha256": code,
                 "Layers": [{"Arn": layer, "CodeSize": 1}], "LastModified": format!("2026-03-31T08:58:{secs:02}.000+0000"),
             });
-            functions.add("f", None, &serde_json::from_value(raw).unwrap()).unwrap();
+            add(&mut functions, raw);
         }
         functions
     }
@@ -295,7 +300,7 @@ mod tests {
         let mut functions = Functions::default();
         let raw =
             serde_json::json!({"FunctionArn": ARN, "CodeSha256": "a", "LastModified": "lately", "VpcConfig": null});
-        functions.add("f", None, &serde_json::from_value(raw).unwrap()).unwrap();
+        add(&mut functions, raw);
         assert_eq!((functions.n_rejected_times(), functions.deployments(ARN).len(), functions.len()), (1, 0, 1));
         assert!(functions.deployments("arn:other").is_empty());
     }

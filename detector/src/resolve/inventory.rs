@@ -2,12 +2,19 @@
 //!
 //! Where it sits: parses for `enis` and `functions`; nothing else knows the JSON.
 //! What it does not do: it joins nothing.
+//!
+//! A snapshot is what the commands print, in one object, with the time (either list may be missing):
+//!
+//! ```json
+//! {"schema":"callout.inventory/1","taken_at":"2026-03-31T08:58:02Z","NetworkInterfaces":[…],"Functions":[…]}
+//! ```
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::Deserialize;
 
 use super::Error;
+use super::functions::{Function, identity};
 use super::unpack::unpack;
 
 /// The schema of our own snapshots.
@@ -42,7 +49,7 @@ pub(super) struct Page {
     /// When it was taken, in Unix seconds; only snapshots say.
     pub(super) taken_at: Option<i64>,
     pub(super) enis: Vec<RawEni>,
-    pub(super) functions: Vec<RawFunction>,
+    pub(super) functions: Vec<(Function, RawFunction)>,
     /// Whether it says that more pages follow.
     pub(super) unfinished: bool,
 }
@@ -160,10 +167,13 @@ pub(super) fn parse(origin: &str, bytes: &[u8], wanted: Wanted) -> Result<Vec<Pa
         if !field_is_there && taken_at.is_none() {
             return Err(unlike(None));
         }
+        let functions = page.functions.unwrap_or_default().into_iter();
+        let functions =
+            functions.map(|raw| Ok((identity(origin, &raw.function_arn)?, raw))).collect::<Result<_, Error>>()?;
         pages.push(Page {
             taken_at,
             enis: page.enis.unwrap_or_default(),
-            functions: page.functions.unwrap_or_default(),
+            functions,
             unfinished: page.next_token.is_some(),
         });
     }

@@ -60,3 +60,27 @@ impl Loaded {
 
 #[cfg(test)]
 mod testing;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_loader_panic(
+            start in prop::sample::select(vec![&b""[..], b"{\"NetworkInterfaces\":[{", b"1.0.0.0\t", b"\x1f\x8b\x08"]),
+            bytes: Vec<u8>,
+        ) {
+            let bytes = [start, &bytes].concat();
+            let _outcomes = (
+                Inventory::default().add_enis("f", &bytes),
+                Inventory::default().add_functions("f", &bytes),
+                Networks::default().add_asn("f", &bytes),
+                Networks::default().add_aws_ranges("f", &bytes),
+                Lists::default().add("list", "f", &bytes),
+            );
+        }
+    }
+}

@@ -258,3 +258,16 @@ fn adding_after_asking_is_seen() {
     assert_eq!(owner(&inventory, "eni-1", T1), "api");
     assert_eq!(inventory.counts().unfinished_files, 1);
 }
+
+#[test]
+fn a_refused_file_leaves_nothing_behind() {
+    let nameless = with(function("web", "1", &["subnet-a"], &["sg-1"]), "FunctionArn", json!("web"));
+    let text = snapshot(
+        T1,
+        &[eni("eni-1", "subnet-a", &["sg-1"])],
+        &[function("api", "1", &["subnet-a"], &["sg-1"]), nameless],
+    );
+    let mut inventory = Inventory::default();
+    assert!(matches!(inventory.add_functions("f", text.as_bytes()), Err(Error::FunctionArn { .. })));
+    assert_eq!((inventory.is_empty(), inventory.counts()), (true, Counts::default()));
+}
