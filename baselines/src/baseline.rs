@@ -29,6 +29,72 @@ pub struct DiaryDay {
     pub prefixes: u32,
 }
 
+/// In which of the latest windows something was active: a ring of 1024 bits, a week and some hours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    bits: [u64; 16],
+    latest: Window,
+}
+
+impl Activity {
+    /// Windows the ring reaches back.
+    pub const REACH: u32 = 1024;
+
+    fn slot(window: Window) -> (usize, u64) {
+        ((window.0 % Self::REACH / 64) as usize, 1 << (window.0 % 64))
+    }
+
+    /// Marks a window. One older than the ring's reach is forgotten already.
+    pub fn mark(&mut self, window: Window) {
+        if window.0 > self.latest.0 {
+            for passed in (self.latest.0 + 1..=window.0).take(Self::REACH as usize) {
+                let (word, bit) = Self::slot(Window(passed));
+                if let Some(bits) = self.bits.get_mut(word) {
+                    *bits &= !bit;
+                }
+            }
+            self.latest = window;
+        }
+        if self.latest.0 - window.0 < Self::REACH {
+            let (word, bit) = Self::slot(window);
+            if let Some(bits) = self.bits.get_mut(word) {
+                *bits |= bit;
+            }
+        }
+    }
+
+    /// How many windows of a span, ends included, were active, as far as the ring reaches back.
+    pub fn n_between(&self, from: Window, until: Window) -> u32 {
+        let from = from.0.max(self.latest.0.saturating_sub(Self::REACH - 1));
+        let is_active = |window: &u32| {
+            let (word, bit) = Self::slot(Window(*window));
+            self.bits.get(word).is_some_and(|bits| bits & bit != 0)
+        };
+        (from..=until.0.min(self.latest.0)).filter(is_active).count() as u32
+    }
+
+    /// Words of the ring and the latest window, for storing.
+    pub fn parts(&self) -> (&[u64; 16], Window) {
+        (&self.bits, self.latest)
+    }
+
+    /// The ring of stored words.
+    pub fn from_parts(bits: [u64; 16], latest: Window) -> Self {
+        Self { bits, latest }
+    }
+
+    /// Adds what another ring knows.
+    pub fn merge(&mut self, other: &Self) {
+        for back in (0..Self::REACH).rev() {
+            let window = Window(other.latest.0.saturating_sub(back));
+            let (word, bit) = Self::slot(window);
+            if other.bits.get(word).is_some_and(|bits| bits & bit != 0) {
+                self.mark(window);
+            }
+        }
+    }
+}
+
 /// What is known of one owner as a whole.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Baseline {
@@ -40,6 +106,8 @@ pub struct Baseline {
     pub window_peers: crate::distribution::Distribution,
     /// Windows of activity by hour of the week, from Monday 00:00 UTC.
     pub hours: Vec<u32>,
+    /// Windows of activity in the latest week, bit `window mod 1024`.
+    pub active: Activity,
     /// What each active day brought that was new, the latest [`DIARY_DAYS`].
     pub diary: Vec<DiaryDay>,
 }
@@ -278,6 +346,7 @@ impl Baselines {
                 }
             }
         }
+        baseline.active.mark(window);
         baseline.diary_of(window.day());
         let mut total = Totals::default();
         for row in rows {
@@ -468,5 +537,24 @@ impl Baselines {
                 *n += 1;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn activity_reaches_back_a_week() {
+        let mut activity = Activity::default();
+        for window in [5000, 5001, 5003, 4999] {
+            activity.mark(Window(window));
+        }
+        assert_eq!(activity.n_between(Window(4999), Window(5003)), 4);
+        assert_eq!(activity.n_between(Window(5002), Window(5002)), 0);
+        activity.mark(Window(5000 + Activity::REACH));
+        assert_eq!(activity.n_between(Window(0), Window(9999)), 3, "5000 fell out of the ring, 5001 and 5003 did not");
+        activity.mark(Window(90_000));
+        assert_eq!(activity.n_between(Window(0), Window(99_999)), 1);
     }
 }

@@ -47,6 +47,57 @@ pub struct Circumstances {
     pub age: u32,
 }
 
+/// One destination, with what was exchanged with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Contacted {
+    /// Number of the address in [`crate::ladder::Ladder`].
+    pub peer: u32,
+    /// Its port.
+    pub port: u16,
+    /// IANA protocol number.
+    pub protocol: u8,
+    /// Flow records sent, refused ones too.
+    pub n_flows: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// First second of the first record.
+    pub first: i64,
+    /// Last second of the last.
+    pub last: i64,
+}
+
+impl Contacted {
+    /// What one observation exchanged.
+    pub fn of(row: &Observation) -> Self {
+        Self {
+            peer: row.peer,
+            port: row.port,
+            protocol: row.protocol,
+            n_flows: u64::from(row.n_flows) + u64::from(row.n_rejected),
+            bytes_out: row.bytes_out,
+            bytes_in: row.bytes_in,
+            first: row.first,
+            last: row.last,
+        }
+    }
+
+    /// The destination.
+    pub fn key(&self) -> (u32, u16, u8) {
+        (self.peer, self.port, self.protocol)
+    }
+
+    /// Adds what was exchanged with the same destination at another time.
+    pub fn add(&mut self, other: &Self) {
+        self.n_flows = self.n_flows.saturating_add(other.n_flows);
+        self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
+        self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+}
+
 /// A destination under watch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Newcomer {
@@ -64,10 +115,12 @@ pub struct Newcomer {
     pub bytes_out: u64,
     /// See `n_flows`.
     pub bytes_in: u64,
-    /// Bytes sent up to and with the first window.
-    pub first_bytes_out: u64,
-    /// Destinations by number and port, in order of first contact.
-    pub destinations: Vec<(u32, u16, u8)>,
+    /// Bytes sent in the window of the latest contact.
+    pub latest_bytes_out: u64,
+    /// The contact before the latest window with one; the same window at first.
+    pub before: Window,
+    /// Destinations with what was exchanged since, in order of first contact; at most [`MAX_DESTINATIONS`].
+    pub destinations: Vec<Contacted>,
     /// Connections held since: port bits still alive, the window they began in, and how many bits of chance they beat.
     pub held: Held,
     /// The finding it is under, 0 for none.
@@ -123,7 +176,8 @@ impl Newcomer {
             n_rejected: 0,
             bytes_out: 0,
             bytes_in: 0,
-            first_bytes_out: 0,
+            latest_bytes_out: 0,
+            before: window,
             destinations: Vec::new(),
             held: Held::default(),
             finding: 0,
@@ -132,14 +186,16 @@ impl Newcomer {
 
     /// Adds an observation of it. What connections were held is told apart, once a window: see [`Held::extend`].
     pub fn add(&mut self, row: &Observation) {
+        if row.window > self.known.last {
+            self.before = self.known.last;
+            self.latest_bytes_out = 0;
+        }
         self.known.touch(row.window);
+        self.latest_bytes_out = self.latest_bytes_out.saturating_add(row.bytes_out);
         self.n_flows += u64::from(row.n_flows);
         self.n_rejected += u64::from(row.n_rejected);
         self.bytes_out = self.bytes_out.saturating_add(row.bytes_out);
         self.bytes_in = self.bytes_in.saturating_add(row.bytes_in);
-        if row.window <= self.known.first {
-            self.first_bytes_out = self.bytes_out;
-        }
         let base = (row.window.start() / 60) as u32;
         for minute in (0..(WINDOW_SECS / 60) as u32).filter(|m| row.minutes >> m & 1 == 1) {
             if let Err(at) = self.contacts.binary_search(&(base + minute)) {
@@ -148,9 +204,11 @@ impl Newcomer {
         }
         let surplus = self.contacts.len().saturating_sub(MAX_CONTACTS);
         self.contacts.drain(..surplus);
-        let destination = (row.peer, row.port, row.protocol);
-        if self.destinations.len() < MAX_DESTINATIONS && !self.destinations.contains(&destination) {
-            self.destinations.push(destination);
+        let contacted = Contacted::of(row);
+        if let Some(known) = self.destinations.iter_mut().find(|known| known.key() == contacted.key()) {
+            known.add(&contacted);
+        } else if self.destinations.len() < MAX_DESTINATIONS {
+            self.destinations.push(contacted);
         }
     }
 
