@@ -176,7 +176,7 @@ impl Config {
     // One line a key: its name, what the file said, its default and its range.
     fn check(raw: RawConfig) -> Result<Self, Error> {
         Ok(Self {
-            sensitivity: sensitivity(raw.sensitivity)?,
+            sensitivity: sensitivity(raw.sensitivity.as_deref())?,
             warm_up_secs: duration("warm_up", raw.warm_up, "7d", WARM_UP_SECS)?,
             max_rejected_share: share("max_rejected_share", raw.max_rejected_share, 0.5)?,
             max_inflated_ratio: number("max_inflated_ratio", raw.max_inflated_ratio, 250, 2..=1100)?,
@@ -213,8 +213,8 @@ fn out_of_range(key: &str, value: impl fmt::Display, low: impl fmt::Display, hig
     Error::OutOfRange { key: key.to_owned(), value: value.to_string(), low: low.to_string(), high: high.to_string() }
 }
 
-fn sensitivity(raw: Option<String>) -> Result<Sensitivity, Error> {
-    match raw.as_deref() {
+fn sensitivity(raw: Option<&str>) -> Result<Sensitivity, Error> {
+    match raw {
         None | Some("default") => Ok(Sensitivity::Default),
         Some("high") => Ok(Sensitivity::High),
         Some("low") => Ok(Sensitivity::Low),

@@ -53,7 +53,7 @@ fn the_sample_file_holds_every_key_with_its_default() {
 #[test]
 fn the_suppression_in_the_sample_is_sound() {
     let (_, commented) = SAMPLE.split_once("# [[suppressions]]\n").expect("the sample shows a suppression");
-    let toml: String = commented.lines().map(|line| format!("{}\n", line.trim_start_matches("# "))).collect();
+    let toml = commented.lines().map(|line| line.trim_start_matches("# ")).collect::<Vec<_>>().join("\n");
     let config = Config::from_toml(&format!("[[suppressions]]\n{toml}")).expect("a sound suppression");
     assert_eq!(config.suppressions.len(), 1);
 }

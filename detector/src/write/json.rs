@@ -142,6 +142,9 @@ fn maybe_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D
 }
 
 /// Writes a finding as one line of JSON, without a line end.
+///
+/// # Panics
+/// Never: strings, numbers and lists always have a JSON form.
 pub fn render(finding: &Finding) -> String {
     let form = Form {
         schema: SCHEMA.into(),

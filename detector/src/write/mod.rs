@@ -8,7 +8,14 @@ use jiff::Timestamp;
 use crate::finding::Finding;
 
 mod advice;
+mod asff;
+mod chat;
+mod guardduty;
+pub mod inspect;
 pub mod json;
+pub mod mail;
+mod ocsf;
+pub mod report;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod table;
@@ -24,6 +31,14 @@ pub enum Format {
     Table,
     /// `callout.finding/1`, one object a line.
     Json,
+    /// OCSF Detection Finding, class 2004.
+    Ocsf,
+    /// AWS Security Finding Format.
+    Asff,
+    /// The shape of a GuardDuty finding, as EventBridge carries it in `detail`.
+    Guardduty,
+    /// The custom notification of Amazon Q Developer in chat applications.
+    Chat,
 }
 
 /// Writes a finding in one form: one line for every form but the table, without a line end.
@@ -33,6 +48,10 @@ pub fn finding(format: Format, finding: &Finding) -> String {
     match format {
         Format::Table => table::finding(finding, table::Look::PLAIN),
         Format::Json => json::render(finding),
+        Format::Ocsf => ocsf::render(finding),
+        Format::Asff => asff::render(finding),
+        Format::Guardduty => guardduty::render(finding),
+        Format::Chat => chat::render(finding),
     }
 }
 
@@ -45,4 +64,55 @@ fn timestamp(unix_secs: i64) -> Timestamp {
 /// A second of event time as RFC 3339, UTC: `2026-03-31T09:12:44Z`.
 fn rfc3339(unix_secs: i64) -> String {
     timestamp(unix_secs).to_string()
+}
+
+/// Account, region and partition a finding belongs to, for the forms in which they are not optional.
+struct Place<'a> {
+    partition: &'a str,
+    region: &'a str,
+    account: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// What the records name; else what the function's ARN names; else `aws`, `unknown` and twelve zeros.
+    fn of(finding: &'a Finding) -> Self {
+        let mut arn = finding.owner.arns.first().map_or("", AsRef::as_ref).split(':').skip(1);
+        let mut part = || arn.next().filter(|part| !part.is_empty());
+        let (partition, _service, region, account) = (part(), part(), part(), part());
+        let region = finding.region.as_deref().or(region).unwrap_or("unknown");
+        let partition = partition.unwrap_or(match region {
+            r if r.starts_with("cn-") => "aws-cn",
+            r if r.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        });
+        let account = finding.account_id.as_deref().or(account).unwrap_or("000000000000");
+        Self { partition, region, account }
+    }
+}
+
+/// Number and name of the autonomous system a network label names: `AS64500 Example Hosting`.
+fn autonomous_system(network: &str) -> Option<(u32, &str)> {
+    let (number, name) = network.split_once(' ').unwrap_or((network, ""));
+    Some((number.strip_prefix("AS")?.parse().ok()?, name))
+}
+
+/// Drops what is absent: nulls, and the objects and arrays that hold nothing else.
+///
+/// The standard forms forbid null in most places and treat absence as unknown.
+fn without_absent(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    let kept = |value: Value| {
+        let value = without_absent(value);
+        let empty = value.is_null()
+            || value.as_object().is_some_and(serde_json::Map::is_empty)
+            || value.as_array().is_some_and(Vec::is_empty);
+        (!empty).then_some(value)
+    };
+    match value {
+        Value::Object(map) => {
+            Value::Object(map.into_iter().filter_map(|(key, value)| Some((key, kept(value)?))).collect())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().filter_map(kept).collect()),
+        other => other,
+    }
 }

@@ -215,7 +215,7 @@ proptest! {
     #[test]
     fn every_form_renders_every_finding(finding in findings()) {
         use crate::write::{Format, finding as write};
-        for format in [Format::Json] {
+        for format in [Format::Json, Format::Ocsf, Format::Asff, Format::Guardduty, Format::Chat] {
             let line = write(format, &finding);
             prop_assert!(!line.contains('\n'));
             prop_assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok());

@@ -1,0 +1,75 @@
+//! `new-port`: a network owner the function knows, on a port or protocol it never used with it.
+//!
+//! Why it matters: a cloud is one network owner for the payment provider and for a stranger's server on port 8080.
+//! False positives: a provider that adds a port; a database that is upgraded to another.
+
+use baselines::ladder::is_private;
+use baselines::newcomer::Subject;
+
+use super::oddity::{Oddity, Topic};
+use super::new_destination::was_met_ready;
+use super::view::View;
+use super::{Check, novelty};
+use crate::finding::{CheckId, Evidence, Quantity, protocol_name};
+
+/// Bans for a port the function never used with any network, and more where it is none of the web's.
+const STRANGE_PORT_BANS: f64 = 0.3;
+const ODD_PORT_BANS: f64 = 0.3;
+
+/// Bans taken off inside the VPC: its own services come and go.
+const PRIVATE_BANS: f64 = 0.9;
+
+/// The check.
+pub(super) struct NewPort;
+
+impl Check for NewPort {
+    fn id(&self) -> CheckId {
+        CheckId::NewPort
+    }
+
+    fn check(&self, view: &View<'_>) -> Vec<Oddity> {
+        let mut out = Vec::new();
+        for (subject, newcomer) in view.newcomers() {
+            let Subject::Service(network, port, protocol) = subject else { continue };
+            if !was_met_ready(view, newcomer) {
+                continue;
+            }
+            let met = &newcomer.met;
+            let surprise = novelty::surprise(subject, met, view.prior);
+            let mut bans = surprise;
+            if !met.port_known {
+                bans += STRANGE_PORT_BANS + if matches!(port, 443 | 80) { 0.0 } else { ODD_PORT_BANS };
+            }
+            let is_inside = newcomer.destinations.iter().all(|d| is_private(view.rungs(d.peer).address));
+            if is_inside {
+                bans -= PRIVATE_BANS;
+            }
+            let name = protocol_name(protocol);
+            out.push(Oddity {
+                check: CheckId::NewPort,
+                topic: Topic::Newcomer(subject),
+                bans,
+                severity: if met.port_known { 4.5 } else { 5.5 },
+                evidence: vec![Evidence {
+                    check: CheckId::NewPort,
+                    measure: "new_ports_of_network",
+                    observed: Quantity::Ports(1.0),
+                    expected: Quantity::Ports((novelty::chance(subject, met, view.prior) * 1000.0).round() / 1000.0),
+                    surprise: bans,
+                    statement: format!(
+                        "first use of port {port}/{name} with {} in {}; {}",
+                        view.network(network),
+                        view.age_words(),
+                        if met.port_known {
+                            "the port is used with other networks"
+                        } else {
+                            "the port was never used with any network"
+                        },
+                    ),
+                }],
+                destinations: newcomer.destinations.clone(),
+            });
+        }
+        out
+    }
+}

@@ -1,0 +1,136 @@
+//! The view: one owner's window, as the checks see it, with what was known before it.
+
+use std::sync::Arc;
+
+use baselines::Baselines;
+use baselines::baseline::{Baseline, ServiceKnown, Standing};
+use baselines::ladder::{Rungs, to_ip};
+use baselines::newcomer::{Newcomer, Subject};
+use baselines::observation::Observation;
+use baselines::window::Window;
+
+use super::Facts;
+use super::novelty::Prior;
+use crate::finding::protocol_name;
+
+/// One owner's window: what was observed in it and what was known before it.
+pub(super) struct View<'a> {
+    /// Everything learned before the window; newcomers already hold their contacts of the window.
+    pub(super) baselines: &'a Baselines,
+    /// The owner's number.
+    pub(super) owner: u32,
+    /// The window.
+    pub(super) window: Window,
+    /// Its observations, one a destination, sorted by address, port and protocol.
+    pub(super) rows: &'a [Observation],
+    /// Where each row's destination stood before the window.
+    pub(super) standings: &'a [Standing],
+    /// Newcomers met in the window.
+    pub(super) subjects: &'a [Subject],
+    /// Whether the owner was observed long enough to be judged by its behaviour.
+    pub(super) is_ready: bool,
+    /// How long an owner is observed before it is judged.
+    pub(super) warm_up_secs: i64,
+    /// What the fleet's owners meet that is new.
+    pub(super) prior: &'a Prior,
+    /// What the user's files say.
+    pub(super) facts: &'a dyn Facts,
+}
+
+impl View<'_> {
+    /// What is known of the owner as a whole.
+    pub(super) fn baseline(&self) -> Option<&Baseline> {
+        self.baselines.baseline(self.owner)
+    }
+
+    /// The newcomers met in the window.
+    pub(super) fn newcomers(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
+        self.subjects.iter().filter_map(|&subject| Some((subject, self.baselines.newcomer(self.owner, subject)?)))
+    }
+
+    /// Rows with where their destinations stood.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Observation, Standing)> {
+        self.rows.iter().zip(self.standings.iter().copied())
+    }
+
+    /// The address of a row and the rungs above it.
+    pub(super) fn rungs(&self, peer: u32) -> Rungs {
+        self.baselines.ladder.rungs(peer)
+    }
+
+    /// The label of a network.
+    pub(super) fn network(&self, network: u32) -> Arc<str> {
+        self.baselines.ladder.networks().name(network)
+    }
+
+    /// What is known of a row's port of its network.
+    pub(super) fn service(&self, row: &Observation) -> Option<&ServiceKnown> {
+        self.baselines.service(self.owner, self.rungs(row.peer).network, row.port, row.protocol)
+    }
+
+    /// What a subject is, in words.
+    pub(super) fn subject_words(&self, subject: Subject) -> String {
+        match subject {
+            Subject::Network(network) => self.network(network).to_string(),
+            Subject::Service(network, port, protocol) => {
+                format!("{} port {port}/{}", self.network(network), protocol_name(protocol))
+            }
+            Subject::Prefix(prefix) => self.baselines.ladder.prefix(prefix).to_string(),
+        }
+    }
+
+    /// A destination in words: `203.0.113.7:443`.
+    pub(super) fn destination_words(&self, peer: u32, port: u16) -> String {
+        let address = to_ip(self.rungs(peer).address);
+        if address.is_ipv6() { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+    }
+
+    /// How long the owner has been known, in words.
+    pub(super) fn age_words(&self) -> String {
+        let secs = self
+            .baseline()
+            .and_then(|baseline| baseline.known)
+            .map_or(0, |known| self.window.start() - known.first.start());
+        span_words(secs)
+    }
+}
+
+/// A span of time in words a person uses.
+pub(super) fn span_words(secs: i64) -> String {
+    let (n, unit) = match secs {
+        s if s >= 2 * 86_400 => (s / 86_400, "day"),
+        s if s >= 2 * 3600 => (s / 3600, "hour"),
+        s => ((s / 60).max(1), "minute"),
+    };
+    format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Bytes in words a person uses.
+pub(super) fn bytes_words(bytes: u64) -> String {
+    match bytes {
+        b if b >= 10_000_000_000 => format!("{:.0} GB", b as f64 / 1e9),
+        b if b >= 1_000_000_000 => format!("{:.1} GB", b as f64 / 1e9),
+        b if b >= 10_000_000 => format!("{:.0} MB", b as f64 / 1e6),
+        b if b >= 1_000_000 => format!("{:.1} MB", b as f64 / 1e6),
+        b if b >= 10_000 => format!("{:.0} KB", b as f64 / 1e3),
+        b if b >= 1000 => format!("{:.1} KB", b as f64 / 1e3),
+        b => format!("{b} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_amounts() {
+        assert_eq!(
+            [0, 3599, 7200, 200_000].map(span_words),
+            ["1 minute", "59 minutes", "2 hours", "2 days"].map(String::from)
+        );
+        assert_eq!(
+            [999, 1500, 48_211, 3_400_000, 12_000_000_000].map(bytes_words),
+            ["999 bytes", "1.5 KB", "48 KB", "3.4 MB", "12 GB"].map(String::from)
+        );
+    }
+}
