@@ -2,7 +2,7 @@
 //!
 //! A cloud or a CDN rotates addresses all day: on a quiet server more than half of each day's (address, port) pairs are
 //! new. So a new address alone says little; a new address in a network the function never met says much. Naming the
-//! network owner is the detector's knowledge ([`Naming`]); the rest is arithmetic on the address.
+//! network owner is the detector's knowledge; the rest is arithmetic on the address.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,11 +13,13 @@ use hashbrown::HashMap;
 
 use crate::names::Names;
 
-/// Who says whose network an address is in.
-pub trait Naming {
-    /// A stable label of the network owner: `AS64500 Example Hosting`, `AWS S3 eu-west-1`, or a prefix where nothing is
-    /// known. `service` is the log's own word for the address, empty for none.
-    fn network(&self, address: Ipv6Addr, service: &str) -> Arc<str>;
+/// A network owner: who it is, and how to call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its identity, the same after it was renamed: `AS64500`, `AWS S3 eu-west-1`, or a prefix where nothing is known.
+    pub key: Arc<str>,
+    /// The key with its name: `AS64500 Example Hosting`.
+    pub label: Arc<str>,
 }
 
 /// The CIDR block an address is folded into: /24 for IPv4, /48 for IPv6, the sizes that are routed and leased as one.
@@ -86,11 +88,12 @@ pub struct Ladder {
     prefix_ids: HashMap<Prefix, u32, FixedState>,
     prefixes: Vec<Prefix>,
     networks: Names,
+    labels: Vec<Arc<str>>,
 }
 
 impl Ladder {
     /// The number of an address; on first sight its network is asked for.
-    pub fn peer(&mut self, address: u128, network: impl FnOnce() -> Arc<str>) -> u32 {
+    pub fn peer(&mut self, address: u128, network: impl FnOnce() -> Network) -> u32 {
         if let Some(&id) = self.ids.get(&address) {
             return id;
         }
@@ -100,7 +103,7 @@ impl Ladder {
             prefixes.push(prefix);
             (prefixes.len() - 1) as u32
         });
-        let network = self.networks.intern(&network());
+        let network = self.network(&network());
         let id = self.peers.len() as u32;
         self.peers.push(Rungs { address, prefix, network });
         self.ids.insert(address, id);
@@ -117,14 +120,23 @@ impl Ladder {
         self.prefixes.get(id as usize).copied().unwrap_or_default()
     }
 
-    /// Labels of the network owners met, by number.
+    /// Keys of the network owners met, by number.
     pub fn networks(&self) -> &Names {
         &self.networks
     }
 
-    /// The number of a network owner's label.
-    pub fn network(&mut self, label: &str) -> u32 {
-        self.networks.intern(label)
+    /// The label of a network owner's number.
+    pub fn label(&self, network: u32) -> Arc<str> {
+        self.labels.get(network as usize).cloned().unwrap_or_default()
+    }
+
+    /// The number of a network owner. A label told later for a key known already is ignored.
+    pub fn network(&mut self, network: &Network) -> u32 {
+        let id = self.networks.intern(&network.key);
+        if self.labels.len() <= id as usize {
+            self.labels.push(Arc::clone(&network.label));
+        }
+        id
     }
 
     /// The number of a prefix.
@@ -171,8 +183,9 @@ mod tests {
     #[test]
     fn an_address_is_named_once() {
         let mut ladder = Ladder::default();
-        let a = ladder.peer(bits("203.0.113.1"), || "AS1".into());
-        let b = ladder.peer(bits("203.0.113.2"), || "AS1".into());
+        let network = || Network { key: "AS1".into(), label: "AS1 One".into() };
+        let a = ladder.peer(bits("203.0.113.1"), network);
+        let b = ladder.peer(bits("203.0.113.2"), network);
         assert_eq!(ladder.peer(bits("203.0.113.1"), || unreachable!()), a);
         assert_eq!(ladder.rungs(a).prefix, ladder.rungs(b).prefix);
         assert_eq!((ladder.n_peers(), ladder.networks().len()), (2, 1));

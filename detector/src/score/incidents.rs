@@ -232,7 +232,7 @@ impl Incident {
                     address: to_ip(rungs.address),
                     port: contacted.port,
                     protocol: contacted.protocol,
-                    network: baselines.ladder.networks().name(rungs.network),
+                    network: baselines.ladder.label(rungs.network),
                     aws_service: facts.aws_service(rungs.address),
                     n_flows: contacted.n_flows,
                     bytes_out: contacted.bytes_out,

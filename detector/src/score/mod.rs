@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use baselines::Baselines;
-use baselines::baseline::Standing;
+use baselines::baseline::{Baseline, Standing};
 use baselines::observation::{Eni, Observation};
 use baselines::window::{Day, Window};
 
@@ -127,9 +127,9 @@ impl<'a> Scorer<'a> {
         } else {
             Vec::new()
         };
-        let is_ready = baselines
-            .baseline(owner)
-            .is_some_and(|baseline| baseline.is_ready(window, self.config.warm_up_secs as i64, READY_DAYS));
+        let warm_up_secs = self.config.warm_up_secs as i64;
+        let is_ready =
+            baselines.baseline(owner).is_some_and(|baseline| Self::is_ready(baseline, window, warm_up_secs));
         let view = View {
             baselines,
             owner,
@@ -138,7 +138,7 @@ impl<'a> Scorer<'a> {
             standings: &standings,
             subjects: &subjects,
             is_ready,
-            warm_up_secs: self.config.warm_up_secs as i64,
+            warm_up_secs,
             prior: &self.prior.1,
             facts: self.facts,
         };
@@ -162,6 +162,16 @@ impl<'a> Scorer<'a> {
                 baselines.set_finding(owner, subject, finding.0);
             }
         }
+    }
+
+    /// Whether an owner was observed long enough to be judged by its behaviour.
+    pub fn is_ready(baseline: &Baseline, now: Window, warm_up_secs: i64) -> bool {
+        baseline.is_ready(now, warm_up_secs, READY_DAYS)
+    }
+
+    /// How many owners meet new networks so often that novelty alone says nothing about them.
+    pub fn n_restless(&self, baselines: &Baselines) -> u64 {
+        novelty::n_restless(baselines, self.prior.0, threshold(self.config.sensitivity))
     }
 
     /// The findings of all incidents so far, sorted by time of the first record, then id.

@@ -118,6 +118,15 @@ pub(super) fn surprise(subject: Subject, met: &Circumstances, prior: &Prior) -> 
     -chance(subject, met, prior).log10()
 }
 
+/// How many owners meet new networks so often that a new one falls short of half of what is needed to be told.
+pub(super) fn n_restless(baselines: &Baselines, now: Day, needed_bans: f64) -> u64 {
+    let chance_of = |baseline: &Baseline| {
+        let (news, exposure) = days_with_news(baseline, now, |day| day.networks);
+        if exposure > 0.0 { news / exposure } else { 0.0 }
+    };
+    baselines.iter().filter(|(_, baseline)| -chance_of(baseline).max(1e-9).log10() < needed_bans / 2.0).count() as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

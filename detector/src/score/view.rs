@@ -60,7 +60,7 @@ impl View<'_> {
 
     /// The label of a network.
     pub(super) fn network(&self, network: u32) -> Arc<str> {
-        self.baselines.ladder.networks().name(network)
+        self.baselines.ladder.label(network)
     }
 
     /// What is known of a row's port of its network.
