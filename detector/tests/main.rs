@@ -1,1 +1,3 @@
-//! Tests.
+//! The tests that look at the whole from outside, one binary for all.
+
+mod doors;

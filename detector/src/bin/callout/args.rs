@@ -47,9 +47,12 @@ pub(crate) enum Command {
         /// The shell it is for
         shell: clap_complete::Shell,
     },
-    /// Print the manual page (roff)
+    /// Print the manual page of the program or of one command (roff)
     #[command(hide = true)]
-    Man,
+    Man {
+        /// The command; without it, the program
+        command: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -70,12 +73,15 @@ pub(crate) struct Replay {
     pub(crate) run: Run,
 }
 
+/// The options about findings are taken too, so that one list of options serves every command; there are none to show.
 #[derive(Debug, Args)]
 pub(crate) struct Learn {
     #[command(flatten)]
     pub(crate) input: Input,
     #[command(flatten)]
     pub(crate) knowledge: Knowledge,
+    #[command(flatten)]
+    pub(crate) judging: Judging,
     /// The baseline to create or extend
     #[arg(long, value_name = "DIR", help_heading = "Baseline")]
     pub(crate) baseline: PathBuf,
@@ -334,7 +340,7 @@ mod tests {
             "replay a --threat-list name=",
             "replay a --format xml",
             "replay a --sensitivity high",
-            "learn a --baseline d --fail-on 7",
+            "learn a --baseline d --save-baseline e",
             "scan a --baseline d --save-baseline e",
             "completions tcsh",
         ] {
