@@ -13,7 +13,7 @@ pub(crate) struct Dice {
     rng: Pcg64,
 }
 
-/// Mixes two words into one (SplitMix64's finaliser, Steele et al. 2014).
+/// Mixes two words into one (the finaliser of `SplitMix64`, Steele et al. 2014).
 pub(crate) fn mix(a: u64, b: u64) -> u64 {
     let mut z = a.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_add(b.wrapping_mul(0xbf58_476d_1ce4_e5b9));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use benches::FleetOptions;
+use benches::{FleetOptions, Large};
 use clap::{Parser, Subcommand};
 
 /// Seeded traffic, evaluation and comparison for the call-out detector
@@ -23,11 +23,27 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Write bulk rows for benchmarks, as many as wanted
+    Large {
+        #[command(flatten)]
+        options: Large,
+        /// Case folder to write
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Write the cases of `sample-logs/`
+    SampleLogs {
+        /// Folder that holds the case folders
+        #[arg(long, default_value = "sample-logs")]
+        out: PathBuf,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Fleet { options, out } => say(&benches::write_fleet(&options, &out)?),
+        Command::Large { options, out } => say(&benches::write_large(&options, &out)?),
+        Command::SampleLogs { out } => say(&benches::write_sample_logs(&out)?),
     }
     Ok(())
 }

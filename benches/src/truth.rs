@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     calendar::{Secs, rfc3339},
-    fleet::{Fleet, Kind, destination},
+    fleet::{Addresses, Fleet, Kind, destination},
 };
 
 /// An address, port and protocol reached.
@@ -101,7 +101,7 @@ struct Blocks {
 fn blocks(fleet: &Fleet, number: usize) -> Blocks {
     let d = &fleet.destinations[number];
     let homes = d.homes.iter().map(|(_, a)| a).chain(&d.home6);
-    let prefixes: BTreeSet<String> = homes.flat_map(|a| a.prefixes()).map(|p| p.to_string()).collect();
+    let prefixes: BTreeSet<String> = homes.flat_map(Addresses::prefixes).map(|p| p.to_string()).collect();
     Blocks { prefixes: prefixes.into_iter().collect(), port: d.port, protocol: d.protocol }
 }
 

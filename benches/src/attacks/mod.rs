@@ -3,7 +3,7 @@
 //! Takes a fleet, adds connections and ground truth to it. `shapes` has one function for each shape of the list of incidents.
 //! Call-outs use the same connections, ports, windows and networks as everything else; only what they do differs.
 
-mod shapes;
+pub(crate) mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +41,19 @@ pub(crate) struct Scene<'a> {
     invocations: BTreeMap<Secs, Vec<Secs>>,
 }
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
+    pub(crate) fn new(fleet: &'a Fleet, function: usize, start: Secs, dice: Dice) -> Self {
+        let (connections, reached, invocations) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+        Self { fleet, function, start, dice, connections, reached, invocations }
+    }
+
+    /// Gives the truth about what was played, and its connections; `None` when there were none.
+    pub(crate) fn finish(self, shape: char, form: char) -> Option<(Attack, Vec<Connection>)> {
+        let Self { function, start, connections, reached: destinations, .. } = self;
+        let end = connections.iter().map(|c| c.closes).max()?;
+        Some((Attack { shape, form, function, destinations, start, end }, connections))
+    }
+
     /// Adds a connection from the function at the time it opens, if the function has an interface then.
     pub(crate) fn connect(&mut self, at: Secs, make: impl FnOnce(usize, &mut Dice) -> Connection) {
         let environments = self.fleet.functions[self.function].n_environments;
@@ -144,21 +156,12 @@ fn place(
         fleet.functions[function].versions.sort_by_key(|v| v.at);
         start += dice.between(2 * MINUTE, 90 * MINUTE);
     }
-    let mut scene = Scene {
-        fleet,
-        function,
-        start,
-        dice: dice.fork("scene", function as u64),
-        connections: Vec::new(),
-        reached: BTreeSet::new(),
-        invocations: BTreeMap::new(),
-    };
+    let mut scene = Scene::new(fleet, function, start, dice.fork("scene", function as u64));
     scene.start = scene.awake(start)?;
     shapes::play(form, &mut scene);
-    let Scene { start, connections, reached, .. } = scene;
-    let end = connections.iter().map(|c| c.closes).max()?;
+    let (attack, connections) = scene.finish(shape, form)?;
     fleet.attack_connections.extend(connections);
-    Some(Attack { shape, form, function, destinations: reached, start, end })
+    Some(attack)
 }
 
 /// Whether a function can show a shape at all.

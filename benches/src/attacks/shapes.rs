@@ -122,6 +122,20 @@ fn poll(scene: &mut Scene<'_>, period_secs: f64, jitter: f64, lasts: Secs) {
     }
 }
 
+/// B, then D, at one host: an encrypted archive of what was found, then a poll about every fifty minutes (`LiteLLM` 2026).
+pub(crate) fn archive_then_poll(scene: &mut Scene<'_>, peer: IpAddr, archive_bytes: f64, end: Secs) {
+    let start = scene.start;
+    exchange(scene, start, peer, HTTPS, Sizes { out_bytes: archive_bytes, in_bytes: 700.0, sigma: 0.0 });
+    let mut at = start;
+    loop {
+        at += scene.dice.log_normal(50.0 * MINUTE as f64, 0.06) as Secs;
+        if at >= end {
+            return;
+        }
+        exchange(scene, at, peer, HTTPS, POLL);
+    }
+}
+
 /// F: data in names, asked of a resolver that is not the VPC's.
 fn foreign_resolver(scene: &mut Scene<'_>) {
     let public = [[8, 8, 8, 8], [1, 1, 1, 1], [9, 9, 9, 9]];
@@ -267,7 +281,7 @@ fn sweep(scene: &mut Scene<'_>) {
     let pause = scene.dice.log_normal(0.3, 1.0);
     let mut at = scene.start as f64;
     for i in 0..n {
-        let (peer, port) = if wide { (subnet.host(i), port) } else { (subnet.host(host), 1 + i as u16 * 7) };
+        let (peer, port) = if wide { (subnet.host(i + 4), port) } else { (subnet.host(host), 1 + i as u16 * 7) };
         let when = at as Secs;
         scene.connect(when, |interface, dice| {
             if dice.chance(0.85) {

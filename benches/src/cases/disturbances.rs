@@ -201,7 +201,7 @@ fn note_habits(fleet: &mut Fleet) {
                     habits.push(("V-nightly-export", Some(f), Some(call.destination)));
                 }
                 Kind::LoadBalancerRotation => {
-                    habits.push(("M-load-balancer-rotation", Some(f), Some(call.destination)))
+                    habits.push(("M-load-balancer-rotation", Some(f), Some(call.destination)));
                 }
                 Kind::WebhookTargets => habits.push(("U-webhook-sender", Some(f), Some(call.destination))),
                 _ => {}

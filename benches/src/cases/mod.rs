@@ -12,6 +12,8 @@ mod disturbances;
 mod fitness_tracker;
 mod large;
 mod population;
+#[cfg(test)]
+mod tests;
 
 use std::{fs, path::Path};
 
@@ -68,10 +70,7 @@ pub fn write_fleet(options: &FleetOptions, out: &Path) -> anyhow::Result<String>
     write_knowledge(&fleet, out)?;
     write_json(&out.join("truth.json"), &Truth::of(&fleet))?;
     Ok(format!(
-        "{} records in {} objects, {:.1} MB; {} functions, {} call-outs, {} benign oddities",
-        written.n_records,
-        written.n_objects,
-        written.bytes as f64 / 1e6,
+        "{written}; {} functions, {} call-outs, {} benign oddities",
         fleet.functions.len(),
         fleet.attacks.len(),
         fleet.benign.len()

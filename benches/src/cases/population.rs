@@ -107,7 +107,7 @@ fn lay_out(fleet: &mut Fleet, dice: &mut Dice) -> [Vec<usize>; 2] {
     [main, second]
 }
 
-/// Chooses what a function of an archetype does.
+/// Makes a function of an archetype.
 fn populate(
     fleet: &mut Fleet,
     c: &Catalogue,
@@ -116,103 +116,17 @@ fn populate(
     name: String,
     dice: &mut Dice,
 ) -> Function {
-    let vpc = usize::from(dice.chance(0.15));
+    let vpc = usize::from(dice.chance(0.12));
     let pairs = place_function(fleet, subnets, vpc, &name, dice);
-    let mut calls = Vec::new();
-    let mut call = |destination: usize, share: f64, sizes: Sizes, keep_alive_secs: Secs| {
-        calls.push(Call {
-            destination,
-            share,
-            n_calls: 1,
-            sizes,
-            keep_alive_secs,
-            active: Span::ALWAYS,
-            storms: Vec::new(),
-        });
-    };
     let store = if dice.chance(0.5) { c.dynamodb } else { *dice.pick(&c.databases[vpc]) };
-    call(store, 0.9, QUERY, if dice.chance(0.7) { 300 } else { 30 });
-    call(*dice.pick(&c.endpoints[vpc]), 0.05, API, 5);
+    let mut calls = vec![
+        call(store, 0.9, QUERY, if dice.chance(0.7) { 300 } else { 30 }),
+        call(*dice.pick(&c.endpoints[vpc]), 0.05, API, 5),
+    ];
     let rhythm = match kind {
-        Archetype::Api | Archetype::GrowingApi => {
-            call(*dice.pick(&c.saas), dice.real(0.1, 0.9), API, 60);
-            if dice.chance(0.5) {
-                call(*dice.pick(&c.cdns), dice.real(0.1, 0.6), ASSETS, 20);
-            }
-            if dice.chance(0.5) {
-                call(*dice.pick(&c.load_balancers), dice.real(0.1, 0.6), API, 60);
-            }
-            if dice.chance(0.4) {
-                call(*dice.pick(&c.telemetry), 0.5, UPLOAD, 120);
-            }
-            let growing = kind == Archetype::GrowingApi;
-            Rhythm::Diurnal {
-                per_hour: dice.log_normal(if growing { 12.0 } else { 60.0 }, 0.6).min(200.0),
-                peak_hour: dice.real(10.0, 20.0),
-                weekend_share: dice.real(0.2, 1.1),
-                doubling_days: growing.then(|| dice.real(8.0, 20.0)),
-            }
-        }
-        Archetype::Worker => {
-            call(c.s3, 0.8, OBJECTS, 20);
-            call(*dice.pick(&c.load_balancers), 0.5, API, 60);
-            if dice.chance(0.3) {
-                call(*dice.pick(&c.saas), 0.3, API, 0);
-            }
-            Rhythm::Queue {
-                bursts_per_day: dice.real(6.0, 40.0),
-                messages: dice.real(10.0, 60.0),
-                burst_secs: dice.real(60.0, 900.0),
-            }
-        }
-        Archetype::Schedule => {
-            call(*dice.pick(&c.saas), 1.0, API, 0);
-            if dice.chance(0.4) {
-                call(*dice.pick(&c.cdns), 0.7, ASSETS, 0);
-            }
-            if dice.chance(0.15) {
-                call(c.resolver, 0.5, LOOKUP, 0);
-            }
-            let (on_weekday, on_month_day) = (dice.between(0, 6), dice.between(11, 20));
-            let (period_secs, weekday, month_day) = *dice.pick(&[
-                (MINUTE, None, None),
-                (5 * MINUTE, None, None),
-                (5 * MINUTE, None, None),
-                (15 * MINUTE, None, None),
-                (HOUR, None, None),
-                (HOUR, None, None),
-                (DAY, None, None),
-                (DAY, Some(on_weekday), None),
-                (DAY, None, Some(on_month_day)),
-            ]);
-            Rhythm::Every { period_secs, offset_secs: dice.between(0, 6 * HOUR), jitter_secs: 2.0, weekday, month_day }
-        }
-        Archetype::WebhookSender => {
-            call(*dice.pick(&c.webhook_targets), 1.0, API, 0);
-            Rhythm::Diurnal {
-                per_hour: dice.real(20.0, 60.0),
-                peak_hour: 14.0,
-                weekend_share: 0.6,
-                doubling_days: None,
-            }
-        }
-        Archetype::NightlyExport => {
-            call(*dice.pick(&c.load_balancers), 1.0, EXPORT, 0);
-            call(c.s3, 1.0, OBJECTS, 20);
-            Rhythm::Every {
-                period_secs: DAY,
-                offset_secs: dice.between(HOUR, 4 * HOUR),
-                jitter_secs: 60.0,
-                weekday: None,
-                month_day: None,
-            }
-        }
-        Archetype::Agent => {
-            call(*dice.pick(&c.saas), 1.0, PROMPT, 60);
-            call(*dice.pick(&c.cdns), 0.4, ASSETS, 20);
-            call(*dice.pick(&c.telemetry), 0.6, UPLOAD, 120);
-            Rhythm::Diurnal { per_hour: dice.real(8.0, 40.0), peak_hour: 15.0, weekend_share: 0.5, doubling_days: None }
-        }
+        Archetype::Api | Archetype::GrowingApi => serve(c, kind == Archetype::GrowingApi, &mut calls, dice),
+        Archetype::Schedule => run_on_schedule(c, &mut calls, dice),
+        _ => work(c, kind, &mut calls, dice),
     };
     let n_environments = match rhythm {
         Rhythm::Every { .. } => 1,
@@ -220,20 +134,101 @@ fn populate(
         Rhythm::Diurnal { per_hour, .. } => 1 + (per_hour / 20.0) as u32,
     };
     let &runtime = dice.pick(&["nodejs22.x", "python3.13", "nodejs22.x", "java21"]);
+    let at = fleet.span.start - dice.between(5 * DAY, 90 * DAY);
     Function {
         description: format!("{kind:?}"),
         runtime,
         dual_stack: vpc == 0 && dice.chance(0.1),
-        versions: vec![Version {
-            code_sha256: code_sha256(dice),
-            at: fleet.span.start - dice.between(5 * DAY, 90 * DAY),
-        }],
+        versions: vec![Version { code_sha256: code_sha256(dice), at }],
         name,
         pairs,
         rhythm,
         calls,
         active: vec![Span::ALWAYS],
         n_environments,
+    }
+}
+
+/// A call that was always made.
+pub(super) fn call(destination: usize, share: f64, sizes: Sizes, keep_alive_secs: Secs) -> Call {
+    Call { destination, share, sizes, keep_alive_secs, n_calls: 1, active: Span::ALWAYS, storms: Vec::new() }
+}
+
+/// What a function behind an API calls, and when people use it.
+fn serve(c: &Catalogue, growing: bool, calls: &mut Vec<Call>, dice: &mut Dice) -> Rhythm {
+    calls.push(call(*dice.pick(&c.saas), dice.real(0.1, 0.9), API, 60));
+    if dice.chance(0.5) {
+        calls.push(call(*dice.pick(&c.cdns), dice.real(0.1, 0.6), ASSETS, 20));
+    }
+    if dice.chance(0.5) {
+        calls.push(call(*dice.pick(&c.load_balancers), dice.real(0.1, 0.6), API, 60));
+    }
+    if dice.chance(0.4) {
+        calls.push(call(*dice.pick(&c.telemetry), 0.5, UPLOAD, 120));
+    }
+    Rhythm::Diurnal {
+        per_hour: dice.log_normal(if growing { 10.0 } else { 42.0 }, 0.6).min(200.0),
+        peak_hour: dice.real(10.0, 20.0),
+        weekend_share: dice.real(0.2, 1.1),
+        doubling_days: growing.then(|| dice.real(8.0, 20.0)),
+    }
+}
+
+/// What a scheduled job calls, and its schedule: from every minute to monthly.
+fn run_on_schedule(c: &Catalogue, calls: &mut Vec<Call>, dice: &mut Dice) -> Rhythm {
+    calls.push(call(*dice.pick(&c.saas), 1.0, API, 0));
+    if dice.chance(0.4) {
+        calls.push(call(*dice.pick(&c.cdns), 0.7, ASSETS, 0));
+    }
+    if dice.chance(0.15) {
+        calls.push(call(c.resolver, 0.5, LOOKUP, 0));
+    }
+    let (on_weekday, on_month_day) = (dice.between(0, 6), dice.between(11, 20));
+    let (period_secs, weekday, month_day) = *dice.pick(&[
+        (MINUTE, None, None),
+        (5 * MINUTE, None, None),
+        (5 * MINUTE, None, None),
+        (15 * MINUTE, None, None),
+        (HOUR, None, None),
+        (HOUR, None, None),
+        (DAY, None, None),
+        (DAY, Some(on_weekday), None),
+        (DAY, None, Some(on_month_day)),
+    ]);
+    let offset_secs = dice.between(0, 6 * HOUR);
+    Rhythm::Every { period_secs, offset_secs, jitter_secs: 2.0, weekday, month_day }
+}
+
+/// What the other archetypes call, and when.
+fn work(c: &Catalogue, kind: Archetype, calls: &mut Vec<Call>, dice: &mut Dice) -> Rhythm {
+    let diurnal =
+        |per_hour, weekend_share| Rhythm::Diurnal { per_hour, peak_hour: 14.5, weekend_share, doubling_days: None };
+    match kind {
+        Archetype::WebhookSender => {
+            calls.push(call(*dice.pick(&c.webhook_targets), 1.0, API, 0));
+            diurnal(dice.real(20.0, 60.0), 0.6)
+        }
+        Archetype::NightlyExport => {
+            calls.push(call(*dice.pick(&c.load_balancers), 1.0, EXPORT, 0));
+            calls.push(call(c.s3, 1.0, OBJECTS, 20));
+            let offset_secs = dice.between(HOUR, 4 * HOUR);
+            Rhythm::Every { period_secs: DAY, offset_secs, jitter_secs: 60.0, weekday: None, month_day: None }
+        }
+        Archetype::Agent => {
+            calls.push(call(*dice.pick(&c.saas), 1.0, PROMPT, 60));
+            calls.push(call(*dice.pick(&c.cdns), 0.4, ASSETS, 20));
+            calls.push(call(*dice.pick(&c.telemetry), 0.6, UPLOAD, 120));
+            diurnal(dice.real(8.0, 40.0), 0.5)
+        }
+        Archetype::Worker | Archetype::Api | Archetype::GrowingApi | Archetype::Schedule => {
+            calls.push(call(c.s3, 0.8, OBJECTS, 20));
+            calls.push(call(*dice.pick(&c.load_balancers), 0.5, API, 60));
+            if dice.chance(0.3) {
+                calls.push(call(*dice.pick(&c.saas), 0.3, API, 0));
+            }
+            let (bursts_per_day, messages) = (dice.real(6.0, 40.0), dice.real(10.0, 60.0));
+            Rhythm::Queue { bursts_per_day, messages, burst_secs: dice.real(60.0, 900.0) }
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! logged interface the packets pass: the NAT gateway's, the database's, the endpoint's.
 //!
 //! In the one delivery by AWS that could be examined all records of an interface share the bounds of its window, so here
-//! they do: `start` and `end` bound the capture window and say no more than that about the packets.
+//! they do, except where a record's own packets lie outside: `start` and `end` say little about when the packets passed.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -60,8 +60,34 @@ impl Totals {
     }
 }
 
-/// What passed in one aggregation window: out of our interface, and into it.
-type Windows = BTreeMap<i64, (Totals, Totals)>;
+/// What passed in one aggregation window: out of our interface, and into it, between two moments.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    out: Totals,
+    into: Totals,
+    first: Secs,
+    last: Secs,
+}
+
+/// Aggregation windows of one interface, by number.
+#[derive(Debug)]
+struct Windows<'a> {
+    capture: Capture<'a>,
+    interface: usize,
+    passed: BTreeMap<i64, Passed>,
+}
+
+impl Windows<'_> {
+    /// The window that holds `at`, which a packet passed.
+    fn at(&mut self, at: Secs) -> &mut Passed {
+        let window = self.capture.window(self.interface, at);
+        let none = Passed { out: Totals::default(), into: Totals::default(), first: at, last: at };
+        let passed = self.passed.entry(window).or_insert(none);
+        passed.first = passed.first.min(at);
+        passed.last = passed.last.max(at);
+        passed
+    }
+}
 
 /// One place where the packets are captured: who is "we" there and how it names both ends.
 struct View {
@@ -94,9 +120,10 @@ impl Capture<'_> {
     pub(crate) fn record(&self, connection: &Connection, dice: &mut Dice, records: &mut Vec<Record>) {
         let views = self.views(connection, dice);
         for view in &views {
-            for (window, (out, into)) in self.windows(connection, view.interface) {
-                let bounds = self.bounds(view.interface, window);
-                for (totals, ours) in [(out, true), (into, false)] {
+            for (window, passed) in self.windows(connection, view.interface) {
+                let (start, end) = self.bounds(view.interface, window);
+                let bounds = (start.min(passed.first), end.max(passed.last));
+                for (totals, ours) in [(passed.out, true), (passed.into, false)] {
                     if totals.packets > 0 {
                         records.push(record(connection, view, bounds, totals, ours == view.same_way));
                     }
@@ -106,70 +133,40 @@ impl Capture<'_> {
     }
 
     /// Spreads packets over the aggregation windows of an interface.
-    fn windows(&self, c: &Connection, interface: usize) -> Windows {
-        let mut windows = Windows::new();
-        let at = |t| self.window(interface, t);
-        let (first, last) = (at(c.opens()), at(c.closes));
+    fn windows(&self, c: &Connection, interface: usize) -> BTreeMap<i64, Passed> {
+        let mut windows = Windows { capture: *self, interface, passed: BTreeMap::new() };
         if matches!(c.ending, Ending::NoAnswer | Ending::Refused) {
             // A SYN, and another each time the wait doubles.
-            let attempts = (c.closes - c.opens() + 1).ilog2();
-            let (out, into) = windows.entry(first).or_default();
-            let syns = if c.inbound { into } else { out };
-            syns.add(1, 60);
-            syns.flags = if c.protocol == TCP { SYN } else { 0 };
-            for n in 1..=attempts {
-                let (out, into) = windows.entry(at(c.opens() + (1 << n) - 1)).or_default();
-                let syns = if c.inbound { into } else { out };
-                syns.add(1, 60);
-                syns.flags = if c.protocol == TCP { SYN } else { 0 };
+            for n in 0..=(c.closes - c.opens() + 1).ilog2() {
+                let passed = windows.at(c.opens() + (1 << n) - 1);
+                let attempts = if c.inbound { &mut passed.into } else { &mut passed.out };
+                attempts.add(1, 60);
+                attempts.flags = SYN;
             }
-            return windows;
+            return windows.passed;
         }
         for e in &c.exchanges {
-            let (from, to) = (at(e.at), at(e.at + e.lasts));
-            let n = (to - from + 1) as u64;
-            for (i, window) in (from..=to).enumerate() {
+            let n = 1 + e.lasts / self.interval_secs;
+            for i in 0..n {
                 // Whole bytes are spread evenly; what is left over goes into the first window.
-                let part = |bytes: u64| bytes / n + if i == 0 { bytes % n } else { 0 };
-                let (out, into) = windows.entry(window).or_default();
+                let part = |bytes: u64| bytes / n as u64 + if i == 0 { bytes % n as u64 } else { 0 };
+                let (out_bytes, in_bytes) = (part(e.out_bytes), part(e.in_bytes));
+                windows.at(e.at + e.lasts * i / n);
+                let passed = windows.at(e.at + e.lasts * (i + 1) / n);
                 if c.protocol == TCP {
-                    out.add_payload(part(e.out_bytes), part(e.in_bytes));
-                    into.add_payload(part(e.in_bytes), part(e.out_bytes));
+                    passed.out.add_payload(out_bytes, in_bytes);
+                    passed.into.add_payload(in_bytes, out_bytes);
                 } else {
-                    datagrams(out, part(e.out_bytes));
-                    datagrams(into, part(e.in_bytes));
+                    datagrams(&mut passed.out, out_bytes);
+                    datagrams(&mut passed.into, in_bytes);
                 }
             }
         }
         if c.protocol == TCP {
-            let (out, into) = windows.entry(first).or_default();
-            let tls = TLS_PORTS.contains(&c.peer_port) && !c.inbound && c.exchanges.iter().any(|e| e.in_bytes > 0);
-            out.add(2, 60 + HEADER_BYTES);
-            into.add(1, 60);
-            if tls {
-                out.add_payload(TLS_OUT_BYTES, TLS_IN_BYTES);
-                into.add_payload(TLS_IN_BYTES, TLS_OUT_BYTES);
-            }
-            let (opener, answerer) = if c.inbound { (&mut *into, &mut *out) } else { (&mut *out, &mut *into) };
-            opener.flags |= SYN;
-            // A closed port answers a stranger's SYN with RST.
-            answerer.flags |= if c.inbound && c.ending == Ending::Left { RST } else { SYN_ACK };
-            let (out, into) = windows.entry(last).or_default();
-            match c.ending {
-                Ending::Closed => {
-                    out.add(2, 2 * HEADER_BYTES);
-                    into.add(2, 2 * HEADER_BYTES);
-                    out.flags |= FIN;
-                    into.flags |= FIN;
-                }
-                Ending::Reset => {
-                    into.add(1, 40);
-                    into.flags |= RST;
-                }
-                Ending::Left | Ending::NoAnswer | Ending::Refused => {}
-            }
+            handshake(c, windows.at(c.opens()));
+            farewell(c, windows.at(c.closes));
         }
-        windows
+        windows.passed
     }
 
     /// Where the packets of a connection are seen.
@@ -226,6 +223,38 @@ impl Capture<'_> {
             });
         }
         views
+    }
+}
+
+/// Adds the packets and flags of the opening.
+fn handshake(c: &Connection, passed: &mut Passed) {
+    let Passed { out, into, .. } = passed;
+    out.add(2, 60 + HEADER_BYTES);
+    into.add(1, 60);
+    if TLS_PORTS.contains(&c.peer_port) && !c.inbound && c.exchanges.iter().any(|e| e.in_bytes > 0) {
+        out.add_payload(TLS_OUT_BYTES, TLS_IN_BYTES);
+        into.add_payload(TLS_IN_BYTES, TLS_OUT_BYTES);
+    }
+    let (opener, answerer) = if c.inbound { (into, out) } else { (out, into) };
+    opener.flags |= SYN;
+    // A closed port answers a stranger's SYN with RST.
+    answerer.flags |= if c.inbound && c.ending == Ending::Left { RST } else { SYN_ACK };
+}
+
+/// Adds the packets and flags of the end.
+fn farewell(c: &Connection, Passed { out, into, .. }: &mut Passed) {
+    match c.ending {
+        Ending::Closed => {
+            for way in [out, into] {
+                way.add(2, 2 * HEADER_BYTES);
+                way.flags |= FIN;
+            }
+        }
+        Ending::Reset => {
+            into.add(1, 40);
+            into.flags |= RST;
+        }
+        Ending::Left | Ending::NoAnswer | Ending::Refused => {}
     }
 }
 

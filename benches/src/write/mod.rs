@@ -192,3 +192,9 @@ impl std::ops::AddAssign for Written {
         self.bytes += other.bytes;
     }
 }
+
+impl std::fmt::Display for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} records in {} objects, {:.1} MB", self.n_records, self.n_objects, self.bytes as f64 / 1e6)
+    }
+}

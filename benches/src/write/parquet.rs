@@ -68,8 +68,8 @@ fn batch(labels: &Labels, schema: &SchemaRef, columns: &[Field], rows: &[Record]
         let numbers = rows.iter().map(|r| column.number(r, version));
         match column.storage() {
             // Every 32-bit field is a port, a protocol, a small code: it fits.
-            Storage::Int32 => Arc::new(Int32Array::from_iter(numbers.map(|n| n.map(|n| n as i32)))),
-            Storage::Int64 => Arc::new(Int64Array::from_iter(numbers)),
+            Storage::Int32 => Arc::new(numbers.map(|n| n.map(|n| n as i32)).collect::<Int32Array>()),
+            Storage::Int64 => Arc::new(numbers.collect::<Int64Array>()),
             Storage::Text => Arc::new(strings(labels, *column, rows)),
         }
     });
