@@ -143,6 +143,19 @@ fn connections_have_both_directions_and_open_once() {
 }
 
 #[test]
+fn nobody_opens_a_connection_to_a_function_and_is_answered() {
+    // A call-out may sweep the functions' subnets; without call-outs no accepted packet enters unasked.
+    let fleet =
+        random_fleet(&FleetOptions { functions: 40, days: 11, shapes: "none".to_owned(), ..options(1) }).unwrap();
+    for r in records(&fleet, 60) {
+        let lambda = fleet.place.interfaces[r.interface as usize].kind == InterfaceKind::Lambda;
+        let opened = r.protocol == TCP && r.accept && r.tcp_flags & 0x12 == 2;
+        assert!(!(lambda && !r.egress && opened), "{r:?}");
+    }
+    assert!(fleet.place.by_address.values().all(|own| own.len() == 1), "an address is one interface's");
+}
+
+#[test]
 fn call_outs_fill_no_fleet_that_is_too_short() {
     assert!(random_fleet(&FleetOptions { days: 9, ..options(1) }).is_err());
     assert!(random_fleet(&FleetOptions { shapes: "A,?".to_owned(), ..options(1) }).is_err());
