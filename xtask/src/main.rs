@@ -5,15 +5,17 @@
 
 mod aws;
 mod generated;
+mod grants;
 mod rust;
 mod shell;
 mod tally;
+mod template;
 mod tools;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::shell::{Workspace, say};
 use crate::tally::Tally;
@@ -38,14 +40,15 @@ const STEPS: [Step; 9] = [
     Step { name: "doc", says: "the documentation builds without a warning", run: rust::doc },
     Step { name: "deny", says: "licences, sources and banned crates", run: rust::deny },
     Step { name: "generated", says: "what the README shows is what the program prints", run: generated::fresh },
-    Step { name: "template", says: "the SAM templates lint, and grant what they should", run: template_absent },
+    Step { name: "template", says: "the SAM templates lint, and grant what they should", run: template::check },
     Step { name: "aws", says: "the deployed pair against an emulated AWS", run: aws::end_to_end },
 ];
 
 /// Steps that are part of another one, or that change something: by their own command only.
-const EXTRA: [Step; 3] = [
+const EXTRA: [Step; 4] = [
     Step { name: "tidy", says: "the house rules (part of test-rust)", run: rust::tidy },
     Step { name: "generate", says: "rewrites what `generated` compares", run: generated::rewrite },
+    Step { name: "grants", says: "writes down what the templates grant, for review", run: template::accept },
     Step { name: "setup", says: "installs every tool the steps need", run: tools::everything },
 ];
 
@@ -104,12 +107,4 @@ fn usage() -> String {
         lines(&STEPS),
         lines(&EXTRA)
     )
-}
-
-/// Stands in until there is a template.
-fn template_absent(workspace: &Workspace, _: &mut Tally) -> Result<()> {
-    if workspace.path("template.yaml").exists() {
-        bail!("`template.yaml` is there and nothing checks it");
-    }
-    Ok(())
 }
