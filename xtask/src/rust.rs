@@ -1,6 +1,7 @@
 //! The steps that ask cargo: format, lints, tests, features, documentation, dependencies.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use crate::shell::{self, Workspace, say};
 use crate::tally::Tally;
@@ -90,11 +91,16 @@ pub(crate) fn deny(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 
 /// Whether the detector has that feature.
 pub(crate) fn has_feature(workspace: &Workspace, feature: &str) -> Result<bool> {
+    Ok(detector_manifest(workspace)?.pointer(&format!("/features/{feature}")).is_some())
+}
+
+/// The detector's manifest, as cargo reads it.
+pub(crate) fn detector_manifest(workspace: &Workspace) -> Result<Value> {
     let metadata = shell::output(workspace.cargo(&["metadata", "--no-deps", "--format-version", "1", "--locked"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let packages = metadata.get("packages").and_then(|packages| packages.as_array());
-    let detector = packages.into_iter().flatten().find(|package| package["name"] == "detector");
-    Ok(detector.is_some_and(|package| package["features"].get(feature).is_some()))
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let mut packages = metadata.pointer("/packages").and_then(Value::as_array).into_iter().flatten();
+    let detector = packages.find(|package| package["name"] == "detector");
+    detector.cloned().context("the workspace has no package `detector`")
 }
 
 #[cfg(test)]
