@@ -1,3 +1,4 @@
 //! The tests that look at the whole from outside, one binary for all.
 
 mod doors;
+mod tidy;
