@@ -212,7 +212,8 @@ mod tests {
     #[test]
     fn an_object_given_twice_is_read_once() {
         let object = |name: &str, bytes: &'static [u8]| Arc::new(InMemory::new(name, bytes)) as Arc<dyn Object>;
-        let (kept, n) = distinct(vec![object("b", b"same"), object("a", b"same"), object("c", b"else"), object("d", b"longer")]);
+        let (kept, n) =
+            distinct(vec![object("b", b"same"), object("a", b"same"), object("c", b"else"), object("d", b"longer")]);
         let names: Vec<&str> = kept.iter().map(|object| object.name()).collect();
         assert_eq!((names, n), (vec!["a", "c", "d"], 1));
     }

@@ -53,7 +53,8 @@ pub(super) fn walk(
     let last = days.last().map_or(Window(0), |day| Window(day.first_window().0 + 143));
     let warm_up = job.config.warm_up_secs as i64;
     coverage.n_owners = baselines.iter().filter(|(_, b)| b.known.is_some()).count() as u64;
-    coverage.n_learning = baselines.iter().filter(|(_, b)| b.known.is_some() && !Scorer::is_ready(b, last, warm_up)).count() as u64;
+    coverage.n_learning =
+        baselines.iter().filter(|(_, b)| b.known.is_some() && !Scorer::is_ready(b, last, warm_up)).count() as u64;
     coverage.n_novelty_abstained = scorer.n_restless(&baselines);
     baselines.learned_from.n_objects += coverage.n_objects;
     Ok((findings, kept.unwrap_or(baselines)))
@@ -146,7 +147,13 @@ impl Renumber {
     }
 
     /// The rows with the baselines' numbers of their peers.
-    fn rows(&mut self, job: &Job<'_>, shelf: &Shelf, baselines: &mut Baselines, rows: &[Observation]) -> Vec<Observation> {
+    fn rows(
+        &mut self,
+        job: &Job<'_>,
+        shelf: &Shelf,
+        baselines: &mut Baselines,
+        rows: &[Observation],
+    ) -> Vec<Observation> {
         let tables = shelf.tables();
         rows.iter()
             .map(|row| {
@@ -155,7 +162,9 @@ impl Renumber {
                     *known.get_or_insert_with(|| {
                         let peer = tables.peers.get(row.peer as usize);
                         let (address, service) = peer.map_or((0, 0), |peer| (peer.address, peer.service));
-                        baselines.ladder.peer(address, || job.knowledge.network(address, &tables.services.name(service)))
+                        baselines
+                            .ladder
+                            .peer(address, || job.knowledge.network(address, &tables.services.name(service)))
                     })
                 });
                 Observation { peer: peer.unwrap_or(u32::MAX), ..*row }

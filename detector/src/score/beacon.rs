@@ -74,7 +74,8 @@ impl Check for Beacon {
         newcomers
             .filter_map(|(subject, newcomer)| {
                 let by_interval = rhythm(&newcomer.contacts).filter(|_| !is_explained(view, newcomer));
-                let rhythm = by_interval.or_else(|| steady(&newcomer.counts).filter(|_| !is_steady_itself(view, newcomer)))?;
+                let rhythm =
+                    by_interval.or_else(|| steady(&newcomer.counts).filter(|_| !is_steady_itself(view, newcomer)))?;
                 let bans = rhythm.bans.min(rhythm.n_contacts as f64 * BANS_PER_CONTACT).min(MOST_BANS);
                 (bans > 0.3).then(|| Oddity {
                     check: CheckId::Beacon,
@@ -165,7 +166,12 @@ fn steady(counts: &[(Window, u32)]) -> Option<Rhythm> {
     let z = ((dispersion / freedom).cbrt() - (1.0 - 2.0 / (9.0 * freedom))) / (2.0 / (9.0 * freedom)).sqrt();
     let bans = normal_lower_tail_bans(z) - TRIALS_BANS;
     let period_minutes = 10.0 / mean;
-    Some(Rhythm { n_contacts: inner.len() * mean.round() as usize, period_minutes, spread: (dispersion / (freedom * mean)).sqrt(), bans })
+    Some(Rhythm {
+        n_contacts: inner.len() * mean.round() as usize,
+        period_minutes,
+        spread: (dispersion / (freedom * mean)).sqrt(),
+        bans,
+    })
 }
 
 /// −log10 of the chance that a standard normal value is at most z, for z below 0; 0 above.
@@ -177,7 +183,8 @@ fn normal_lower_tail_bans(z: f64) -> f64 {
     }
     let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
     let t = 1.0 / (1.0 + 0.231_641_9 * -z);
-    let series = t * (0.319_381_53 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    let series =
+        t * (0.319_381_53 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
     -(density * series).max(1e-30).log10()
 }
 

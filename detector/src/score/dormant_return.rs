@@ -55,7 +55,12 @@ impl Check for DormantReturn {
                 view.baselines,
                 view.owner,
                 subject,
-                &baselines::observation::Observation { peer: row.peer, port: row.port, protocol: row.protocol, ..Default::default() },
+                &baselines::observation::Observation {
+                    peer: row.peer,
+                    port: row.port,
+                    protocol: row.protocol,
+                    ..Default::default()
+                },
                 view.window,
             );
             let mut bans = novelty::surprise(subject, &today, view.prior);

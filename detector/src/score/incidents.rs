@@ -18,7 +18,8 @@ use super::Facts;
 use super::oddity::{Oddity, Topic};
 use crate::config::Config;
 use crate::finding::{
-    Activity, CheckId, Deployment, Destination, Evidence, Finding, Fingerprint, Owner, OwnerKind, Severity, protocol_name,
+    Activity, CheckId, Deployment, Destination, Evidence, Finding, Fingerprint, Owner, OwnerKind, Severity,
+    protocol_name,
 };
 
 /// Destinations an incident remembers, far above what a finding lists: a sweep must not grow without bound.
@@ -69,7 +70,9 @@ impl Incidents {
     /// Whether a topic is already told, so that further contact belongs to it.
     pub(super) fn goes_on(&self, baselines: &Baselines, owner: u32, topic: Topic) -> bool {
         match topic {
-            Topic::Newcomer(subject) => baselines.newcomer(owner, subject).is_some_and(|newcomer| newcomer.finding != 0),
+            Topic::Newcomer(subject) => {
+                baselines.newcomer(owner, subject).is_some_and(|newcomer| newcomer.finding != 0)
+            }
             _ => false,
         }
     }
@@ -178,7 +181,8 @@ impl Incident {
 
     fn finding(&self, config: &Config, facts: &dyn Facts, baselines: &Baselines) -> Finding {
         let destinations = self.destinations(config, facts, baselines);
-        let mut told: Vec<(&(Topic, CheckId), &Told)> = self.oddities.iter().filter(|(_, told)| told.bans > 0.0).collect();
+        let mut told: Vec<(&(Topic, CheckId), &Told)> =
+            self.oddities.iter().filter(|(_, told)| told.bans > 0.0).collect();
         told.sort_by(|a, b| b.1.bans.total_cmp(&a.1.bans).then(a.0.1.cmp(&b.0.1)).then(a.0.0.cmp(&b.0.0)));
         let check = told.first().map_or(CheckId::NewDestination, |((_, check), _)| *check);
         let checks: BTreeSet<CheckId> = told.iter().map(|((_, check), _)| *check).collect();

@@ -128,8 +128,7 @@ impl<'a> Scorer<'a> {
             Vec::new()
         };
         let warm_up_secs = self.config.warm_up_secs as i64;
-        let is_ready =
-            baselines.baseline(owner).is_some_and(|baseline| Self::is_ready(baseline, window, warm_up_secs));
+        let is_ready = baselines.baseline(owner).is_some_and(|baseline| Self::is_ready(baseline, window, warm_up_secs));
         let view = View {
             baselines,
             owner,
@@ -137,7 +136,6 @@ impl<'a> Scorer<'a> {
             rows: &merged,
             standings: &standings,
             subjects: &subjects,
-            is_ready,
             warm_up_secs,
             prior: &self.prior.1,
             facts: self.facts,
@@ -153,12 +151,22 @@ impl<'a> Scorer<'a> {
         let needed = threshold(self.config.sensitivity);
         for (topic, oddities) in topics {
             let bans: f64 = oddities.iter().map(|oddity| oddity.bans).sum();
-            if std::env::var_os("CALLOUT_DEBUG").is_some() { for o in &oddities { eprintln!("DBG {} {} {:?} total {bans:.2} {} {:.2} {:?}", baselines.owners.name(owner).rsplit(":").next().unwrap_or_default(), window.start(), o.destinations.first().map(|d| ::baselines::ladder::to_ip(baselines.ladder.rungs(d.peer).address)), o.check, o.bans, o.evidence.iter().map(|e| format!("{:.2} {}", e.surprise, e.statement)).collect::<Vec<_>>()); } }
             let told = bans >= needed || self.incidents.goes_on(baselines, owner, topic);
             if !told {
                 continue;
             }
-            let finding = self.incidents.add(self.config, self.facts, baselines, owner, window, topic, bans, oddities, rows, enis);
+            let finding = self.incidents.add(
+                self.config,
+                self.facts,
+                baselines,
+                owner,
+                window,
+                topic,
+                bans,
+                oddities,
+                rows,
+                enis,
+            );
             if let Topic::Newcomer(subject) = topic {
                 baselines.set_finding(owner, subject, finding.0);
             }

@@ -69,7 +69,8 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
         Subject::Network(_) => "network",
         _ => "prefix",
     };
-    let familiar = (f64::from(met.n_owners_knowing).ln_1p() / std::f64::consts::LN_2 * FAMILIAR_BANS).min(FAMILIAR_MOST);
+    let familiar =
+        (f64::from(met.n_owners_knowing).ln_1p() / std::f64::consts::LN_2 * FAMILIAR_BANS).min(FAMILIAR_MOST);
     let mut evidence = vec![Evidence {
         check: CheckId::NewDestination,
         measure: if what == "network" { "new_networks" } else { "new_prefixes" },

@@ -31,8 +31,6 @@ pub(super) struct View<'a> {
     pub(super) standings: &'a [Standing],
     /// Newcomers met in the window.
     pub(super) subjects: &'a [Subject],
-    /// Whether the owner was observed long enough to be judged by its behaviour.
-    pub(super) is_ready: bool,
     /// How long an owner is observed before it is judged.
     pub(super) warm_up_secs: i64,
     /// What the fleet's owners meet that is new.
@@ -49,7 +47,8 @@ impl View<'_> {
 
     /// The newcomers met in the window, other than more blocks of a service that AWS runs.
     pub(super) fn newcomers(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
-        let all = self.subjects.iter().filter_map(|&subject| Some((subject, self.baselines.newcomer(self.owner, subject)?)));
+        let all =
+            self.subjects.iter().filter_map(|&subject| Some((subject, self.baselines.newcomer(self.owner, subject)?)));
         all.filter(|(subject, newcomer)| !self.is_part_of_aws(*subject, newcomer))
     }
 
