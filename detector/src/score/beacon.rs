@@ -36,8 +36,8 @@ const MIN_PERIOD_MINUTES: f64 = 4.0;
 /// Least spread assumed, as a share of the period: capture windows round to the minute.
 const SPREAD_FLOOR: f64 = 0.05;
 
-/// Widest spread of a poll: a jitter of ± 40 % of the period has a median distance of 20 % from it.
-const MAX_SPREAD: f64 = 0.22;
+/// Widest spread of a poll: a jitter of ± 35 % of the period has a median distance of 17 % from it.
+const MAX_SPREAD: f64 = 0.18;
 
 /// Shares of the period within which intervals are counted.
 const WIDTHS: [f64; 3] = [0.08, 0.2, 0.4];
@@ -51,6 +51,10 @@ const RESTING_SHARE: f64 = 0.4;
 /// Whole windows of steady contact needed, and records in each: five polls in ten minutes, for an hour.
 const MIN_STEADY_WINDOWS: usize = 5;
 const MIN_STEADY_FLOWS: f64 = 2.5;
+
+/// Index of dispersion above which nothing is called steady: a poll a minute, jittered by half of it, stays below 0.2;
+/// calls at random have 1.
+const MAX_DISPERSION: f64 = 0.4;
 
 /// Bans taken off for trying three widths and for looking anew at every contact of every newcomer.
 const TRIALS_BANS: f64 = 1.0;
@@ -163,6 +167,9 @@ fn steady(counts: &[(Window, u32)]) -> Option<Rhythm> {
     }
     let dispersion = inner.iter().map(|&(_, count)| (f64::from(count) - mean).powi(2)).sum::<f64>() / mean;
     let freedom = n - 1.0;
+    if dispersion / freedom > MAX_DISPERSION {
+        return None;
+    }
     let z = ((dispersion / freedom).cbrt() - (1.0 - 2.0 / (9.0 * freedom))) / (2.0 / (9.0 * freedom)).sqrt();
     let bans = normal_lower_tail_bans(z) - TRIALS_BANS;
     let period_minutes = 10.0 / mean;

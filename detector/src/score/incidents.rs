@@ -93,10 +93,11 @@ impl Incidents {
         enis: &[Eni],
     ) -> Fingerprint {
         let own = self.of_owner.entry(owner).or_default();
-        let is_open = |incident: &Incident| {
-            incident.topics.contains(&topic) || window.start() - incident.last.end() <= config.incident_gap_secs as i64
-        };
-        let open = own.iter().rev().copied().find(|&at| self.all.get(at).is_some_and(is_open));
+        let holds_topic = |incident: &Incident| incident.topics.contains(&topic);
+        let is_recent = |incident: &Incident| window.start() - incident.last.end() <= config.incident_gap_secs as i64;
+        let latest =
+            |fits: &dyn Fn(&Incident) -> bool| own.iter().rev().copied().find(|&at| self.all.get(at).is_some_and(fits));
+        let open = latest(&holds_topic).or_else(|| latest(&is_recent));
         let at = open.unwrap_or_else(|| {
             let name = baselines.owners.name(owner);
             let until = window.end();
@@ -292,7 +293,7 @@ fn topic_words(baselines: &Baselines, topic: Topic) -> String {
 /// How sure: the share of true findings among those of like bans, on the tuning seeds of the evaluation, as a logistic
 /// curve. See `docs/detection.md`.
 fn confidence(bans: f64) -> f64 {
-    let sure = 1.0 / (1.0 + (-(bans - 1.6) * 1.8).exp());
+    let sure = 1.0 / (1.0 + (-(bans - 1.15) * 1.6).exp());
     (sure * 100.0).round() / 100.0
 }
 

@@ -88,9 +88,9 @@ static CHECKS: [&dyn Check; 11] = [
 /// Chosen on the tuning seeds of the evaluation, see `docs/detection.md`.
 fn threshold(sensitivity: Sensitivity) -> f64 {
     match sensitivity {
-        Sensitivity::Low => 2.3,
-        Sensitivity::Default => 1.7,
-        Sensitivity::High => 1.2,
+        Sensitivity::Low => 2.2,
+        Sensitivity::Default => 1.65,
+        Sensitivity::High => 1.1,
     }
 }
 
@@ -150,7 +150,7 @@ impl<'a> Scorer<'a> {
         }
         let needed = threshold(self.config.sensitivity);
         for (topic, oddities) in topics {
-            let bans: f64 = oddities.iter().map(|oddity| oddity.bans).sum();
+            let bans = total_bans(&oddities);
             let told = bans >= needed || self.incidents.goes_on(baselines, owner, topic);
             if !told {
                 continue;
@@ -186,6 +186,17 @@ impl<'a> Scorer<'a> {
     /// The findings of all incidents so far, sorted by time of the first record, then id.
     pub fn findings(&self, baselines: &Baselines) -> Vec<Finding> {
         self.incidents.findings(self.config, self.facts, baselines)
+    }
+}
+
+/// What several checks say of one topic: the sum, but of a first contact and a return only the louder, because both judge
+/// the same novelty.
+fn total_bans(oddities: &[Oddity]) -> f64 {
+    let of = |check: CheckId| oddities.iter().find(|oddity| oddity.check == check).map(|oddity| oddity.bans);
+    let sum: f64 = oddities.iter().map(|oddity| oddity.bans).sum();
+    match (of(CheckId::NewDestination), of(CheckId::DormantReturn)) {
+        (Some(new), Some(back)) => sum - new.min(back),
+        _ => sum,
     }
 }
 
