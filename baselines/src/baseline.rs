@@ -27,70 +27,71 @@ pub struct DiaryDay {
     pub services: u32,
     /// Prefixes met for the first time, in networks known before.
     pub prefixes: u32,
+    /// Ports used for the first time, with any network.
+    pub ports: u32,
 }
 
-/// In which of the latest windows something was active: a ring of 1024 bits, a week and some hours.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// In which minutes of the latest windows something was active: a ring of 1024 windows, a week and some hours.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
-    bits: [u64; 16],
+    /// Minute masks by window mod 1024; empty until the first mark.
+    minutes: Vec<u16>,
     latest: Window,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self { minutes: Vec::new(), latest: Window(0) }
+    }
 }
 
 impl Activity {
     /// Windows the ring reaches back.
     pub const REACH: u32 = 1024;
 
-    fn slot(window: Window) -> (usize, u64) {
-        ((window.0 % Self::REACH / 64) as usize, 1 << (window.0 % 64))
+    fn slot(window: Window) -> usize {
+        (window.0 % Self::REACH) as usize
     }
 
-    /// Marks a window. One older than the ring's reach is forgotten already.
-    pub fn mark(&mut self, window: Window) {
-        if window.0 > self.latest.0 {
-            for passed in (self.latest.0 + 1..=window.0).take(Self::REACH as usize) {
-                let (word, bit) = Self::slot(Window(passed));
-                if let Some(bits) = self.bits.get_mut(word) {
-                    *bits &= !bit;
+    /// Marks minutes of a window. One older than the ring's reach is forgotten already.
+    pub fn mark(&mut self, window: Window, minutes: u16) {
+        self.minutes.resize(Self::REACH as usize, 0);
+        if window > self.latest {
+            for passed in (self.latest.0 + 1..=window.0).rev().take(Self::REACH as usize) {
+                if let Some(mask) = self.minutes.get_mut(Self::slot(Window(passed))) {
+                    *mask = 0;
                 }
             }
             self.latest = window;
         }
-        if self.latest.0 - window.0 < Self::REACH {
-            let (word, bit) = Self::slot(window);
-            if let Some(bits) = self.bits.get_mut(word) {
-                *bits |= bit;
-            }
+        if self.latest.0 - window.0 < Self::REACH
+            && let Some(mask) = self.minutes.get_mut(Self::slot(window))
+        {
+            *mask |= minutes;
         }
+    }
+
+    /// The active minutes of a window; none outside the ring.
+    pub fn minutes(&self, window: Window) -> u16 {
+        let is_inside = window <= self.latest && self.latest.0 - window.0 < Self::REACH;
+        self.minutes.get(Self::slot(window)).copied().filter(|_| is_inside).unwrap_or(0)
     }
 
     /// How many windows of a span, ends included, were active, as far as the ring reaches back.
     pub fn n_between(&self, from: Window, until: Window) -> u32 {
+        self.windows(from, until).filter(|&(_, minutes)| minutes != 0).count() as u32
+    }
+
+    /// Windows of a span, ends included, with their active minutes, as far as the ring reaches back.
+    pub fn windows(&self, from: Window, until: Window) -> impl Iterator<Item = (Window, u16)> {
         let from = from.0.max(self.latest.0.saturating_sub(Self::REACH - 1));
-        let is_active = |window: &u32| {
-            let (word, bit) = Self::slot(Window(*window));
-            self.bits.get(word).is_some_and(|bits| bits & bit != 0)
-        };
-        (from..=until.0.min(self.latest.0)).filter(is_active).count() as u32
-    }
-
-    /// Words of the ring and the latest window, for storing.
-    pub fn parts(&self) -> (&[u64; 16], Window) {
-        (&self.bits, self.latest)
-    }
-
-    /// The ring of stored words.
-    pub fn from_parts(bits: [u64; 16], latest: Window) -> Self {
-        Self { bits, latest }
+        (from..=until.0.min(self.latest.0)).map(|window| (Window(window), self.minutes(Window(window))))
     }
 
     /// Adds what another ring knows.
     pub fn merge(&mut self, other: &Self) {
-        for back in (0..Self::REACH).rev() {
-            let window = Window(other.latest.0.saturating_sub(back));
-            let (word, bit) = Self::slot(window);
-            if other.bits.get(word).is_some_and(|bits| bits & bit != 0) {
-                self.mark(window);
-            }
+        for (window, minutes) in other.windows(Window(0), other.latest).filter(|&(_, minutes)| minutes != 0) {
+            self.mark(window, minutes);
         }
     }
 }
@@ -106,7 +107,7 @@ pub struct Baseline {
     pub window_peers: crate::distribution::Distribution,
     /// Windows of activity by hour of the week, from Monday 00:00 UTC.
     pub hours: Vec<u32>,
-    /// Windows of activity in the latest week, bit `window mod 1024`.
+    /// Minutes of activity in the latest week, with settled destinations: what newcomers do is no habit yet.
     pub active: Activity,
     /// What each active day brought that was new, the latest [`DIARY_DAYS`].
     pub diary: Vec<DiaryDay>,
@@ -197,6 +198,8 @@ pub struct Baselines {
     pub(crate) newcomers: Table<(u32, Subject), Newcomer>,
     /// Owners knowing each network: derived from `networks`.
     pub(crate) prevalence: Vec<u32>,
+    /// Owners knowing each prefix: derived from `prefixes`.
+    pub(crate) prefix_prevalence: Vec<u32>,
     /// Interfaces, objects and rows are the detector's business; this says what was learned from.
     pub learned_from: LearnedFrom,
 }
@@ -264,24 +267,19 @@ impl Baselines {
         self.prevalence.get(network as usize).copied().unwrap_or(0)
     }
 
+    /// How many owners know a prefix.
+    pub fn n_owners_knowing_prefix(&self, prefix: u32) -> u32 {
+        self.prefix_prevalence.get(prefix as usize).copied().unwrap_or(0)
+    }
+
     /// All owners with what is known of them as a whole, by number.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Baseline)> {
         self.owners.iter().zip(&self.of_owner)
     }
 
-    /// The networks of an owner.
-    pub fn networks_of(&self, owner: u32) -> impl Iterator<Item = (u32, &NetworkKnown)> {
-        self.networks.iter().filter(move |(key, _)| key.0 == owner).map(|(key, known)| (key.1, known))
-    }
-
-    /// The ports of networks of an owner.
-    pub fn services_of(&self, owner: u32) -> impl Iterator<Item = (&ServiceKey, &ServiceKnown)> {
-        self.services.iter().filter(move |(key, _)| key.0 == owner)
-    }
-
-    /// The destinations of an owner.
-    pub fn destinations_of(&self, owner: u32) -> impl Iterator<Item = (&DestinationKey, &DestinationKnown)> {
-        self.destinations.iter().filter(move |(key, _)| key.0 == owner)
+    /// The destinations of all owners.
+    pub fn destinations(&self) -> impl Iterator<Item = (&DestinationKey, &DestinationKnown)> {
+        self.destinations.iter()
     }
 
     /// The newcomers of all owners.
@@ -346,12 +344,15 @@ impl Baselines {
                 }
             }
         }
-        baseline.active.mark(window);
         baseline.diary_of(window.day());
         let mut total = Totals::default();
+        let mut settled_minutes = 0;
         for row in rows {
-            let quarantined = self.learn_row(owner, row, &mut total);
-            if !quarantined {
+            let standing = self.standing(owner, row);
+            if standing == Standing::Settled {
+                settled_minutes |= row.minutes;
+            }
+            if !self.learn_row(owner, row, standing, &mut total) {
                 total.add(&Totals {
                     n_flows: u64::from(row.n_flows),
                     packets_out: row.packets_out,
@@ -362,6 +363,9 @@ impl Baselines {
             }
         }
         if let Some(baseline) = self.of_owner.get_mut(owner as usize) {
+            if settled_minutes != 0 {
+                baseline.active.mark(window, settled_minutes);
+            }
             let (open, totals) = baseline.volumes.open_window;
             if open != window && totals.n_peers > 0 {
                 baseline.window_peers.record(totals.n_peers);
@@ -374,10 +378,10 @@ impl Baselines {
     }
 
     /// Learns one row on every rung; says whether it stands under a finding.
-    fn learn_row(&mut self, owner: u32, row: &Observation, total: &mut Totals) -> bool {
+    fn learn_row(&mut self, owner: u32, row: &Observation, standing: Standing, total: &mut Totals) -> bool {
         let window = row.window;
         let rungs = self.ladder.rungs(row.peer);
-        let under_finding = match self.standing(owner, row) {
+        let under_finding = match standing {
             Standing::Watched(subject) => self.newcomer(owner, subject).is_some_and(|n| n.finding != 0),
             _ => false,
         };
@@ -387,13 +391,7 @@ impl Baselines {
             Some(id) => id,
             None => {
                 new.networks += 1;
-                let slot = rungs.network as usize;
-                if self.prevalence.len() <= slot {
-                    self.prevalence.resize(slot + 1, 0);
-                }
-                if let Some(n) = self.prevalence.get_mut(slot) {
-                    *n += 1;
-                }
+                count(&mut self.prevalence, rungs.network);
                 self.networks
                     .put((owner, rungs.network), NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
             }
@@ -405,6 +403,7 @@ impl Baselines {
         });
         if self.prefixes.id(&(owner, rungs.prefix)).is_none() {
             self.prefixes.put((owner, rungs.prefix), Known::new(window));
+            count(&mut self.prefix_prevalence, rungs.prefix);
             if let Some(entry) = self.networks.at_mut(network) {
                 entry.n_prefixes += 1;
                 if window.0 >= entry.known.first.0 + WINDOWS_PER_DAY {
@@ -434,6 +433,7 @@ impl Baselines {
         match self.ports.get_mut(&(owner, row.port, row.protocol)) {
             Some(known) => known.touch(window),
             None => {
+                new.ports += 1;
                 self.ports.put((owner, row.port, row.protocol), Known::new(window));
             }
         }
@@ -461,6 +461,7 @@ impl Baselines {
             day.networks += new.networks;
             day.services += new.services;
             day.prefixes += new.prefixes;
+            day.ports += new.ports;
         }
         under_finding
     }
@@ -525,18 +526,27 @@ impl Baselines {
         }
         if self.networks.iter().any(|(_, n)| is_old(&n.known)) {
             self.networks.retain(|_, n| !is_old(&n.known));
-            self.recount();
         }
+        self.recount();
     }
 
-    /// Derives the prevalence of networks anew.
+    /// Derives the prevalence of networks and prefixes anew.
     pub(crate) fn recount(&mut self) {
-        self.prevalence = vec![0; self.ladder.networks().len()];
-        for (&(_, network), _) in self.networks.iter() {
-            if let Some(n) = self.prevalence.get_mut(network as usize) {
-                *n += 1;
-            }
-        }
+        self.prevalence.clear();
+        self.networks.iter().for_each(|(&(_, network), _)| count(&mut self.prevalence, network));
+        self.prefix_prevalence.clear();
+        self.prefixes.iter().for_each(|(&(_, prefix), _)| count(&mut self.prefix_prevalence, prefix));
+    }
+}
+
+/// Adds one to a counter in a vector that grows as needed.
+fn count(counters: &mut Vec<u32>, id: u32) {
+    let slot = id as usize;
+    if counters.len() <= slot {
+        counters.resize(slot + 1, 0);
+    }
+    if let Some(n) = counters.get_mut(slot) {
+        *n += 1;
     }
 }
 
@@ -548,13 +558,14 @@ mod tests {
     fn activity_reaches_back_a_week() {
         let mut activity = Activity::default();
         for window in [5000, 5001, 5003, 4999] {
-            activity.mark(Window(window));
+            activity.mark(Window(window), 1);
         }
         assert_eq!(activity.n_between(Window(4999), Window(5003)), 4);
         assert_eq!(activity.n_between(Window(5002), Window(5002)), 0);
-        activity.mark(Window(5000 + Activity::REACH));
+        activity.mark(Window(5000 + Activity::REACH), 1);
         assert_eq!(activity.n_between(Window(0), Window(9999)), 3, "5000 fell out of the ring, 5001 and 5003 did not");
-        activity.mark(Window(90_000));
+        activity.mark(Window(90_000), 0b101);
+        assert_eq!(activity.minutes(Window(90_000)), 0b101);
         assert_eq!(activity.n_between(Window(0), Window(99_999)), 1);
     }
 }

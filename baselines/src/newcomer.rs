@@ -11,6 +11,9 @@ use crate::window::{WINDOW_SECS, WINDOWS_PER_DAY, Window};
 /// Contacts kept of a newcomer. A beacon shows after four; enough for two days of an hourly one.
 const MAX_CONTACTS: usize = 64;
 
+/// Windows whose flow records are counted one by one: four hours, in which a steady poll shows.
+const MAX_COUNTS: usize = 24;
+
 /// Destinations kept of a newcomer by name.
 const MAX_DESTINATIONS: usize = 24;
 
@@ -37,12 +40,16 @@ pub struct Circumstances {
     pub n_new: f64,
     /// Days of activity over which `n_new` was counted, recent days counting more.
     pub exposure: f64,
-    /// Owners of the fleet that knew the network.
+    /// Owners of the fleet that knew the network; of a prefix, those that knew the prefix.
     pub n_owners_knowing: u32,
     /// Owners of the fleet.
     pub n_owners: u32,
     /// Whether the owner had used the port with any network before.
     pub port_known: bool,
+    /// Days that brought a port never used before, recent days counting more, and the days of activity.
+    pub n_new_ports: f64,
+    /// See `n_new_ports`.
+    pub port_exposure: f64,
     /// Windows since the owner had been first seen.
     pub age: u32,
 }
@@ -107,6 +114,8 @@ pub struct Newcomer {
     pub met: Circumstances,
     /// Minutes since the epoch in which contact was made, the latest [`MAX_CONTACTS`], in order.
     pub contacts: Vec<u32>,
+    /// Flow records sent in each of the latest windows with contact, at most [`MAX_COUNTS`], in order.
+    pub counts: Vec<(Window, u32)>,
     /// Amounts since the first contact.
     pub n_flows: u64,
     /// See `n_flows`.
@@ -172,6 +181,7 @@ impl Newcomer {
             known: Known::new(window),
             met,
             contacts: Vec::new(),
+            counts: Vec::new(),
             n_flows: 0,
             n_rejected: 0,
             bytes_out: 0,
@@ -196,6 +206,13 @@ impl Newcomer {
         self.n_rejected += u64::from(row.n_rejected);
         self.bytes_out = self.bytes_out.saturating_add(row.bytes_out);
         self.bytes_in = self.bytes_in.saturating_add(row.bytes_in);
+        match self.counts.last_mut() {
+            Some((window, n)) if *window == row.window => *n = n.saturating_add(row.n_flows),
+            Some((window, _)) if *window > row.window => {}
+            _ => self.counts.push((row.window, row.n_flows)),
+        }
+        let surplus = self.counts.len().saturating_sub(MAX_COUNTS);
+        self.counts.drain(..surplus);
         let base = (row.window.start() / 60) as u32;
         for minute in (0..(WINDOW_SECS / 60) as u32).filter(|m| row.minutes >> m & 1 == 1) {
             if let Err(at) = self.contacts.binary_search(&(base + minute)) {

@@ -8,6 +8,7 @@
 //!  (any order, in parallel)                       (event time, in order)
 //! ```
 
+mod details;
 mod gather;
 mod shelf;
 mod walk;
@@ -23,6 +24,7 @@ use crate::finding::Finding;
 use crate::read::{self, Object};
 use crate::resolve::{Inventory, Lists, Networks};
 
+pub use details::details;
 pub use shelf::{InMemoryScratch, Scratch};
 
 /// What the user's files say of interfaces, functions, networks and addresses.

@@ -4,14 +4,17 @@
 //! chance would have them, for periods from minutes to hours, with jitter. A function that itself runs at that rhythm
 //! explains it; so does a contact in nearly every window the function is active in.
 //!
-//! Statistic: under contacts at random (exponential intervals) the chance that an interval lies within ±s of the median
-//! m is e^−(1−s) − e^−(1+s) times ln 2 scaled; each interval beyond the first two counts once. Compare RITA's beacon score
+//! Statistic: how many intervals lie within a share of their median, against the binomial chance of contacts at random
+//! (shifted exponential intervals of the same median); the two that fixed the median are not counted. Compare RITA's beacon score
 //! (activecm/rita), which measures skew and dispersion of the same intervals over a day, without asking what the host
 //! itself does.
 //!
 //! False positives: a scheduled report to a new service; it is told once.
 
+use std::collections::BTreeSet;
+
 use baselines::newcomer::Newcomer;
+use baselines::window::Window;
 
 use super::Check;
 use super::new_destination::was_met_ready;
@@ -34,8 +37,24 @@ const MIN_PERIOD_MINUTES: f64 = 4.0;
 /// Least spread assumed, as a share of the period: capture windows round to the minute.
 const SPREAD_FLOOR: f64 = 0.05;
 
+/// Widest spread of a poll: a jitter of ± 40 % of the period has a median distance of 20 % from it.
+const MAX_SPREAD: f64 = 0.22;
+
+/// Shares of the period within which intervals are counted.
+const WIDTHS: [f64; 3] = [0.08, 0.2, 0.4];
+
 /// Share of the function's own active windows with contact above which the function's rhythm explains it.
 const EXPLAINED_SHARE: f64 = 0.5;
+
+/// Share of minutes below which a function rests in most of them, so that its own runs can be told from its pauses.
+const RESTING_SHARE: f64 = 0.4;
+
+/// Whole windows of steady contact needed, and records in each: five polls in ten minutes, for an hour.
+const MIN_STEADY_WINDOWS: usize = 5;
+const MIN_STEADY_FLOWS: f64 = 2.5;
+
+/// Bans taken off for looking at every window anew.
+const STEADY_TRIALS_BANS: f64 = 1.0;
 
 /// Bans at the most: regular is not yet malicious.
 const MOST_BANS: f64 = 3.0;
@@ -52,10 +71,8 @@ impl Check for Beacon {
         let newcomers = view.newcomers().filter(|(_, newcomer)| was_met_ready(view, newcomer));
         newcomers
             .filter_map(|(subject, newcomer)| {
-                let rhythm = rhythm(&newcomer.contacts)?;
-                if is_explained(view, newcomer) {
-                    return None;
-                }
+                let by_interval = rhythm(&newcomer.contacts).filter(|_| !is_explained(view, newcomer));
+                let rhythm = by_interval.or_else(|| steady(&newcomer.counts).filter(|_| !is_steady_itself(view)))?;
                 let bans = rhythm.bans.min(MOST_BANS);
                 (bans > 0.3).then(|| Oddity {
                     check: CheckId::Beacon,
@@ -82,11 +99,85 @@ impl Check for Beacon {
     }
 }
 
-/// Whether the function's own activity explains the contacts: it runs no oftener than they come.
+/// Whether the function's own activity explains the contacts: it runs no oftener than they come, or they come in the
+/// minutes it runs in and it rests in most others.
 fn is_explained(view: &View<'_>, newcomer: &Newcomer) -> bool {
     let Some(baseline) = view.baseline() else { return true };
-    let n_active = baseline.active.n_between(newcomer.known.first, view.window).max(1);
-    f64::from(newcomer.known.n_windows) / f64::from(n_active) > EXPLAINED_SHARE
+    let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of(i64::from(*minute) * 60));
+    let mut n_active_windows = 0u32;
+    let mut n_active_minutes = 0u32;
+    for (_, minutes) in baseline.active.windows(from, view.window).filter(|&(_, minutes)| minutes != 0) {
+        n_active_windows += 1;
+        n_active_minutes += minutes.count_ones();
+    }
+    let contact_windows: BTreeSet<u32> = newcomer.contacts.iter().map(|minute| minute / 10).collect();
+    if contact_windows.len() as f64 > f64::from(n_active_windows.max(1)) * EXPLAINED_SHARE {
+        return true;
+    }
+    // The window under judgement is not in the ring yet.
+    let past = newcomer.contacts.iter().filter(|&&minute| Window::of(i64::from(minute) * 60) < view.window);
+    let (n_past, n_with_others) = past.fold((0u32, 0u32), |(n, n_with), &minute| {
+        let around = minute.saturating_sub(1)..=minute + 1;
+        let is_active = |minute: u32| baseline.active.minutes(Window(minute / 10)) >> (minute % 10) & 1 == 1;
+        (n + 1, n_with + u32::from(around.into_iter().any(is_active)))
+    });
+    let rests = f64::from(n_active_minutes) < f64::from(n_active_windows * 10) * RESTING_SHARE;
+    rests && n_past > 0 && f64::from(n_with_others) >= f64::from(n_past) * 0.8
+}
+
+/// Whether the function's own flow records a window vary less than chance: then steadiness is its own.
+fn is_steady_itself(view: &View<'_>) -> bool {
+    let Some(baseline) = view.baseline() else { return true };
+    let flows = &baseline.volumes.window_flows;
+    let n = flows.n() as f64;
+    let mean = flows.cells().map(|(value, count)| (value * count) as f64).sum::<f64>() / n.max(1.0);
+    let variance = flows.cells().map(|(value, count)| (value as f64 - mean).powi(2) * count as f64).sum::<f64>() / n.max(1.0);
+    n < 2.0 || variance < mean
+}
+
+/// The rhythm of a poll too fast for intervals: as many records in each window, varying far less than calls at random
+/// would. `counts`: records sent by window, in order; the first and the last, which may be cut, are left out.
+///
+/// Statistic: the index of dispersion, Σ (n − mean)² / mean, against χ² of as many degrees of freedom less one; the lower
+/// tail by the Wilson-Hilferty approximation. Reference: Cox & Lewis (1966), "The statistical analysis of series of
+/// events", 6.3.
+fn steady(counts: &[(Window, u32)]) -> Option<Rhythm> {
+    let mut run = 1;
+    for pair in counts.windows(2).rev() {
+        let [(before, _), (after, _)] = pair else { break };
+        if after.0 != before.0 + 1 {
+            break;
+        }
+        run += 1;
+    }
+    let inner = counts.get(counts.len().saturating_sub(run) + 1..counts.len().saturating_sub(1))?;
+    if inner.len() < MIN_STEADY_WINDOWS {
+        return None;
+    }
+    let n = inner.len() as f64;
+    let mean = inner.iter().map(|&(_, count)| f64::from(count)).sum::<f64>() / n;
+    if mean < MIN_STEADY_FLOWS {
+        return None;
+    }
+    let dispersion = inner.iter().map(|&(_, count)| (f64::from(count) - mean).powi(2)).sum::<f64>() / mean;
+    let freedom = n - 1.0;
+    let z = ((dispersion / freedom).cbrt() - (1.0 - 2.0 / (9.0 * freedom))) / (2.0 / (9.0 * freedom)).sqrt();
+    let bans = normal_lower_tail_bans(z) - STEADY_TRIALS_BANS;
+    let period_minutes = 10.0 / mean;
+    Some(Rhythm { n_contacts: inner.len() * mean.round() as usize, period_minutes, spread: (dispersion / (freedom * mean)).sqrt(), bans })
+}
+
+/// −log10 of the chance that a standard normal value is at most z, for z below 0; 0 above.
+///
+/// Source: the asymptotic bound φ(z) / |z| · (1 − 1/z²), within 1 % below −3; above, Abramowitz & Stegun 26.2.17.
+fn normal_lower_tail_bans(z: f64) -> f64 {
+    if z >= 0.0 {
+        return 0.0;
+    }
+    let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let t = 1.0 / (1.0 + 0.231_641_9 * -z);
+    let series = t * (0.319_381_53 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    -(density * series).max(1e-30).log10()
 }
 
 /// A regular interval.
@@ -120,15 +211,28 @@ fn rhythm(contacts: &[u32]) -> Option<Rhythm> {
     }
     let mut off: Vec<f64> = intervals.iter().map(|i| (i - period_minutes).abs() / period_minutes).collect();
     let spread = median(&mut off)?.max(SPREAD_FLOOR);
-    // Twice the median distance holds nearly all of a jittered poll; count those within it against chance.
-    let within = (2.0 * spread).min(0.9);
-    let n_within = off.iter().filter(|&&o| o <= within).count();
-    let rate = std::f64::consts::LN_2;
-    let chance = (-rate * (1.0 - within)).exp() - (-rate * (1.0 + within)).exp();
-    // Two intervals were spent on finding the period and its spread.
-    let n = intervals.len() as f64;
-    let bans = binomial_tail_bans(intervals.len() - 1, n_within.saturating_sub(1), chance) - n.log10().max(0.3);
+    if spread > MAX_SPREAD {
+        return None;
+    }
+    // Two intervals were spent on finding the period and its spread; three widths were tried.
+    let n_free = intervals.len() - 1;
+    let bans = WIDTHS
+        .iter()
+        .map(|&width| {
+            let n_within = off.iter().filter(|&&off| off <= width).count();
+            binomial_tail_bans(n_free, n_within.saturating_sub(1), chance_within(period_minutes, width))
+        })
+        .fold(0.0, f64::max)
+        - (WIDTHS.len() as f64).log10();
     Some(Rhythm { n_contacts: starts.len(), period_minutes, spread, bans })
+}
+
+/// The chance that an interval of contacts at random lies within a share of their median, when none can be shorter than
+/// [`ONE_CONTACT_MINUTES`]: a shifted exponential with that median.
+fn chance_within(median: f64, width: f64) -> f64 {
+    let least = f64::from(ONE_CONTACT_MINUTES);
+    let below = |minutes: f64| 1.0 - 0.5f64.powf((minutes - least).max(0.0) / (median - least).max(0.5));
+    below(median * (1.0 + width)) - below(median * (1.0 - width))
 }
 
 /// The median; `None` of nothing. Sorts its argument.
@@ -176,7 +280,7 @@ mod tests {
     #[test]
     fn chance_contacts_are_not() {
         let contacts = [0, 12, 80, 85, 160, 290, 300, 420];
-        assert!(rhythm(&contacts).unwrap().bans < 0.8, "{:?}", rhythm(&contacts));
+        assert!(rhythm(&contacts).is_none_or(|rhythm| rhythm.bans < 0.8), "{:?}", rhythm(&contacts));
     }
 
     #[test]
@@ -184,6 +288,24 @@ mod tests {
         let contacts: Vec<u32> = (0..64).collect();
         assert_eq!(rhythm(&contacts), None);
         assert_eq!(rhythm(&[]), None);
+    }
+
+    #[test]
+    fn a_fast_poll_is_steady_and_use_is_not() {
+        let counts = |counts: &[u32]| counts.iter().zip(0..).map(|(&n, w)| (Window(w), n)).collect::<Vec<_>>();
+        let poll = steady(&counts(&[4, 10, 10, 9, 10, 11, 10, 10, 3])).unwrap();
+        assert!(poll.bans > 1.0, "{poll:?}");
+        let use_of_it = steady(&counts(&[4, 7, 14, 9, 10, 16, 6, 10, 3])).unwrap();
+        assert!(use_of_it.bans < 0.3, "{use_of_it:?}");
+        assert_eq!(steady(&counts(&[10; 4])), None);
+        assert_eq!(steady(&[]), None);
+    }
+
+    #[test]
+    fn normal_tails() {
+        assert!((normal_lower_tail_bans(-1.6449) - 1.301).abs() < 0.01);
+        assert!((normal_lower_tail_bans(-3.0902) - 3.0).abs() < 0.02);
+        assert!(normal_lower_tail_bans(0.5).abs() < 1e-9);
     }
 
     #[test]

@@ -153,6 +153,7 @@ impl<'a> Scorer<'a> {
         let needed = threshold(self.config.sensitivity);
         for (topic, oddities) in topics {
             let bans: f64 = oddities.iter().map(|oddity| oddity.bans).sum();
+            if std::env::var_os("CALLOUT_DEBUG").is_some() { for o in &oddities { eprintln!("DBG {} {} {:?} total {bans:.2} {} {:.2} {:?}", baselines.owners.name(owner).rsplit(":").next().unwrap_or_default(), window.start(), o.destinations.first().map(|d| ::baselines::ladder::to_ip(baselines.ladder.rungs(d.peer).address)), o.check, o.bans, o.evidence.iter().map(|e| format!("{:.2} {}", e.surprise, e.statement)).collect::<Vec<_>>()); } }
             let told = bans >= needed || self.incidents.goes_on(baselines, owner, topic);
             if !told {
                 continue;

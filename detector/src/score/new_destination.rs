@@ -18,14 +18,14 @@ use crate::finding::{CheckId, Evidence, Quantity};
 const FAMILIAR_BANS: f64 = 0.3;
 const FAMILIAR_MOST: f64 = 0.9;
 
-/// Bans for a port the function never used: more where it is none of the web's.
-const STRANGE_PORT_BANS: f64 = 0.4;
-const ODD_PORT_BANS: f64 = 0.5;
+/// What a port never used before weighs, of its own surprise: it is rarely independent of the network's.
+const PORT_WEIGHT: f64 = 0.7;
+/// Bans for a port that is none of the web's.
+const ODD_PORT_BANS: f64 = 0.3;
 
-/// Bytes sent from which on more out than in is an upload and not a handshake.
-const UPLOAD_FLOOR_BYTES: u64 = 6000;
-/// Bans for an upload.
-const UPLOAD_BANS: f64 = 0.4;
+/// Uploads by size and by how many times what came in they are, with the bans for each, the largest first. A TLS handshake
+/// sends a kilobyte and receives five.
+const UPLOADS: [(u64, u64, f64); 3] = [(1 << 20, 4, 1.3), (100 << 10, 3, 0.9), (6000, 1, 0.4)];
 
 /// The check.
 pub(super) struct NewDestination;
@@ -38,6 +38,7 @@ impl Check for NewDestination {
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
         view.newcomers()
             .filter(|(subject, newcomer)| !matches!(subject, Subject::Service(..)) && was_met_ready(view, newcomer))
+            .filter(|(subject, newcomer)| !is_part_of_aws(view, *subject, newcomer))
             .map(|(subject, newcomer)| judge(view, subject, newcomer))
             .collect()
     }
@@ -49,6 +50,19 @@ pub(super) fn was_met_ready(view: &View<'_>, newcomer: &Newcomer) -> bool {
         newcomer.met.n_days >= super::READY_DAYS
             && newcomer.known.first.start() - known.first.start() >= view.warm_up_secs
     })
+}
+
+/// AWS's blocks that customers' own hosts are in; every other service code is run by AWS itself, and which of its addresses
+/// answers means nothing. Source: AWS, "AWS IP address ranges", `service`.
+const RENTED_BLOCKS: [&str; 4] = ["EC2", "AMAZON", "GLOBALACCELERATOR", "CLOUDFRONT"];
+
+/// Whether the newcomer is one more block of a service that AWS runs and the function uses.
+pub(super) fn is_part_of_aws(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> bool {
+    let Subject::Prefix(_) = subject else { return false };
+    let Some(destination) = newcomer.destinations.first() else { return false };
+    let key = view.baselines.ladder.networks().name(view.rungs(destination.peer).network);
+    let mut words = key.split(' ');
+    words.next() == Some("AWS") && words.next().is_some_and(|service| !RENTED_BLOCKS.contains(&service))
 }
 
 fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
@@ -67,7 +81,7 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
         surprise,
         statement: format!(
             "first contact with {} in {}; this function met something new on {:.0} of {:.0} days before; {} of {} \
-             functions know the network",
+             functions know the {what}",
             view.subject_words(subject),
             view.age_words(),
             met.n_new,
@@ -76,17 +90,20 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
             met.n_owners,
         ),
     }];
-    let mut bans = surprise - familiar;
+    let mut bans = (surprise - familiar).max(0.0);
     let mut severity = 5.0;
-    if newcomer.bytes_out >= UPLOAD_FLOOR_BYTES && newcomer.bytes_out > newcomer.bytes_in {
-        bans += UPLOAD_BANS;
-        severity += 0.7;
+    let upload = UPLOADS.into_iter().find(|&(bytes, times, _)| {
+        newcomer.bytes_out >= bytes && newcomer.bytes_out > newcomer.bytes_in.saturating_mul(times)
+    });
+    if let Some((_, _, upload_bans)) = upload {
+        bans += upload_bans;
+        severity += 0.7 * (1.0 + upload_bans);
         evidence.push(Evidence {
             check: CheckId::NewDestination,
             measure: "bytes_out",
             observed: Quantity::Bytes(newcomer.bytes_out as f64),
-            expected: Quantity::Bytes(0.0),
-            surprise: UPLOAD_BANS,
+            expected: Quantity::Bytes(newcomer.bytes_in as f64),
+            surprise: upload_bans,
             statement: format!(
                 "more was sent than received: {} out, {} in",
                 bytes_words(newcomer.bytes_out),
@@ -97,12 +114,12 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
     let port = newcomer.destinations.first().map_or(0, |destination| destination.port);
     if !met.port_known {
         let odd = !matches!(port, 443 | 80);
-        let port_bans = STRANGE_PORT_BANS + if odd { ODD_PORT_BANS } else { 0.0 };
+        let port_bans = novelty::port_surprise(met, view.prior) * PORT_WEIGHT + if odd { ODD_PORT_BANS } else { 0.0 };
         bans += port_bans;
         severity += if odd { 1.2 } else { 0.5 };
         evidence.push(Evidence {
             check: CheckId::NewDestination,
-            measure: "ports_used_before",
+            measure: "new_ports",
             observed: Quantity::Ports(1.0),
             expected: Quantity::Ports(0.0),
             surprise: port_bans,

@@ -12,12 +12,11 @@ use super::view::View;
 use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity, protocol_name};
 
-/// Bans for a port the function never used with any network, and more where it is none of the web's.
-const STRANGE_PORT_BANS: f64 = 0.3;
-const ODD_PORT_BANS: f64 = 0.3;
+/// What a port never used with any network weighs, of its own surprise.
+const PORT_WEIGHT: f64 = 0.4;
 
 /// Bans taken off inside the VPC: its own services come and go.
-const PRIVATE_BANS: f64 = 0.9;
+const PRIVATE_BANS: f64 = 1.4;
 
 /// The check.
 pub(super) struct NewPort;
@@ -36,10 +35,7 @@ impl Check for NewPort {
             }
             let met = &newcomer.met;
             let surprise = novelty::surprise(subject, met, view.prior);
-            let mut bans = surprise;
-            if !met.port_known {
-                bans += STRANGE_PORT_BANS + if matches!(port, 443 | 80) { 0.0 } else { ODD_PORT_BANS };
-            }
+            let mut bans = surprise + novelty::port_surprise(met, view.prior) * PORT_WEIGHT;
             let is_inside = newcomer.destinations.iter().all(|d| is_private(view.rungs(d.peer).address));
             if is_inside {
                 bans -= PRIVATE_BANS;

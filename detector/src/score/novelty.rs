@@ -37,11 +37,13 @@ pub(super) struct Prior {
     network: f64,
     service: f64,
     prefix: f64,
+    port: f64,
 }
 
 impl Default for Prior {
     fn default() -> Self {
-        Self { network: PRIOR_WITHOUT_FLEET, service: PRIOR_WITHOUT_FLEET, prefix: PRIOR_WITHOUT_FLEET }
+        let chance = PRIOR_WITHOUT_FLEET;
+        Self { network: chance, service: chance, prefix: chance, port: chance }
     }
 }
 
@@ -60,7 +62,12 @@ impl Prior {
             let weight = PRIOR_DAYS * 4.0;
             ((news + PRIOR_WITHOUT_FLEET * weight) / (exposure + weight)).clamp(PRIOR_RANGE.0, PRIOR_RANGE.1)
         };
-        Self { network: rung(|day| day.networks), service: rung(|day| day.services), prefix: rung(|day| day.prefixes) }
+        Self {
+            network: rung(|day| day.networks),
+            service: rung(|day| day.services),
+            prefix: rung(|day| day.prefixes),
+            port: rung(|day| day.ports),
+        }
     }
 }
 
@@ -92,13 +99,21 @@ pub(super) fn circumstances(
         }),
     };
     let known = baseline.and_then(|baseline| baseline.known);
+    let n_owners_knowing = match subject {
+        Subject::Prefix(prefix) => baselines.n_owners_knowing_prefix(prefix),
+        _ => baselines.n_owners_knowing(rungs.network),
+    };
+    let (n_new_ports, port_exposure) =
+        baseline.map_or((0.0, 0.0), |baseline| days_with_news(baseline, now.day(), |day| day.ports));
     Circumstances {
         n_days: known.map_or(0, |known| known.n_days),
         n_new,
         exposure,
-        n_owners_knowing: baselines.n_owners_knowing(rungs.network),
+        n_owners_knowing,
         n_owners: baselines.owners.len() as u32,
         port_known: baselines.port(owner, row.port, row.protocol).is_some(),
+        n_new_ports,
+        port_exposure,
         age: known.map_or(0, |known| now.0.saturating_sub(known.first.0)),
     }
 }
@@ -111,6 +126,15 @@ pub(super) fn chance(subject: Subject, met: &Circumstances, prior: &Prior) -> f6
         Subject::Prefix(_) => prior.prefix,
     };
     ((met.n_new + prior * PRIOR_DAYS) / (met.exposure + PRIOR_DAYS)).clamp(1e-6, 1.0)
+}
+
+/// How surprising a port never used before was, in bans; 0 for a known one.
+pub(super) fn port_surprise(met: &Circumstances, prior: &Prior) -> f64 {
+    if met.port_known {
+        return 0.0;
+    }
+    let chance = (met.n_new_ports + prior.port * PRIOR_DAYS) / (met.port_exposure + PRIOR_DAYS);
+    -chance.clamp(1e-6, 1.0).log10()
 }
 
 /// How surprising the first contact was, in bans: −log10 of [`chance`].

@@ -8,7 +8,7 @@
 
 use baselines::newcomer::{Newcomer, Subject};
 
-use super::new_destination::was_met_ready;
+use super::new_destination::{is_part_of_aws, was_met_ready};
 use super::oddity::{Oddity, Topic};
 use super::view::View;
 use super::{Check, novelty};
@@ -41,6 +41,7 @@ impl Check for NoveltyBurst {
                 !matches!(subject, Subject::Service(..))
                     && newcomer.known.first == view.window
                     && was_met_ready(view, newcomer)
+                    && !is_part_of_aws(view, *subject, newcomer)
             })
             .filter_map(|(subject, newcomer)| Some((*newcomer.contacts.first()?, subject, newcomer)))
             .collect();
