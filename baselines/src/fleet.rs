@@ -68,11 +68,20 @@ pub(crate) fn traffic(n_days: u32, n_rows: usize) -> impl Strategy<Value = Vec<T
     })
 }
 
+/// What learning does beside learning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Nothing.
+    Learn,
+    /// Follows newcomers, and puts what is odd under a finding.
+    Watch,
+}
+
 /// Learns traffic as the walk does: window by window, owner by owner, forgetting at the end of each day.
-pub(crate) fn learn(into: &mut Baselines, told: &[Told]) {
+pub(crate) fn learn(into: &mut Baselines, told: &[Told], mode: Mode) {
     for day in told.chunk_by(|a, b| a.window / WINDOWS_PER_DAY == b.window / WINDOWS_PER_DAY) {
         for window in day.chunk_by(|a, b| (a.window, a.owner) == (b.window, b.owner)) {
-            learn_window(into, window);
+            learn_window(into, window, mode);
         }
         if let Some(first) = day.first() {
             into.age(Window(START.0 + first.window).day().first_window(), MEMORY_DAYS);
@@ -80,7 +89,7 @@ pub(crate) fn learn(into: &mut Baselines, told: &[Told]) {
     }
 }
 
-fn learn_window(into: &mut Baselines, told: &[Told]) {
+fn learn_window(into: &mut Baselines, told: &[Told], mode: Mode) {
     let Some(first) = told.first() else { return };
     let owner = into.owner(&format!("arn:aws:lambda:eu-west-1:111122223333:function:f{}", first.owner));
     let window = Window(START.0 + first.window);
@@ -104,7 +113,9 @@ fn learn_window(into: &mut Baselines, told: &[Told]) {
             ..Observation::default()
         })
         .collect();
-    into.follow(owner, window, &rows, |_, _, _| Circumstances::default());
+    if mode == Mode::Watch {
+        into.follow(owner, window, &rows, |_, _, _| Circumstances::default());
+    }
     for (row, told) in rows.iter().zip(told).filter(|(_, told)| told.is_odd) {
         if let crate::baseline::Standing::Watched(subject) = into.standing(owner, row) {
             into.set_finding(owner, subject, u128::from(told.window) + 1);
@@ -114,9 +125,9 @@ fn learn_window(into: &mut Baselines, told: &[Told]) {
 }
 
 /// Learns traffic anew.
-pub(crate) fn learned(told: &[Told]) -> Baselines {
+pub(crate) fn learned(told: &[Told], mode: Mode) -> Baselines {
     let mut baselines = Baselines::default();
-    learn(&mut baselines, told);
+    learn(&mut baselines, told, mode);
     baselines
 }
 
@@ -137,7 +148,12 @@ pub(crate) fn dump(baselines: &Baselines) -> Vec<String> {
         Subject::Prefix(id) => format!("prefix {}", baselines.ladder.prefix(id)),
     };
     let mut lines = vec![format!("from {:?}", baselines.learned_from)];
-    lines.extend(baselines.iter().map(|(name, baseline)| format!("owner {name} {baseline:?}")));
+    for (name, baseline) in baselines.iter() {
+        let active: Vec<_> = baseline.active.windows(Window(0), Window(u32::MAX)).filter(|(_, m)| *m != 0).collect();
+        lines.push(format!("active {name} {active:?}"));
+        let baseline = crate::baseline::Baseline { active: crate::baseline::Activity::default(), ..baseline.clone() };
+        lines.push(format!("owner {name} {baseline:?}"));
+    }
     lines.extend(baselines.networks.iter().map(|(k, v)| format!("network {} {} {v:?}", owner(k.0), network(k.1))));
     lines.extend(
         baselines
@@ -145,9 +161,9 @@ pub(crate) fn dump(baselines: &Baselines) -> Vec<String> {
             .iter()
             .map(|(k, v)| format!("service {} {} {}/{} {v:?}", owner(k.0), network(k.1), k.2, k.3)),
     );
-    lines.extend(
-        baselines.prefixes.iter().map(|(k, v)| format!("prefix {} {} {v:?}", owner(k.0), baselines.ladder.prefix(k.1))),
-    );
+    lines.extend(baselines.prefixes.iter().map(|(k, v)| {
+        format!("prefix {} {} {} {:?}", owner(k.0), baselines.ladder.prefix(k.1), network(v.network), v.known)
+    }));
     lines.extend(baselines.ports.iter().map(|(k, v)| format!("port {} {}/{} {v:?}", owner(k.0), k.1, k.2)));
     lines.extend(
         baselines
@@ -161,7 +177,9 @@ pub(crate) fn dump(baselines: &Baselines) -> Vec<String> {
             .into_iter()
             .map(|d| format!("{} {:?}", peer(d.peer), crate::newcomer::Contacted { peer: 0, ..d }))
             .collect();
-        lines.push(format!("newcomer {} {} {newcomer:?} {contacted:?}", owner(id), subject(watched)));
+        let held = std::mem::take(&mut newcomer.held);
+        lines.push(format!("newcomer {} {newcomer:?} {contacted:?} of {}", subject(watched), owner(id)));
+        lines.push(format!("held {} {held:?} of {}", subject(watched), owner(id)));
     }
     lines.sort();
     lines

@@ -8,6 +8,7 @@ pub mod distribution;
 mod fleet;
 pub mod known;
 pub mod ladder;
+mod merge;
 pub mod names;
 pub mod newcomer;
 pub mod observation;

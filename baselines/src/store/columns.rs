@@ -99,6 +99,12 @@ pub(super) const VOLUMES: &[Column] = &[
     column("open_day_bytes_out", Kind::U64),
     column("open_day_bytes_in", Kind::U64),
     column("open_day_peers", Kind::U64),
+    column("first_day", Kind::Day),
+    column("first_day_flows", Kind::U64),
+    column("first_day_packets_out", Kind::U64),
+    column("first_day_bytes_out", Kind::U64),
+    column("first_day_bytes_in", Kind::U64),
+    column("first_day_peers", Kind::U64),
 ];
 
 impl Kind {
@@ -209,7 +215,9 @@ impl<'a> Sheet<'a> {
         self.windows(values.clone().map(|v| v.open_window.0));
         self.totals(values.clone().map(|v| &v.open_window.1));
         self.days(values.clone().map(|v| v.open_day.0));
-        self.totals(values.map(|v| &v.open_day.1));
+        self.totals(values.clone().map(|v| &v.open_day.1));
+        self.days(values.clone().map(|v| v.first_day.0));
+        self.totals(values.map(|v| &v.first_day.1));
     }
 
     fn totals<'k>(&mut self, values: impl Iterator<Item = &'k Totals> + Clone) {

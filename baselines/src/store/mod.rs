@@ -11,17 +11,19 @@
 //!
 //! | table | a row for each | columns beside the key |
 //! | --- | --- | --- |
-//! | `owners` | owner | first, last, windows, days, volumes, `active`: a ring of 1024 bits, bit `window mod 1024` |
+//! | `owners` | owner | first, last, windows, days, volumes |
 //! | `hours` | owner, hour of the week | windows of activity |
-//! | `diary` | owner, day | networks, services, prefixes met for the first time |
+//! | `activity` | owner, window of the latest week | active minutes |
+//! | `diary` | owner, day | networks, services, prefixes, ports met for the first time |
 //! | `labels` | network | how to call it |
 //! | `networks` | owner, network | first, last, windows, days, prefixes |
 //! | `services` | owner, network, port, protocol | first, last, windows, days, volumes |
-//! | `prefixes` | owner, prefix | first, last, windows, days |
+//! | `prefixes` | owner, prefix | network, first, last, windows, days |
 //! | `ports` | owner, port, protocol | first, last, windows, days |
 //! | `destinations` | owner, address, port, protocol | network, first, last, windows, days, bytes |
 //! | `newcomers` | owner, network or service or prefix under watch | circumstances, amounts, held connections, finding |
 //! | `contacts` | newcomer, minute | |
+//! | `counts` | newcomer, window | flow records sent |
 //! | `contacted` | newcomer, destination | amounts, first, last |
 //!
 //! Volumes are distributions in `HdrHistogram` V2 encoding and the amounts of the window and day still open.
@@ -69,10 +71,11 @@ struct Table {
 /// All tables, in the order they are read: owners and labels give the numbers the others refer to, newcomers the rows
 /// their contacts refer to.
 #[rustfmt::skip]
-const TABLES: [Table; 12] = [
+const TABLES: [Table; 14] = [
     Table { name: "owners", columns: owners::columns, encode: owners::encode, decode: owners::decode },
     Table { name: "labels", columns: rungs::label_columns, encode: rungs::encode_labels, decode: rungs::decode_labels },
     Table { name: "hours", columns: owners::hours_columns, encode: owners::encode_hours, decode: owners::decode_hours },
+    Table { name: "activity", columns: owners::activity_columns, encode: owners::encode_activity, decode: owners::decode_activity },
     Table { name: "diary", columns: owners::diary_columns, encode: owners::encode_diary, decode: owners::decode_diary },
     Table { name: "networks", columns: rungs::network_columns, encode: rungs::encode_networks, decode: rungs::decode_networks },
     Table { name: "services", columns: rungs::service_columns, encode: rungs::encode_services, decode: rungs::decode_services },
@@ -81,6 +84,7 @@ const TABLES: [Table; 12] = [
     Table { name: "destinations", columns: destinations::columns, encode: destinations::encode, decode: destinations::decode },
     Table { name: "newcomers", columns: newcomers::columns, encode: newcomers::encode, decode: newcomers::decode },
     Table { name: "contacts", columns: newcomers::contact_columns, encode: newcomers::encode_contacts, decode: newcomers::decode_contacts },
+    Table { name: "counts", columns: newcomers::count_columns, encode: newcomers::encode_counts, decode: newcomers::decode_counts },
     Table { name: "contacted", columns: newcomers::contacted_columns, encode: newcomers::encode_contacted, decode: newcomers::decode_contacted },
 ];
 
@@ -120,6 +124,7 @@ impl Order {
         };
         from.networks.iter().for_each(|(key, _)| uses(key.1));
         from.services.iter().for_each(|(key, _)| uses(key.1));
+        from.prefixes.iter().for_each(|(_, prefix)| uses(prefix.network));
         from.destinations.iter().for_each(|(key, _)| uses(from.ladder.rungs(key.1).network));
         for (&(_, subject), newcomer) in from.newcomers.iter() {
             if let Subject::Network(network) | Subject::Service(network, ..) = subject {
@@ -233,6 +238,7 @@ pub fn decode(files: &[(String, Bytes)]) -> Result<Baselines, Error> {
         }
         (table.decode)(&reader, &mut baselines)?;
     }
+    baselines.recount();
     baselines.learned_from = (&manifest.learned_from).into();
     Ok(baselines)
 }

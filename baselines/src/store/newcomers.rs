@@ -1,4 +1,4 @@
-//! The tables of what is under watch: `newcomers`, their `contacts`, and the destinations they `contacted`.
+//! The tables of what is under watch: `newcomers`, their `contacts` and `counts`, and the destinations they `contacted`.
 
 use bytes::Bytes;
 
@@ -27,6 +27,8 @@ pub(super) fn columns() -> Vec<Column> {
         column("met_n_owners_knowing", Kind::U32),
         column("met_n_owners", Kind::U32),
         column("met_port_known", Kind::U8),
+        column("met_n_new_ports", Kind::F64),
+        column("met_port_exposure", Kind::F64),
         column("met_age_windows", Kind::U32),
         column("n_flows", Kind::U64),
         column("n_rejected", Kind::U64),
@@ -92,6 +94,8 @@ pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Byte
     sheet.u32(all().map(|newcomer| newcomer.met.n_owners_knowing));
     sheet.u32(all().map(|newcomer| newcomer.met.n_owners));
     sheet.u8(all().map(|newcomer| newcomer.met.port_known.into()));
+    sheet.f64(all().map(|newcomer| newcomer.met.n_new_ports));
+    sheet.f64(all().map(|newcomer| newcomer.met.port_exposure));
     sheet.u32(all().map(|newcomer| newcomer.met.age));
     sheet.u64(all().map(|newcomer| newcomer.n_flows));
     sheet.u64(all().map(|newcomer| newcomer.n_rejected));
@@ -151,21 +155,25 @@ fn findings(page: &Page<'_>) -> Result<Vec<u128>, Error> {
 }
 
 fn circumstances(page: &Page<'_>) -> Result<Vec<Circumstances>, Error> {
-    let past = page.u32("met_n_days")?.iter().zip(page.f64("met_n_new")?).zip(page.f64("met_exposure")?);
     let fleet = page.u32("met_n_owners_knowing")?.iter().zip(page.u32("met_n_owners")?);
-    let own = page.u8("met_port_known")?.iter().zip(page.u32("met_age_windows")?);
-    Ok(past
-        .zip(fleet.zip(own))
-        .map(|(((&n_days, &n_new), &exposure), ((&n_owners_knowing, &n_owners), (&port_known, &age)))| Circumstances {
-            n_days,
-            n_new,
-            exposure,
-            n_owners_knowing,
-            n_owners,
+    let ports = page.f64("met_n_new_ports")?.iter().zip(page.f64("met_port_exposure")?).zip(page.u8("met_port_known")?);
+    let news = page.f64("met_n_new")?.iter().zip(page.f64("met_exposure")?);
+    let ages = page.u32("met_n_days")?.iter().zip(page.u32("met_age_windows")?);
+    let met = fleet.zip(ports).zip(news.zip(ages)).map(|((fleet, ports), (news, ages))| {
+        let ((&n_new_ports, &port_exposure), &port_known) = ports;
+        Circumstances {
+            n_days: *ages.0,
+            n_new: *news.0,
+            exposure: *news.1,
+            n_owners_knowing: *fleet.0,
+            n_owners: *fleet.1,
             port_known: port_known != 0,
-            age,
-        })
-        .collect())
+            n_new_ports,
+            port_exposure,
+            age: *ages.1,
+        }
+    });
+    Ok(met.collect())
 }
 
 fn held(page: &Page<'_>) -> Result<Vec<Held>, Error> {
@@ -193,6 +201,7 @@ fn newcomers(page: &Page<'_>) -> Result<Vec<Newcomer>, Error> {
                 known,
                 met,
                 contacts: Vec::new(),
+                counts: Vec::new(),
                 destinations: Vec::new(),
                 n_flows,
                 n_rejected,
@@ -259,6 +268,42 @@ pub(super) fn decode_contacts(reader: &Reader<'_>, into: &mut Baselines) -> Resu
                     return Err(reader.damaged("the contacts of a newcomer are out of order"));
                 }
                 newcomer.contacts.push(minute);
+            }
+            Ok(())
+        },
+    )
+}
+
+pub(super) fn count_columns() -> Vec<Column> {
+    // `newcomer`: row of the table `newcomers`, from 0.
+    vec![column("newcomer", Kind::U32), column("window", Kind::Time), column("n_flows", Kind::U32)]
+}
+
+pub(super) fn encode_counts(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+    let columns = count_columns();
+    let mut sheet = Sheet::new(file, &columns);
+    let rows = sorted(from, order);
+    let counts = || (0..).zip(&rows).flat_map(|(row, (.., newcomer))| newcomer.counts.iter().map(move |&c| (row, c)));
+    sheet.u32(counts().map(|(row, _)| row));
+    sheet.windows(counts().map(|(_, (window, _))| window));
+    sheet.u32(counts().map(|(_, (_, n))| n));
+    sheet.finish(&super::facts())
+}
+
+pub(super) fn decode_counts(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
+    reader.read(
+        |page| {
+            let counts = page.windows("window")?.into_iter().zip(page.u32("n_flows")?);
+            let rows = page.u32("newcomer")?.iter().zip(counts);
+            Ok(rows.map(|(&row, (window, &n))| (row, (window, n))).collect::<Vec<_>>())
+        },
+        |rows| {
+            for (row, count) in rows {
+                let newcomer = into.newcomers.at_mut(row).ok_or_else(|| reader.damaged("a count is nobody's"))?;
+                if newcomer.counts.last().is_some_and(|last| last.0 >= count.0) {
+                    return Err(reader.damaged("the counts of a newcomer are out of order"));
+                }
+                newcomer.counts.push(count);
             }
             Ok(())
         },

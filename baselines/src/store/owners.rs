@@ -1,4 +1,4 @@
-//! The tables of owners as a whole: `owners`, `hours`, `diary`.
+//! The tables of owners as a whole: `owners`, `hours`, `activity`, `diary`.
 
 use std::sync::Arc;
 
@@ -15,9 +15,6 @@ use crate::window::Window;
 /// Hours of a week.
 const WEEK_HOURS: usize = 168;
 
-/// Bytes of the ring of active windows.
-const RING_BYTES: usize = Activity::REACH as usize / 8;
-
 pub(super) fn columns() -> Vec<Column> {
     let own = [
         column("owner", Kind::Text),
@@ -27,9 +24,6 @@ pub(super) fn columns() -> Vec<Column> {
         column("n_windows", Kind::U32),
         column("n_days", Kind::U32),
         column("window_peers", Kind::Bytes),
-        // One bit a window of the latest week: bit `window mod 1024`, least significant bit of the first byte first.
-        column("active", Kind::Bytes),
-        column("active_until", Kind::Time),
     ];
     [&own, VOLUMES].concat()
 }
@@ -46,11 +40,6 @@ pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Byte
     sheet.u32(known().map(|known| known.map_or(0, |known| known.n_windows)));
     sheet.u32(known().map(|known| known.map_or(0, |known| known.n_days)));
     sheet.bytes(all().map(|baseline| baseline.window_peers.encode()));
-    sheet.bytes(all().map(|baseline| {
-        let (words, _) = baseline.active.parts();
-        words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>()
-    }));
-    sheet.windows(all().map(|baseline| baseline.active.parts().1));
     sheet.volumes(all().map(|baseline| &baseline.volumes));
     sheet.finish(&super::facts())
 }
@@ -63,25 +52,18 @@ pub(super) fn decode(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Er
                 page.texts("owner")?.iter().map(|name| name.unwrap_or_default().into()).collect();
             let spans = page.optional_windows("first")?.into_iter().zip(page.optional_windows("last")?);
             let counts = page.u32("n_windows")?.iter().zip(page.u32("n_days")?);
-            let rings = page.bytes("active")?.iter().zip(page.windows("active_until")?);
-            let mut baselines = Vec::with_capacity(names.len());
-            for ((((span, (&n_windows, &n_days)), window_peers), (ring, until)), volumes) in
-                spans.zip(counts).zip(page.distributions("window_peers")?).zip(rings).zip(page.volumes()?)
-            {
-                let known = match span {
-                    (Some(first), Some(last)) if first <= last => Some(Known { first, last, n_windows, n_days }),
-                    (None, None) => None,
-                    _ => return Err(page.damaged("`first` and `last` do not agree")),
-                };
-                let active = activity(ring.unwrap_or_default(), until)
-                    .ok_or_else(|| page.damaged(format!("`active` is not {RING_BYTES} bytes")))?;
+            let spans = spans.zip(counts).map(|(span, (&n_windows, &n_days))| match span {
+                (Some(first), Some(last)) if first <= last => Ok(Some(Known { first, last, n_windows, n_days })),
+                (None, None) => Ok(None),
+                _ => Err(page.damaged("`first` and `last` do not agree")),
+            });
+            let volumes = page.distributions("window_peers")?.into_iter().zip(page.volumes()?);
+            let baselines = spans.zip(volumes).map(|(known, (window_peers, volumes))| {
+                let known = known?;
                 let hours = if known.is_some() { vec![0; WEEK_HOURS] } else { Vec::new() };
-                baselines.push(Baseline { known, volumes, window_peers, hours, active, diary: Vec::new() });
-            }
-            let expected = names.len();
-            if baselines.len() != expected {
-                return Err(page.damaged("its columns differ in length"));
-            }
+                Ok(Baseline { known, volumes, window_peers, hours, active: Activity::default(), diary: Vec::new() })
+            });
+            let baselines = baselines.collect::<Result<Vec<Baseline>, Error>>()?;
             Ok((names, baselines))
         },
         |(names, baselines)| {
@@ -96,14 +78,42 @@ pub(super) fn decode(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Er
     if is_new { Ok(()) } else { Err(reader.damaged("an owner is there twice")) }
 }
 
-fn activity(ring: &[u8], until: Window) -> Option<Activity> {
-    let (words, rest) = ring.as_chunks::<8>();
-    let mut bits = [0; RING_BYTES / 8];
-    if words.len() != bits.len() || !rest.is_empty() {
-        return None;
-    }
-    bits.iter_mut().zip(words).for_each(|(bits, word)| *bits = u64::from_le_bytes(*word));
-    Some(Activity::from_parts(bits, until))
+pub(super) fn activity_columns() -> Vec<Column> {
+    // Windows of the latest week with activity; bit *m* of `minutes` is minute *m* of the window.
+    vec![column("owner", Kind::Name), column("window", Kind::Time), column("minutes", Kind::U16)]
+}
+
+pub(super) fn encode_activity(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+    let columns = activity_columns();
+    let mut sheet = Sheet::new(file, &columns);
+    let owners = order.owners(from);
+    let rows: Vec<(&Arc<str>, (Window, u16))> = owners
+        .iter()
+        .flat_map(|(name, baseline)| baseline.active.windows(Window(0), Window(u32::MAX)).map(move |at| (name, at)))
+        .filter(|&(_, (_, minutes))| minutes != 0)
+        .collect();
+    sheet.text(rows.iter().map(|row| row.0));
+    sheet.windows(rows.iter().map(|row| row.1.0));
+    sheet.u16(rows.iter().map(|row| row.1.1));
+    sheet.finish(&super::facts())
+}
+
+pub(super) fn decode_activity(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
+    let Baselines { owners, of_owner, .. } = into;
+    reader.read(
+        |page| {
+            let rows = page.codes("owner", owners)?.into_iter().zip(page.windows("window")?).zip(page.u16("minutes")?);
+            Ok(rows.map(|((owner, window), &minutes)| (owner, window, minutes)).collect::<Vec<_>>())
+        },
+        |rows| {
+            for (owner, window, minutes) in rows {
+                if let Some(baseline) = of_owner.get_mut(owner as usize) {
+                    baseline.active.mark(window, minutes);
+                }
+            }
+            Ok(())
+        },
+    )
 }
 
 pub(super) fn hours_columns() -> Vec<Column> {
@@ -152,6 +162,7 @@ pub(super) fn diary_columns() -> Vec<Column> {
         column("new_networks", Kind::U32),
         column("new_services", Kind::U32),
         column("new_prefixes", Kind::U32),
+        column("new_ports", Kind::U32),
     ]
 }
 
@@ -165,6 +176,7 @@ pub(super) fn encode_diary(from: &Baselines, order: &Order, file: &str) -> Resul
     sheet.u32(rows().map(|(_, day)| day.networks));
     sheet.u32(rows().map(|(_, day)| day.services));
     sheet.u32(rows().map(|(_, day)| day.prefixes));
+    sheet.u32(rows().map(|(_, day)| day.ports));
     sheet.finish(&super::facts())
 }
 
@@ -173,11 +185,12 @@ pub(super) fn decode_diary(reader: &Reader<'_>, into: &mut Baselines) -> Result<
     reader.read(
         |page| {
             let days = page.codes("owner", owners)?.into_iter().zip(page.days("day")?);
-            let news = page.u32("new_networks")?.iter().zip(page.u32("new_services")?).zip(page.u32("new_prefixes")?);
+            let news = page.u32("new_networks")?.iter().zip(page.u32("new_services")?);
+            let more = page.u32("new_prefixes")?.iter().zip(page.u32("new_ports")?);
             Ok(days
-                .zip(news)
-                .map(|((owner, day), ((&networks, &services), &prefixes))| {
-                    (owner, DiaryDay { day, networks, services, prefixes })
+                .zip(news.zip(more))
+                .map(|((owner, day), ((&networks, &services), (&prefixes, &ports)))| {
+                    (owner, DiaryDay { day, networks, services, prefixes, ports })
                 })
                 .collect::<Vec<_>>())
         },

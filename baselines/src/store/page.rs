@@ -29,6 +29,9 @@ use crate::names::Names;
 use crate::table::Table;
 use crate::window::{Day, WINDOW_SECS, Window};
 
+/// The last window of the year 9999: later ones are no moments, and numbers near the end of their range overflow.
+const LAST_WINDOW: Window = Window(422_337_167);
+
 /// A file being read.
 pub(super) struct Reader<'a> {
     origin: &'a str,
@@ -282,7 +285,8 @@ impl Page<'_> {
     pub(super) fn days(&self, name: &str) -> Result<Vec<Day>, Error> {
         let days: Option<Vec<Day>> =
             self.numbers::<Date32Type>(name)?.iter().map(|&day| u32::try_from(day).ok().map(Day)).collect();
-        days.ok_or_else(|| self.damaged(format!("`{name}` is before 1970")))
+        let days = days.filter(|days| days.iter().all(|&day| day <= LAST_WINDOW.day()));
+        days.ok_or_else(|| self.damaged(format!("`{name}` is no day since 1970")))
     }
 
     pub(super) fn texts(&self, name: &str) -> Result<&StringArray, Error> {
@@ -352,6 +356,8 @@ impl Page<'_> {
 
     /// The columns [`super::columns::VOLUMES`].
     pub(super) fn volumes(&self) -> Result<Vec<Volumes>, Error> {
+        let bytes = self.distributions("window_bytes")?.into_iter().zip(self.distributions("window_flows")?);
+        let flows = self.distributions("flow_bytes_out")?.into_iter().zip(self.distributions("flow_bytes_in")?);
         let windows = self.windows("open_window")?.into_iter().zip(self.totals([
             "open_window_flows",
             "open_window_packets_out",
@@ -359,35 +365,37 @@ impl Page<'_> {
             "open_window_bytes_in",
             "open_window_peers",
         ])?);
-        let days = self.days("open_day")?.into_iter().zip(self.totals([
+        let open_days = self.days("open_day")?.into_iter().zip(self.totals([
             "open_day_flows",
             "open_day_packets_out",
             "open_day_bytes_out",
             "open_day_bytes_in",
             "open_day_peers",
         ])?);
-        let bytes = self.distributions("window_bytes")?.into_iter().zip(self.distributions("window_flows")?);
-        let flows = self.distributions("flow_bytes_out")?.into_iter().zip(self.distributions("flow_bytes_in")?);
-        let distributions = bytes.zip(flows).zip(self.distributions("day_bytes")?);
-        Ok(distributions
-            .zip(windows.zip(days))
-            .map(
-                |(
-                    (((window_bytes, window_flows), (flow_bytes_out, flow_bytes_in)), day_bytes),
-                    (open_window, open_day),
-                )| {
-                    Volumes {
-                        window_bytes,
-                        window_flows,
-                        flow_bytes_out,
-                        flow_bytes_in,
-                        day_bytes,
-                        open_window,
-                        open_day,
-                    }
-                },
-            )
-            .collect())
+        let first_days = self.days("first_day")?.into_iter().zip(self.totals([
+            "first_day_flows",
+            "first_day_packets_out",
+            "first_day_bytes_out",
+            "first_day_bytes_in",
+            "first_day_peers",
+        ])?);
+        let days = self.distributions("day_bytes")?.into_iter().zip(open_days).zip(first_days);
+        let volumes = bytes.zip(flows).zip(windows).zip(days).map(|(((bytes, flows), open_window), days)| {
+            let ((day_bytes, open_day), first_day) = days;
+            let (window_bytes, window_flows) = bytes;
+            let (flow_bytes_out, flow_bytes_in) = flows;
+            Volumes {
+                window_bytes,
+                window_flows,
+                flow_bytes_out,
+                flow_bytes_in,
+                day_bytes,
+                open_window,
+                open_day,
+                first_day,
+            }
+        });
+        Ok(volumes.collect())
     }
 
     fn totals(&self, names: [&str; 5]) -> Result<Vec<Totals>, Error> {
@@ -410,7 +418,10 @@ impl Page<'_> {
 /// The window that starts at a stored moment.
 fn window(millis: i64) -> Option<Window> {
     let len = WINDOW_SECS * 1000;
-    (millis >= 0 && millis % len == 0).then(|| u32::try_from(millis / len).ok().map(Window)).flatten()
+    (millis >= 0 && millis % len == 0)
+        .then(|| u32::try_from(millis / len).ok().map(Window))
+        .flatten()
+        .filter(|&window| window <= LAST_WINDOW)
 }
 
 /// The bits of an address written in its one canonical way.

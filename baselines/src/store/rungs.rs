@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::Order;
 use super::columns::{Column, KNOWN, Kind, Sheet, VOLUMES, column};
 use super::error::Error;
-use super::page::{Page, Reader};
-use crate::baseline::{Baselines, NetworkKnown, ServiceKnown};
+use super::page::Reader;
+use crate::baseline::{Baselines, NetworkKnown, PrefixKnown, ServiceKnown};
 use crate::known::Known;
 use crate::ladder::{Network, Prefix};
 
@@ -81,9 +81,7 @@ pub(super) fn decode_networks(reader: &Reader<'_>, into: &mut Baselines) -> Resu
                 .collect::<Vec<_>>())
         },
         |rows| reader.put_all(networks, rows),
-    )?;
-    into.recount();
-    Ok(())
+    )
 }
 
 pub(super) fn service_columns() -> Vec<Column> {
@@ -134,13 +132,15 @@ pub(super) fn decode_services(reader: &Reader<'_>, into: &mut Baselines) -> Resu
 }
 
 pub(super) fn prefix_columns() -> Vec<Column> {
-    [&[column("owner", Kind::Name), column("prefix", Kind::Address)], KNOWN].concat()
+    // `network`: the one it was met in first; a prefix may hold addresses of several.
+    let keys = [column("owner", Kind::Name), column("prefix", Kind::Address), column("network", Kind::Name)];
+    [&keys, KNOWN].concat()
 }
 
 pub(super) fn encode_prefixes(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
     let columns = prefix_columns();
     let mut sheet = Sheet::new(file, &columns);
-    let mut rows: Vec<(u32, Prefix, &Known)> = from
+    let mut rows: Vec<(u32, Prefix, &PrefixKnown)> = from
         .prefixes
         .iter()
         .map(|(&(owner, prefix), known)| (order.owner(owner), from.ladder.prefix(prefix), known))
@@ -148,30 +148,27 @@ pub(super) fn encode_prefixes(from: &Baselines, order: &Order, file: &str) -> Re
     rows.sort_unstable_by_key(|&(owner, prefix, _)| (owner, prefix));
     sheet.text(rows.iter().map(|row| order.owner_name(from, row.0)));
     sheet.text(rows.iter().map(|row| row.1.to_string()));
-    sheet.known(rows.iter().map(|row| row.2));
+    sheet.text(rows.iter().map(|row| from.ladder.networks().name(row.2.network)));
+    sheet.known(rows.iter().map(|row| &row.2.known));
     sheet.finish(&super::facts())
 }
 
-/// Prefixes of a page.
-pub(super) fn prefixes(page: &Page<'_>, name: &str) -> Result<Vec<Prefix>, Error> {
-    let parse = |text: Option<&str>| text.and_then(|text| text.parse().ok());
-    let prefixes: Option<Vec<Prefix>> = page.texts(name)?.iter().map(parse).collect();
-    prefixes.ok_or_else(|| page.damaged(format!("`{name}` is no block of 24 or 48 bits")))
-}
-
 pub(super) fn decode_prefixes(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    let Baselines { owners, ladder, prefixes: table, .. } = into;
-    table.reserve(reader.n_reserved());
+    let names = into.ladder.networks().clone();
+    let Baselines { owners, ladder, prefixes, .. } = into;
+    prefixes.reserve(reader.n_reserved());
     reader.read(
         |page| {
-            let keys = page.codes("owner", owners)?.into_iter().zip(prefixes(page, "prefix")?);
-            Ok(keys.zip(page.known()?).collect::<Vec<_>>())
+            let parse = |text: Option<&str>| text.and_then(|text| text.parse().ok());
+            let blocks: Option<Vec<Prefix>> = page.texts("prefix")?.iter().map(parse).collect();
+            let blocks = blocks.ok_or_else(|| page.damaged("`prefix` is no block of 24 or 48 bits"))?;
+            let known = page.codes("network", &names)?.into_iter().zip(page.known()?);
+            let keys = page.codes("owner", owners)?.into_iter().zip(blocks);
+            Ok(keys.zip(known.map(|(network, known)| PrefixKnown { known, network })).collect::<Vec<_>>())
         },
         |rows| {
-            reader.put_all(
-                table,
-                rows.into_iter().map(|((owner, prefix), known)| ((owner, ladder.prefix_id(prefix)), known)),
-            )
+            let rows = rows.into_iter().map(|((owner, prefix), known)| ((owner, ladder.prefix_id(prefix)), known));
+            reader.put_all(prefixes, rows)
         },
     )
 }
