@@ -14,7 +14,7 @@ use crate::table::Table;
 use crate::window::{Day, WINDOWS_PER_DAY, Window};
 
 /// Days of which an owner's first contacts are remembered one by one.
-const DIARY_DAYS: u32 = 90;
+pub(crate) const DIARY_DAYS: u32 = 90;
 
 /// What one day of an owner brought that was new.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,6 +158,15 @@ pub struct NetworkKnown {
     pub n_late_prefixes: u32,
 }
 
+/// What is known of one prefix of one owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrefixKnown {
+    /// When it was met.
+    pub known: Known,
+    /// The network it was met in first: a prefix may hold addresses of several. Number in the [`Ladder`].
+    pub network: u32,
+}
+
 /// What is known of one port of one network owner of one owner.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceKnown {
@@ -204,7 +213,7 @@ pub struct Baselines {
     pub(crate) of_owner: Vec<Baseline>,
     pub(crate) networks: Table<(u32, u32), NetworkKnown>,
     pub(crate) services: Table<ServiceKey, ServiceKnown>,
-    pub(crate) prefixes: Table<(u32, u32), Known>,
+    pub(crate) prefixes: Table<(u32, u32), PrefixKnown>,
     pub(crate) ports: Table<(u32, u16, u8), Known>,
     pub(crate) destinations: Table<DestinationKey, DestinationKnown>,
     pub(crate) newcomers: Table<(u32, Subject), Newcomer>,
@@ -401,22 +410,20 @@ impl Baselines {
         };
         let mut new = DiaryDay::default();
         let network_is_new = self.networks.id(&(owner, rungs.network)).is_none();
-        let network = match self.networks.id(&(owner, rungs.network)) {
-            Some(id) => id,
-            None => {
-                new.networks += 1;
-                count(&mut self.prevalence, rungs.network);
-                self.networks
-                    .put((owner, rungs.network), NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
-            }
-        };
+        let network = self.networks.id(&(owner, rungs.network)).unwrap_or_else(|| {
+            new.networks += 1;
+            count(&mut self.prevalence, rungs.network);
+            self.networks
+                .put((owner, rungs.network), NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
+        });
         let service_key = (owner, rungs.network, row.port, row.protocol);
         let service = self.services.id(&service_key).unwrap_or_else(|| {
             new.services += u32::from(!network_is_new);
             self.services.put(service_key, ServiceKnown { known: Known::new(window), volumes: Volumes::default() })
         });
         if self.prefixes.id(&(owner, rungs.prefix)).is_none() {
-            self.prefixes.put((owner, rungs.prefix), Known::new(window));
+            let entry = PrefixKnown { known: Known::new(window), network: rungs.network };
+            self.prefixes.put((owner, rungs.prefix), entry);
             count(&mut self.prefix_prevalence, rungs.prefix);
             if let Some(entry) = self.networks.at_mut(network) {
                 entry.n_prefixes += 1;
@@ -425,8 +432,8 @@ impl Baselines {
                     new.prefixes += 1;
                 }
             }
-        } else if let Some(known) = self.prefixes.get_mut(&(owner, rungs.prefix)) {
-            known.touch(window);
+        } else if let Some(entry) = self.prefixes.get_mut(&(owner, rungs.prefix)) {
+            entry.known.touch(window);
         }
         if let Some(entry) = self.networks.at_mut(network) {
             entry.known.touch(window);
@@ -444,24 +451,20 @@ impl Baselines {
                 entry.volumes.add(window, &totals);
             }
         }
-        match self.ports.get_mut(&(owner, row.port, row.protocol)) {
-            Some(known) => known.touch(window),
-            None => {
-                new.ports += 1;
-                self.ports.put((owner, row.port, row.protocol), Known::new(window));
-            }
+        if let Some(known) = self.ports.get_mut(&(owner, row.port, row.protocol)) {
+            known.touch(window);
+        } else {
+            new.ports += 1;
+            self.ports.put((owner, row.port, row.protocol), Known::new(window));
         }
         let key = (owner, row.peer, row.port, row.protocol);
-        let destination = match self.destinations.id(&key) {
-            Some(id) => {
-                let seen = self.destinations.at(id).is_some_and(|d| d.known.last == window);
-                total.n_peers += u64::from(!seen);
-                id
-            }
-            None => {
-                total.n_peers += 1;
-                self.destinations.put(key, DestinationKnown { known: Known::new(window), bytes_out: 0, bytes_in: 0 })
-            }
+        let destination = if let Some(id) = self.destinations.id(&key) {
+            let seen = self.destinations.at(id).is_some_and(|d| d.known.last == window);
+            total.n_peers += u64::from(!seen);
+            id
+        } else {
+            total.n_peers += 1;
+            self.destinations.put(key, DestinationKnown { known: Known::new(window), bytes_out: 0, bytes_in: 0 })
         };
         if let Some(entry) = self.destinations.at_mut(destination) {
             entry.known.touch(window);
@@ -532,8 +535,8 @@ impl Baselines {
         if self.destinations.iter().any(|(_, d)| is_old(&d.known)) {
             self.destinations.retain(|_, d| !is_old(&d.known));
         }
-        if self.prefixes.iter().any(|(_, known)| is_old(known)) {
-            self.prefixes.retain(|_, known| !is_old(known));
+        if self.prefixes.iter().any(|(_, p)| is_old(&p.known)) {
+            self.prefixes.retain(|_, p| !is_old(&p.known));
         }
         if self.services.iter().any(|(_, s)| is_old(&s.known)) {
             self.services.retain(|_, s| !is_old(&s.known));
