@@ -269,19 +269,9 @@ impl Baselines {
         self.owners.iter().zip(&self.of_owner)
     }
 
-    /// The networks of an owner.
-    pub fn networks_of(&self, owner: u32) -> impl Iterator<Item = (u32, &NetworkKnown)> {
-        self.networks.iter().filter(move |(key, _)| key.0 == owner).map(|(key, known)| (key.1, known))
-    }
-
-    /// The ports of networks of an owner.
-    pub fn services_of(&self, owner: u32) -> impl Iterator<Item = (&ServiceKey, &ServiceKnown)> {
-        self.services.iter().filter(move |(key, _)| key.0 == owner)
-    }
-
-    /// The destinations of an owner.
-    pub fn destinations_of(&self, owner: u32) -> impl Iterator<Item = (&DestinationKey, &DestinationKnown)> {
-        self.destinations.iter().filter(move |(key, _)| key.0 == owner)
+    /// The destinations of all owners.
+    pub fn destinations(&self) -> impl Iterator<Item = (&DestinationKey, &DestinationKnown)> {
+        self.destinations.iter()
     }
 
     /// The newcomers of all owners.

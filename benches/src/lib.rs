@@ -11,6 +11,7 @@ mod attacks;
 mod calendar;
 mod cases;
 mod dice;
+mod evaluate;
 mod fleet;
 mod internet;
 mod traffic;
@@ -18,4 +19,5 @@ mod truth;
 mod write;
 
 pub use cases::{FleetOptions, Large, write_fleet, write_large, write_sample_logs};
+pub use evaluate::{Evaluation, Sensitivity, evaluate};
 pub use write::{Fields, Granularity, ObjectFormat};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use benches::{FleetOptions, Large};
+use benches::{Evaluation, FleetOptions, Large};
 use clap::{Parser, Subcommand};
 
 /// Seeded traffic, evaluation and comparison for the call-out detector
@@ -31,6 +31,8 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Judge the detector's findings on random fleets, beside simple reference methods
+    Evaluate(Evaluation),
     /// Write the cases of `sample-logs/`
     SampleLogs {
         /// Folder that holds the case folders
@@ -43,6 +45,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Fleet { options, out } => say(&benches::write_fleet(&options, &out)?),
         Command::Large { options, out } => say(&benches::write_large(&options, &out)?),
+        Command::Evaluate(evaluation) => say(&benches::evaluate(&evaluation)?),
         Command::SampleLogs { out } => say(&benches::write_sample_logs(&out)?),
     }
     Ok(())

@@ -8,6 +8,7 @@
 //!  (any order, in parallel)                       (event time, in order)
 //! ```
 
+mod details;
 mod gather;
 mod shelf;
 mod walk;
@@ -26,6 +27,7 @@ use crate::read::{self, Object};
 use crate::resolve::{Inventory, Lists, Networks};
 use crate::score::Incidents;
 
+pub use details::details;
 pub use shelf::{InMemoryScratch, Scratch};
 
 /// What the user's files say of interfaces, functions, networks and addresses.

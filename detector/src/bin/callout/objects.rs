@@ -7,32 +7,26 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use detector::read::Object;
 
 /// A file as an object: opened for each read, so that a month of files needs no month of descriptors.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FileObject {
     path: PathBuf,
     name: String,
     size: u64,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the pipeline that reads these is not called yet"))]
-impl FileObject {
-    /// What messages call it: its path.
-    pub(crate) fn name(&self) -> &str {
+impl Object for FileObject {
+    fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its size in bytes when it was found.
-    pub(crate) fn size(&self) -> u64 {
+    fn size(&self) -> u64 {
         self.size
     }
 
-    /// The bytes from `offset` on, `len` of them.
-    ///
-    /// # Errors
-    /// What the system says; `UnexpectedEof` when the file became shorter.
-    pub(crate) fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+    fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         let mut bytes = vec![0; len];
         File::open(&self.path)?.read_exact_at(&mut bytes, offset)?;
         Ok(bytes.into())
