@@ -157,7 +157,9 @@ mod tests {
 
     fn of(values: &[u64]) -> Distribution {
         let mut out = Distribution::default();
-        values.iter().for_each(|&v| out.record(v));
+        for &v in values {
+            out.record(v);
+        }
         out
     }
 

@@ -190,7 +190,9 @@ mod tests {
     fn known_of(windows: &[u32]) -> Option<Known> {
         let (first, rest) = windows.split_first()?;
         let mut known = Known::new(Window(*first));
-        rest.iter().for_each(|&w| known.touch(Window(w)));
+        for &w in rest {
+            known.touch(Window(w));
+        }
         Some(known)
     }
 
