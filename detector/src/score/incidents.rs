@@ -4,6 +4,8 @@
 //! that was last odd within the configured gap, else opens a new one. What was once told about a topic goes on under
 //! the same id.
 
+mod stored;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use crate::finding::{
     Activity, CheckId, Deployment, Destination, Evidence, Finding, Fingerprint, Owner, OwnerKind, Severity,
     protocol_name,
 };
+pub use stored::Error as StoredError;
 
 /// Destinations an incident remembers, far above what a finding lists: a sweep must not grow without bound.
 const MAX_DESTINATIONS: usize = 1024;
@@ -184,7 +187,8 @@ impl Incident {
         let destinations = self.destinations(config, facts, baselines);
         let mut told: Vec<(&(Topic, CheckId), &Told)> =
             self.oddities.iter().filter(|(_, told)| told.bans > 0.0).collect();
-        told.sort_by(|a, b| b.1.bans.total_cmp(&a.1.bans).then(a.0.1.cmp(&b.0.1)).then(a.0.0.cmp(&b.0.0)));
+        told.sort_by_cached_key(|((topic, _), _)| topic_words(baselines, *topic));
+        told.sort_by(|a, b| b.1.bans.total_cmp(&a.1.bans).then(a.0.1.cmp(&b.0.1)));
         let check = told.first().map_or(CheckId::NewDestination, |((_, check), _)| *check);
         let checks: BTreeSet<CheckId> = told.iter().map(|((_, check), _)| *check).collect();
         let agreeing = checks.len().saturating_sub(1) as f64;
@@ -278,7 +282,7 @@ fn fingerprint(owner: &str, topic: &str, window: Window) -> Fingerprint {
 }
 
 /// A topic in words that do not depend on the order of arrival.
-fn topic_words(baselines: &Baselines, topic: Topic) -> String {
+pub(super) fn topic_words(baselines: &Baselines, topic: Topic) -> String {
     let network = |id: u32| baselines.ladder.networks().name(id);
     match topic {
         Topic::Newcomer(Subject::Network(id)) => format!("network {}", network(id)),

@@ -34,7 +34,7 @@ use baselines::window::{Day, Window};
 
 use crate::config::{Config, Sensitivity};
 use crate::finding::{CheckId, Deployment, Finding};
-pub use incidents::{Incident, Incidents};
+pub use incidents::{Incident, Incidents, StoredError};
 use novelty::Prior;
 use oddity::{Oddity, Topic};
 use view::View;
@@ -149,6 +149,9 @@ impl<'a> Scorer<'a> {
             }
         }
         let needed = threshold(self.config.sensitivity);
+        // By name: the first topic of a window names the incident, and numbers are another process's after a reload.
+        let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
+        topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(baselines, *topic));
         for (topic, oddities) in topics {
             let bans = total_bans(&oddities);
             let told = bans >= needed || self.incidents.goes_on(baselines, owner, topic);
