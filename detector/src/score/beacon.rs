@@ -310,8 +310,7 @@ mod tests {
         let counts = |counts: &[u32]| counts.iter().zip(0..).map(|(&n, w)| (Window(w), n)).collect::<Vec<_>>();
         let poll = steady(&counts(&[4, 10, 10, 9, 10, 11, 10, 10, 3])).unwrap();
         assert!(poll.bans > 1.0, "{poll:?}");
-        let use_of_it = steady(&counts(&[4, 7, 14, 9, 10, 16, 6, 10, 3])).unwrap();
-        assert!(use_of_it.bans < 0.3, "{use_of_it:?}");
+        assert_eq!(steady(&counts(&[4, 7, 14, 9, 10, 16, 6, 10, 3])), None, "calls at random");
         assert_eq!(steady(&counts(&[10; 4])), None);
         assert_eq!(steady(&[]), None);
     }
