@@ -367,14 +367,9 @@ impl Baselines {
         }
         baseline.diary_of(window.day());
         let mut total = Totals::default();
-        let mut settled_minutes = 0;
-        let mut settled_flows = 0;
+        self.note_activity(owner, window, rows);
         for row in rows {
             let standing = self.standing(owner, row);
-            if standing == Standing::Settled {
-                settled_minutes |= row.minutes;
-                settled_flows += row.n_flows;
-            }
             if !self.learn_row(owner, row, standing, &mut total) {
                 total.add(&Totals {
                     n_flows: u64::from(row.n_flows),
@@ -386,9 +381,6 @@ impl Baselines {
             }
         }
         if let Some(baseline) = self.of_owner.get_mut(owner as usize) {
-            if settled_minutes != 0 {
-                baseline.active.mark(window, settled_minutes, settled_flows);
-            }
             let (open, totals) = baseline.volumes.open_window;
             if open != window && totals.n_peers > 0 {
                 baseline.window_peers.record(totals.n_peers);
@@ -398,6 +390,18 @@ impl Baselines {
         self.learned_from.n_observations += rows.len() as u64;
         let (from, until) = self.learned_from.span.unwrap_or((window.start(), window.end()));
         self.learned_from.span = Some((from.min(window.start()), until.max(window.end())));
+    }
+
+    /// Notes in which minutes an owner was active with what it knows, and nothing else.
+    pub fn note_activity(&mut self, owner: u32, window: Window, rows: &[Observation]) {
+        let settled = rows.iter().filter(|row| self.standing(owner, row) == Standing::Settled);
+        let (minutes, n_flows) = settled
+            .fold((0, 0u32), |(minutes, n_flows), row| (minutes | row.minutes, n_flows.saturating_add(row.n_flows)));
+        if minutes != 0
+            && let Some(baseline) = self.of_owner.get_mut(owner as usize)
+        {
+            baseline.active.mark(window, minutes, n_flows);
+        }
     }
 
     /// Learns one row on every rung; says whether it stands under a finding.

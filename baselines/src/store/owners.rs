@@ -113,7 +113,8 @@ pub(super) fn decode_activity(reader: &Reader<'_>, into: &mut Baselines) -> Resu
         |page| {
             let rows = page.codes("owner", owners)?.into_iter().zip(page.windows("window")?);
             let amounts = page.u16("minutes")?.iter().zip(page.u32("n_flows")?);
-            let rows = rows.zip(amounts).map(|((owner, window), (&minutes, &n_flows))| (owner, window, minutes, n_flows));
+            let rows =
+                rows.zip(amounts).map(|((owner, window), (&minutes, &n_flows))| (owner, window, minutes, n_flows));
             Ok(rows.collect::<Vec<_>>())
         },
         |rows| {

@@ -44,11 +44,13 @@ pub(super) fn walk(
                 let Some(first) = owned.first() else { continue };
                 let owned: Vec<Observation> = renumber.rows(job, &shelf, &mut baselines, owned);
                 let owner = renumber.owner(&shelf, &mut baselines, first.owner);
-                if job.mode != Mode::Learn {
-                    scorer.judge(&mut baselines, owner, first.window, &owned, &enis);
+                match job.mode {
+                    Mode::Replay | Mode::Scan => scorer.judge(&mut baselines, owner, first.window, &owned, &enis),
+                    Mode::Learn => scorer.follow(&mut baselines, owner, first.window, &owned),
                 }
-                if job.mode != Mode::Scan {
-                    baselines.learn(owner, first.window, &owned);
+                match job.mode {
+                    Mode::Replay | Mode::Learn => baselines.learn(owner, first.window, &owned),
+                    Mode::Scan => baselines.note_activity(owner, first.window, &owned),
                 }
             }
         }

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use baselines::Baselines;
 use baselines::baseline::{Baseline, Standing};
+use baselines::newcomer::Subject;
 use baselines::observation::{Eni, Observation};
 use baselines::window::{Day, Window};
 
@@ -115,18 +116,8 @@ impl<'a> Scorer<'a> {
     /// `rows`: observations of this owner and window, sorted by address, port, protocol and interface; `peer` a number of
     /// the baselines' ladder, `eni` one of `enis`.
     pub fn judge(&mut self, baselines: &mut Baselines, owner: u32, window: Window, rows: &[Observation], enis: &[Eni]) {
-        if self.prior.0 != window.day() {
-            self.prior = (window.day(), Prior::of(baselines, window.day()));
-        }
         let merged = by_destination(rows);
-        let standings: Vec<Standing> = merged.iter().map(|row| baselines.standing(owner, row)).collect();
-        let subjects = if standings.iter().any(|standing| *standing != Standing::Settled) {
-            baselines.follow(owner, window, &merged, |baselines, subject, row| {
-                novelty::circumstances(baselines, owner, subject, row, window)
-            })
-        } else {
-            Vec::new()
-        };
+        let (standings, subjects) = self.follow_merged(baselines, owner, window, &merged);
         let warm_up_secs = self.config.warm_up_secs as i64;
         let is_ready = baselines.baseline(owner).is_some_and(|baseline| Self::is_ready(baseline, window, warm_up_secs));
         let view = View {
@@ -174,6 +165,32 @@ impl<'a> Scorer<'a> {
                 baselines.set_finding(owner, subject, finding.0);
             }
         }
+    }
+
+    /// Follows one owner's newcomers without judging anything.
+    pub fn follow(&mut self, baselines: &mut Baselines, owner: u32, window: Window, rows: &[Observation]) {
+        self.follow_merged(baselines, owner, window, &by_destination(rows));
+    }
+
+    /// Where each destination stood before the window, and the newcomers met in it.
+    fn follow_merged(
+        &mut self,
+        baselines: &mut Baselines,
+        owner: u32,
+        window: Window,
+        merged: &[Observation],
+    ) -> (Vec<Standing>, Vec<Subject>) {
+        if self.prior.0 != window.day() {
+            self.prior = (window.day(), Prior::of(baselines, window.day()));
+        }
+        let standings: Vec<Standing> = merged.iter().map(|row| baselines.standing(owner, row)).collect();
+        if standings.iter().all(|standing| *standing == Standing::Settled) {
+            return (standings, Vec::new());
+        }
+        let subjects = baselines.follow(owner, window, merged, |baselines, subject, row| {
+            novelty::circumstances(baselines, owner, subject, row, window)
+        });
+        (standings, subjects)
     }
 
     /// Whether an owner was observed long enough to be judged by its behaviour.

@@ -139,7 +139,8 @@ fn load(dir: &Path) -> anyhow::Result<Baselines> {
 }
 
 fn store(dir: &Path, baselines: &Baselines) -> anyhow::Result<()> {
-    baselines::store::save(dir, baselines).with_context(|| format!("the baseline {} was not changed", dir.display()))?;
+    baselines::store::save(dir, baselines)
+        .with_context(|| format!("the baseline {} was not changed", dir.display()))?;
     Ok(())
 }
 

@@ -210,7 +210,9 @@ impl Incident {
             Topic::Newcomer(Subject::Service(id, port, protocol)) => {
                 TopicForm::NewService { network: network(id), port, protocol }
             }
-            Topic::Newcomer(Subject::Prefix(id)) => TopicForm::NewPrefix { address: to_ip(baselines.ladder.prefix(id).0) },
+            Topic::Newcomer(Subject::Prefix(id)) => {
+                TopicForm::NewPrefix { address: to_ip(baselines.ladder.prefix(id).0) }
+            }
             Topic::Service(id, port, protocol) => TopicForm::Service { network: network(id), port, protocol },
             Topic::Peer(peer) => {
                 let rungs = baselines.ladder.rungs(peer);
@@ -401,7 +403,16 @@ mod tests {
             statement: "polls".to_owned(),
         };
         let told = Told { bans: 2.1, severity: 7.3, evidence: vec![evidence] };
-        let contacted = Contacted { peer, port: 443, protocol: 6, n_flows: 3, bytes_out: u64::MAX, bytes_in: 1, first: -1, last: 9 };
+        let contacted = Contacted {
+            peer,
+            port: 443,
+            protocol: 6,
+            n_flows: 3,
+            bytes_out: u64::MAX,
+            bytes_in: 1,
+            first: -1,
+            last: 9,
+        };
         let eni = Eni { id: "eni-1".into(), account: "111122223333".into(), ..Eni::default() };
         let incident = Incident {
             id: Fingerprint(7),
