@@ -38,6 +38,9 @@ const BEYOND_LOAD: f64 = 30.0;
 /// Share of the past above which a value belongs to the tail.
 const TAIL_QUANTILE: f64 = 0.9;
 
+/// Bytes and flow records sent in the window, and to whom.
+type Sent = (u64, u64, Vec<Contacted>);
+
 /// The check.
 pub(super) struct EgressVolume;
 
@@ -47,7 +50,7 @@ impl Check for EgressVolume {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        let mut services: BTreeMap<(u32, u16, u8), (u64, u64, Vec<Contacted>)> = BTreeMap::new();
+        let mut services: BTreeMap<(u32, u16, u8), Sent> = BTreeMap::new();
         for row in view.rows {
             let rungs = view.rungs(row.peer);
             let entry = services.entry((rungs.network, row.port, row.protocol)).or_default();
@@ -145,7 +148,9 @@ mod tests {
 
     fn past(values: &[u64]) -> Distribution {
         let mut out = Distribution::default();
-        values.iter().for_each(|&value| out.record(value));
+        for &value in values {
+            out.record(value);
+        }
         out
     }
 

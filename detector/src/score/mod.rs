@@ -145,7 +145,7 @@ impl<'a> Scorer<'a> {
         topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(baselines, *topic));
         for (topic, oddities) in topics {
             let bans = total_bans(&oddities);
-            let told = bans >= needed || self.incidents.goes_on(baselines, owner, topic);
+            let told = bans >= needed || Incidents::goes_on(baselines, owner, topic);
             if !told {
                 continue;
             }
