@@ -127,6 +127,7 @@ impl<'a> Scorer<'a> {
             rows: &merged,
             standings: &standings,
             subjects: &subjects,
+            is_ready,
             warm_up_secs,
             prior: &self.prior.1,
             facts: self.facts,

@@ -31,6 +31,8 @@ pub(super) struct View<'a> {
     pub(super) standings: &'a [Standing],
     /// Newcomers met in the window.
     pub(super) subjects: &'a [Subject],
+    /// Whether the owner was observed long enough to be judged by its behaviour.
+    pub(super) is_ready: bool,
     /// How long an owner is observed before it is judged.
     pub(super) warm_up_secs: i64,
     /// What the fleet's owners meet that is new.
