@@ -36,12 +36,14 @@ pub struct DiaryDay {
 pub struct Activity {
     /// Minute masks by window mod 1024; empty until the first mark.
     minutes: Vec<u16>,
+    /// Flow records sent, by window mod 1024.
+    n_flows: Vec<u32>,
     latest: Window,
 }
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { minutes: Vec::new(), latest: Window(0) }
+        Self { minutes: Vec::new(), n_flows: Vec::new(), latest: Window(0) }
     }
 }
 
@@ -53,21 +55,25 @@ impl Activity {
         (window.0 % Self::REACH) as usize
     }
 
-    /// Marks minutes of a window. One older than the ring's reach is forgotten already.
-    pub fn mark(&mut self, window: Window, minutes: u16) {
+    /// Marks minutes of a window and adds flow records. One older than the ring's reach is forgotten already.
+    pub fn mark(&mut self, window: Window, minutes: u16, n_flows: u32) {
         self.minutes.resize(Self::REACH as usize, 0);
+        self.n_flows.resize(Self::REACH as usize, 0);
         if window > self.latest {
             for passed in (self.latest.0 + 1..=window.0).rev().take(Self::REACH as usize) {
-                if let Some(mask) = self.minutes.get_mut(Self::slot(Window(passed))) {
-                    *mask = 0;
+                let slot = Self::slot(Window(passed));
+                if let (Some(mask), Some(n)) = (self.minutes.get_mut(slot), self.n_flows.get_mut(slot)) {
+                    (*mask, *n) = (0, 0);
                 }
             }
             self.latest = window;
         }
         if self.latest.0 - window.0 < Self::REACH
-            && let Some(mask) = self.minutes.get_mut(Self::slot(window))
+            && let (Some(mask), Some(n)) =
+                (self.minutes.get_mut(Self::slot(window)), self.n_flows.get_mut(Self::slot(window)))
         {
             *mask |= minutes;
+            *n = n.saturating_add(n_flows);
         }
     }
 
@@ -75,6 +81,12 @@ impl Activity {
     pub fn minutes(&self, window: Window) -> u16 {
         let is_inside = window <= self.latest && self.latest.0 - window.0 < Self::REACH;
         self.minutes.get(Self::slot(window)).copied().filter(|_| is_inside).unwrap_or(0)
+    }
+
+    /// The flow records sent in a window; none outside the ring.
+    pub fn n_flows(&self, window: Window) -> u32 {
+        let is_inside = window <= self.latest && self.latest.0 - window.0 < Self::REACH;
+        self.n_flows.get(Self::slot(window)).copied().filter(|_| is_inside).unwrap_or(0)
     }
 
     /// How many windows of a span, ends included, were active, as far as the ring reaches back.
@@ -91,7 +103,7 @@ impl Activity {
     /// Adds what another ring knows.
     pub fn merge(&mut self, other: &Self) {
         for (window, minutes) in other.windows(Window(0), other.latest).filter(|&(_, minutes)| minutes != 0) {
-            self.mark(window, minutes);
+            self.mark(window, minutes, other.n_flows(window));
         }
     }
 }
@@ -355,12 +367,9 @@ impl Baselines {
         }
         baseline.diary_of(window.day());
         let mut total = Totals::default();
-        let mut settled_minutes = 0;
+        self.note_activity(owner, window, rows);
         for row in rows {
             let standing = self.standing(owner, row);
-            if standing == Standing::Settled {
-                settled_minutes |= row.minutes;
-            }
             if !self.learn_row(owner, row, standing, &mut total) {
                 total.add(&Totals {
                     n_flows: u64::from(row.n_flows),
@@ -372,9 +381,6 @@ impl Baselines {
             }
         }
         if let Some(baseline) = self.of_owner.get_mut(owner as usize) {
-            if settled_minutes != 0 {
-                baseline.active.mark(window, settled_minutes);
-            }
             let (open, totals) = baseline.volumes.open_window;
             if open != window && totals.n_peers > 0 {
                 baseline.window_peers.record(totals.n_peers);
@@ -384,6 +390,18 @@ impl Baselines {
         self.learned_from.n_observations += rows.len() as u64;
         let (from, until) = self.learned_from.span.unwrap_or((window.start(), window.end()));
         self.learned_from.span = Some((from.min(window.start()), until.max(window.end())));
+    }
+
+    /// Notes in which minutes an owner was active with what it knows, and nothing else.
+    pub fn note_activity(&mut self, owner: u32, window: Window, rows: &[Observation]) {
+        let settled = rows.iter().filter(|row| self.standing(owner, row) == Standing::Settled);
+        let (minutes, n_flows) = settled
+            .fold((0, 0u32), |(minutes, n_flows), row| (minutes | row.minutes, n_flows.saturating_add(row.n_flows)));
+        if minutes != 0
+            && let Some(baseline) = self.of_owner.get_mut(owner as usize)
+        {
+            baseline.active.mark(window, minutes, n_flows);
+        }
     }
 
     /// Learns one row on every rung; says whether it stands under a finding.
@@ -561,13 +579,13 @@ mod tests {
     fn activity_reaches_back_a_week() {
         let mut activity = Activity::default();
         for window in [5000, 5001, 5003, 4999] {
-            activity.mark(Window(window), 1);
+            activity.mark(Window(window), 1, 2);
         }
         assert_eq!(activity.n_between(Window(4999), Window(5003)), 4);
         assert_eq!(activity.n_between(Window(5002), Window(5002)), 0);
-        activity.mark(Window(5000 + Activity::REACH), 1);
+        activity.mark(Window(5000 + Activity::REACH), 1, 2);
         assert_eq!(activity.n_between(Window(0), Window(9999)), 3, "5000 fell out of the ring, 5001 and 5003 did not");
-        activity.mark(Window(90_000), 0b101);
+        activity.mark(Window(90_000), 0b101, 3);
         assert_eq!(activity.minutes(Window(90_000)), 0b101);
         assert_eq!(activity.n_between(Window(0), Window(99_999)), 1);
     }

@@ -46,6 +46,10 @@ pub struct Circumstances {
     pub n_owners: u32,
     /// Whether the owner had used the port with any network before.
     pub port_known: bool,
+    /// Days that brought a new network, recent days counting more, and the days of activity.
+    pub n_new_networks: f64,
+    /// See `n_new_networks`.
+    pub network_exposure: f64,
     /// Days that brought a port never used before, recent days counting more, and the days of activity.
     pub n_new_ports: f64,
     /// See `n_new_ports`.

@@ -27,6 +27,8 @@ pub(super) fn columns() -> Vec<Column> {
         column("met_n_owners_knowing", Kind::U32),
         column("met_n_owners", Kind::U32),
         column("met_port_known", Kind::U8),
+        column("met_n_new_networks", Kind::F64),
+        column("met_network_exposure", Kind::F64),
         column("met_n_new_ports", Kind::F64),
         column("met_port_exposure", Kind::F64),
         column("met_age_windows", Kind::U32),
@@ -94,6 +96,8 @@ pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Byte
     sheet.u32(all().map(|newcomer| newcomer.met.n_owners_knowing));
     sheet.u32(all().map(|newcomer| newcomer.met.n_owners));
     sheet.u8(all().map(|newcomer| newcomer.met.port_known.into()));
+    sheet.f64(all().map(|newcomer| newcomer.met.n_new_networks));
+    sheet.f64(all().map(|newcomer| newcomer.met.network_exposure));
     sheet.f64(all().map(|newcomer| newcomer.met.n_new_ports));
     sheet.f64(all().map(|newcomer| newcomer.met.port_exposure));
     sheet.u32(all().map(|newcomer| newcomer.met.age));
@@ -158,8 +162,9 @@ fn circumstances(page: &Page<'_>) -> Result<Vec<Circumstances>, Error> {
     let fleet = page.u32("met_n_owners_knowing")?.iter().zip(page.u32("met_n_owners")?);
     let ports = page.f64("met_n_new_ports")?.iter().zip(page.f64("met_port_exposure")?).zip(page.u8("met_port_known")?);
     let news = page.f64("met_n_new")?.iter().zip(page.f64("met_exposure")?);
+    let networks = page.f64("met_n_new_networks")?.iter().zip(page.f64("met_network_exposure")?);
     let ages = page.u32("met_n_days")?.iter().zip(page.u32("met_age_windows")?);
-    let met = fleet.zip(ports).zip(news.zip(ages)).map(|((fleet, ports), (news, ages))| {
+    let met = fleet.zip(ports).zip(news.zip(ages)).zip(networks).map(|(((fleet, ports), (news, ages)), networks)| {
         let ((&n_new_ports, &port_exposure), &port_known) = ports;
         Circumstances {
             n_days: *ages.0,
@@ -168,6 +173,8 @@ fn circumstances(page: &Page<'_>) -> Result<Vec<Circumstances>, Error> {
             n_owners_knowing: *fleet.0,
             n_owners: *fleet.1,
             port_known: port_known != 0,
+            n_new_networks: *networks.0,
+            network_exposure: *networks.1,
             n_new_ports,
             port_exposure,
             age: *ages.1,

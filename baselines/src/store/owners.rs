@@ -80,21 +80,30 @@ pub(super) fn decode(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Er
 
 pub(super) fn activity_columns() -> Vec<Column> {
     // Windows of the latest week with activity; bit *m* of `minutes` is minute *m* of the window.
-    vec![column("owner", Kind::Name), column("window", Kind::Time), column("minutes", Kind::U16)]
+    vec![
+        column("owner", Kind::Name),
+        column("window", Kind::Time),
+        column("minutes", Kind::U16),
+        column("n_flows", Kind::U32),
+    ]
 }
 
 pub(super) fn encode_activity(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
     let columns = activity_columns();
     let mut sheet = Sheet::new(file, &columns);
     let owners = order.owners(from);
-    let rows: Vec<(&Arc<str>, (Window, u16))> = owners
+    let rows: Vec<(&Arc<str>, (Window, u16), u32)> = owners
         .iter()
-        .flat_map(|(name, baseline)| baseline.active.windows(Window(0), Window(u32::MAX)).map(move |at| (name, at)))
-        .filter(|&(_, (_, minutes))| minutes != 0)
+        .flat_map(|(name, baseline)| {
+            let windows = baseline.active.windows(Window(0), Window(u32::MAX));
+            windows.map(move |at| (name, at, baseline.active.n_flows(at.0)))
+        })
+        .filter(|&(_, (_, minutes), _)| minutes != 0)
         .collect();
     sheet.text(rows.iter().map(|row| row.0));
     sheet.windows(rows.iter().map(|row| row.1.0));
     sheet.u16(rows.iter().map(|row| row.1.1));
+    sheet.u32(rows.iter().map(|row| row.2));
     sheet.finish(&super::facts())
 }
 
@@ -102,13 +111,16 @@ pub(super) fn decode_activity(reader: &Reader<'_>, into: &mut Baselines) -> Resu
     let Baselines { owners, of_owner, .. } = into;
     reader.read(
         |page| {
-            let rows = page.codes("owner", owners)?.into_iter().zip(page.windows("window")?).zip(page.u16("minutes")?);
-            Ok(rows.map(|((owner, window), &minutes)| (owner, window, minutes)).collect::<Vec<_>>())
+            let rows = page.codes("owner", owners)?.into_iter().zip(page.windows("window")?);
+            let amounts = page.u16("minutes")?.iter().zip(page.u32("n_flows")?);
+            let rows =
+                rows.zip(amounts).map(|((owner, window), (&minutes, &n_flows))| (owner, window, minutes, n_flows));
+            Ok(rows.collect::<Vec<_>>())
         },
         |rows| {
-            for (owner, window, minutes) in rows {
+            for (owner, window, minutes, n_flows) in rows {
                 if let Some(baseline) = of_owner.get_mut(owner as usize) {
-                    baseline.active.mark(window, minutes);
+                    baseline.active.mark(window, minutes, n_flows);
                 }
             }
             Ok(())

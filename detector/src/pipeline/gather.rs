@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::shelf::{Scratch, Shelf};
-use super::{Job, limits};
+use super::{Job, Observed, limits};
 use crate::coverage::{Coverage, Unreadable};
 use crate::read::{self, Object};
 use crate::rollup::{self, Interface, Rollup};
@@ -64,6 +64,15 @@ pub(super) fn gather(
     coverage.unknown_interfaces.dedup();
     coverage.unknown_interfaces.truncate(MAX_UNKNOWN_NAMED);
     Ok((shelf, coverage))
+}
+
+/// Reads one object for a door that keeps observations itself.
+pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, String> {
+    let read = read_object(job, object)?;
+    let mut coverage = Coverage::default();
+    coverage.add(&read);
+    job.progress.object_done(object.size(), coverage.n_rows);
+    Ok(Observed { flow_log: flow_log(object.name()).to_owned(), observations: read.observations, coverage })
 }
 
 /// Reads one object; the error is the whole chain in words.
@@ -212,7 +221,8 @@ mod tests {
     #[test]
     fn an_object_given_twice_is_read_once() {
         let object = |name: &str, bytes: &'static [u8]| Arc::new(InMemory::new(name, bytes)) as Arc<dyn Object>;
-        let (kept, n) = distinct(vec![object("b", b"same"), object("a", b"same"), object("c", b"else"), object("d", b"longer")]);
+        let (kept, n) =
+            distinct(vec![object("b", b"same"), object("a", b"same"), object("c", b"else"), object("d", b"longer")]);
         let names: Vec<&str> = kept.iter().map(|object| object.name()).collect();
         assert_eq!((names, n), (vec!["a", "c", "d"], 1));
     }

@@ -132,10 +132,10 @@ fn beyond_max(past: &Distribution, ratio: f64, n_trials: f64) -> Option<f64> {
 /// Hill's estimate of the tail index from the values above the 90 % quantile.
 fn alpha(past: &Distribution) -> f64 {
     let base = past.value_at(TAIL_QUANTILE).max(1) as f64;
-    let (n, sum) = past
-        .cells()
-        .filter(|&(value, _)| value as f64 > base)
-        .fold((0.0, 0.0), |(n, sum), (value, count)| (n + count as f64, sum + count as f64 * (value as f64 / base).ln()));
+    let (n, sum) =
+        past.cells().filter(|&(value, _)| value as f64 > base).fold((0.0, 0.0), |(n, sum), (value, count)| {
+            (n + count as f64, sum + count as f64 * (value as f64 / base).ln())
+        });
     if sum <= 0.0 { ALPHA_RANGE.1 } else { (n / sum).clamp(ALPHA_RANGE.0, ALPHA_RANGE.1) }
 }
 
