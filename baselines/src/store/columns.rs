@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -24,7 +24,7 @@ use crate::known::{Known, Totals, Volumes};
 use crate::window::{Day, Window};
 
 /// Rows of a row group: what one thread decodes at a time, some megabytes.
-pub(super) const GROUP_ROWS: usize = 1 << 17;
+pub(super) const GROUP_ROWS: usize = 1 << 16;
 
 /// Most rows of a table: 67 million, far above functions × destinations of any account, and a bound for what a hostile
 /// file may ask for.
@@ -132,7 +132,8 @@ pub(super) fn schema(columns: &[Column]) -> SchemaRef {
 
 /// A moment as it is stored.
 pub(super) fn millis(unix_secs: i64) -> i64 {
-    unix_secs.saturating_mul(1000)
+    const FURTHEST_SECS: i64 = i64::MAX / 1000;
+    unix_secs.clamp(-FURTHEST_SECS, FURTHEST_SECS) * 1000
 }
 
 /// A table being written, column after column in the order declared.
@@ -248,10 +249,7 @@ fn write(columns: &[Column], arrays: Vec<ArrayRef>, facts: &[(&str, &str)]) -> R
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_key_value_metadata(Some(facts));
     for column in columns.iter().filter(|column| column.kind == Kind::Address) {
-        // Sorted addresses share their beginnings.
-        properties = properties
-            .set_column_dictionary_enabled(ColumnPath::from(column.name), false)
-            .set_column_encoding(ColumnPath::from(column.name), Encoding::DELTA_BYTE_ARRAY);
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(column.name), false);
     }
     // Without Arrow's own schema in the footer the types are Parquet's, the same for any tool.
     let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);

@@ -26,14 +26,18 @@
 //! | `counts` | newcomer, window | flow records sent |
 //! | `contacted` | newcomer, destination | amounts, first, last |
 //!
+//! Observations are one Parquet file an object, with the object's name: see [`encode_observations`].
+//!
 //! Volumes are distributions in `HdrHistogram` V2 encoding and the amounts of the window and day still open.
 
 mod columns;
 mod destinations;
 mod disk;
 mod error;
+mod headers;
 mod manifest;
 mod newcomers;
+mod observations;
 mod owners;
 mod page;
 mod rungs;
@@ -47,6 +51,7 @@ use rayon::prelude::*;
 
 pub use self::disk::{Version, load, load_version, save, save_if_unchanged, version};
 pub use self::error::Error;
+pub use self::observations::{OBSERVATIONS_SCHEMA, Sourced, decode_observations, encode_observations};
 
 use self::columns::{Column, SCHEMA_KEY};
 use self::manifest::{Manifest, TableFile};

@@ -22,6 +22,7 @@ use rayon::prelude::*;
 
 use super::columns::{Column, GROUP_ROWS, Kind, MAX_ROWS, schema};
 use super::error::Error;
+use super::headers;
 use crate::distribution::Distribution;
 use crate::known::{Known, Totals, Volumes};
 use crate::ladder::from_ip;
@@ -41,6 +42,15 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// A fact of a file of any columns.
+    pub(super) fn fact_of(origin: &str, bytes: &Bytes, key: &str) -> Result<Option<String>, Error> {
+        guarded(origin, || {
+            let metadata = ArrowReaderMetadata::load(bytes, ArrowReaderOptions::new().with_skip_arrow_metadata(true))?;
+            let facts = metadata.metadata().file_metadata().key_value_metadata();
+            Ok(facts.and_then(|facts| facts.iter().find(|fact| fact.key == key)?.value.clone()))
+        })
+    }
+
     /// Opens a file whose columns must be the declared ones, in name, type and order.
     pub(super) fn open(origin: &'a str, bytes: &'a Bytes, columns: &'a [Column]) -> Result<Self, Error> {
         let metadata = guarded(origin, || {
@@ -60,6 +70,7 @@ impl<'a> Reader<'a> {
                     None => format!("it has {} columns instead of {}", found.len(), declared.fields().len()),
                 }));
             }
+            headers::check(bytes, plain.metadata()).map_err(Fault::Why)?;
             Ok(ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options.with_schema(hinted(columns)))?)
         })?;
         let file = metadata.metadata().file_metadata();

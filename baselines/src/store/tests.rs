@@ -59,7 +59,7 @@ fn more_than_a_row_group_is_stored() {
     let mut baselines = Baselines::default();
     let owner = baselines.owner("f");
     let network = |n: u32| crate::ladder::Network { key: format!("AS{n}").into(), label: format!("AS{n} X").into() };
-    for n in 0..200_000u32 {
+    for n in 0..70_000u32 {
         let peer = baselines
             .ladder
             .peer(crate::ladder::from_ip((0x2d00_0000 + n * 7).to_be_bytes().into()), || network(n % 999));
@@ -68,8 +68,8 @@ fn more_than_a_row_group_is_stored() {
     }
     let files = encode(&baselines).unwrap();
     let back = decode(&files).unwrap();
-    assert_eq!(back.n_destinations(), 200_000);
-    assert!(dump(&back) == dump(&baselines));
+    assert_eq!(back.n_destinations(), 70_000);
+    assert_eq!(encode(&back).unwrap(), files);
 }
 
 /// What an encoder told: names and types of columns as any reader of Parquet sees them.
@@ -137,8 +137,8 @@ fn forged_tables_are_refused_or_read_and_never_panic() {
     let (mut n_refused, mut n_read) = (0, 0);
     for at in 0..files.len() - 1 {
         let bytes = &files[at].1;
-        for position in (0..bytes.len()).step_by((bytes.len() / 61).max(1)) {
-            for flip in [1, 0x80, 0xff] {
+        for position in (0..bytes.len()).step_by((bytes.len() / 29).max(1)) {
+            for flip in [1, 0xff] {
                 let mut altered = bytes.to_vec();
                 altered[position] ^= flip;
                 match decode(&forged(&files, at, altered)) {
