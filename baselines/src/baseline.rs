@@ -14,7 +14,7 @@ use crate::table::Table;
 use crate::window::{Day, WINDOWS_PER_DAY, Window};
 
 /// Days of which an owner's first contacts are remembered one by one.
-const DIARY_DAYS: u32 = 90;
+pub(crate) const DIARY_DAYS: u32 = 90;
 
 /// What one day of an owner brought that was new.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,12 +36,14 @@ pub struct DiaryDay {
 pub struct Activity {
     /// Minute masks by window mod 1024; empty until the first mark.
     minutes: Vec<u16>,
+    /// Flow records sent, by window mod 1024.
+    n_flows: Vec<u32>,
     latest: Window,
 }
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { minutes: Vec::new(), latest: Window(0) }
+        Self { minutes: Vec::new(), n_flows: Vec::new(), latest: Window(0) }
     }
 }
 
@@ -53,21 +55,25 @@ impl Activity {
         (window.0 % Self::REACH) as usize
     }
 
-    /// Marks minutes of a window. One older than the ring's reach is forgotten already.
-    pub fn mark(&mut self, window: Window, minutes: u16) {
+    /// Marks minutes of a window and adds flow records. One older than the ring's reach is forgotten already.
+    pub fn mark(&mut self, window: Window, minutes: u16, n_flows: u32) {
         self.minutes.resize(Self::REACH as usize, 0);
+        self.n_flows.resize(Self::REACH as usize, 0);
         if window > self.latest {
             for passed in (self.latest.0 + 1..=window.0).rev().take(Self::REACH as usize) {
-                if let Some(mask) = self.minutes.get_mut(Self::slot(Window(passed))) {
-                    *mask = 0;
+                let slot = Self::slot(Window(passed));
+                if let (Some(mask), Some(n)) = (self.minutes.get_mut(slot), self.n_flows.get_mut(slot)) {
+                    (*mask, *n) = (0, 0);
                 }
             }
             self.latest = window;
         }
         if self.latest.0 - window.0 < Self::REACH
-            && let Some(mask) = self.minutes.get_mut(Self::slot(window))
+            && let (Some(mask), Some(n)) =
+                (self.minutes.get_mut(Self::slot(window)), self.n_flows.get_mut(Self::slot(window)))
         {
             *mask |= minutes;
+            *n = n.saturating_add(n_flows);
         }
     }
 
@@ -75,6 +81,12 @@ impl Activity {
     pub fn minutes(&self, window: Window) -> u16 {
         let is_inside = window <= self.latest && self.latest.0 - window.0 < Self::REACH;
         self.minutes.get(Self::slot(window)).copied().filter(|_| is_inside).unwrap_or(0)
+    }
+
+    /// The flow records sent in a window; none outside the ring.
+    pub fn n_flows(&self, window: Window) -> u32 {
+        let is_inside = window <= self.latest && self.latest.0 - window.0 < Self::REACH;
+        self.n_flows.get(Self::slot(window)).copied().filter(|_| is_inside).unwrap_or(0)
     }
 
     /// How many windows of a span, ends included, were active, as far as the ring reaches back.
@@ -91,7 +103,7 @@ impl Activity {
     /// Adds what another ring knows.
     pub fn merge(&mut self, other: &Self) {
         for (window, minutes) in other.windows(Window(0), other.latest).filter(|&(_, minutes)| minutes != 0) {
-            self.mark(window, minutes);
+            self.mark(window, minutes, other.n_flows(window));
         }
     }
 }
@@ -146,6 +158,15 @@ pub struct NetworkKnown {
     pub n_late_prefixes: u32,
 }
 
+/// What is known of one prefix of one owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrefixKnown {
+    /// When it was met.
+    pub known: Known,
+    /// The network it was met in first: a prefix may hold addresses of several. Number in the [`Ladder`].
+    pub network: u32,
+}
+
 /// What is known of one port of one network owner of one owner.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceKnown {
@@ -192,7 +213,7 @@ pub struct Baselines {
     pub(crate) of_owner: Vec<Baseline>,
     pub(crate) networks: Table<(u32, u32), NetworkKnown>,
     pub(crate) services: Table<ServiceKey, ServiceKnown>,
-    pub(crate) prefixes: Table<(u32, u32), Known>,
+    pub(crate) prefixes: Table<(u32, u32), PrefixKnown>,
     pub(crate) ports: Table<(u32, u16, u8), Known>,
     pub(crate) destinations: Table<DestinationKey, DestinationKnown>,
     pub(crate) newcomers: Table<(u32, Subject), Newcomer>,
@@ -346,12 +367,9 @@ impl Baselines {
         }
         baseline.diary_of(window.day());
         let mut total = Totals::default();
-        let mut settled_minutes = 0;
+        self.note_activity(owner, window, rows);
         for row in rows {
             let standing = self.standing(owner, row);
-            if standing == Standing::Settled {
-                settled_minutes |= row.minutes;
-            }
             if !self.learn_row(owner, row, standing, &mut total) {
                 total.add(&Totals {
                     n_flows: u64::from(row.n_flows),
@@ -363,9 +381,6 @@ impl Baselines {
             }
         }
         if let Some(baseline) = self.of_owner.get_mut(owner as usize) {
-            if settled_minutes != 0 {
-                baseline.active.mark(window, settled_minutes);
-            }
             let (open, totals) = baseline.volumes.open_window;
             if open != window && totals.n_peers > 0 {
                 baseline.window_peers.record(totals.n_peers);
@@ -375,6 +390,18 @@ impl Baselines {
         self.learned_from.n_observations += rows.len() as u64;
         let (from, until) = self.learned_from.span.unwrap_or((window.start(), window.end()));
         self.learned_from.span = Some((from.min(window.start()), until.max(window.end())));
+    }
+
+    /// Notes in which minutes an owner was active with what it knows, and nothing else.
+    pub fn note_activity(&mut self, owner: u32, window: Window, rows: &[Observation]) {
+        let settled = rows.iter().filter(|row| self.standing(owner, row) == Standing::Settled);
+        let (minutes, n_flows) = settled
+            .fold((0, 0u32), |(minutes, n_flows), row| (minutes | row.minutes, n_flows.saturating_add(row.n_flows)));
+        if minutes != 0
+            && let Some(baseline) = self.of_owner.get_mut(owner as usize)
+        {
+            baseline.active.mark(window, minutes, n_flows);
+        }
     }
 
     /// Learns one row on every rung; says whether it stands under a finding.
@@ -387,22 +414,20 @@ impl Baselines {
         };
         let mut new = DiaryDay::default();
         let network_is_new = self.networks.id(&(owner, rungs.network)).is_none();
-        let network = match self.networks.id(&(owner, rungs.network)) {
-            Some(id) => id,
-            None => {
-                new.networks += 1;
-                count(&mut self.prevalence, rungs.network);
-                self.networks
-                    .put((owner, rungs.network), NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
-            }
-        };
+        let network = self.networks.id(&(owner, rungs.network)).unwrap_or_else(|| {
+            new.networks += 1;
+            count(&mut self.prevalence, rungs.network);
+            self.networks
+                .put((owner, rungs.network), NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
+        });
         let service_key = (owner, rungs.network, row.port, row.protocol);
         let service = self.services.id(&service_key).unwrap_or_else(|| {
             new.services += u32::from(!network_is_new);
             self.services.put(service_key, ServiceKnown { known: Known::new(window), volumes: Volumes::default() })
         });
         if self.prefixes.id(&(owner, rungs.prefix)).is_none() {
-            self.prefixes.put((owner, rungs.prefix), Known::new(window));
+            let entry = PrefixKnown { known: Known::new(window), network: rungs.network };
+            self.prefixes.put((owner, rungs.prefix), entry);
             count(&mut self.prefix_prevalence, rungs.prefix);
             if let Some(entry) = self.networks.at_mut(network) {
                 entry.n_prefixes += 1;
@@ -411,8 +436,8 @@ impl Baselines {
                     new.prefixes += 1;
                 }
             }
-        } else if let Some(known) = self.prefixes.get_mut(&(owner, rungs.prefix)) {
-            known.touch(window);
+        } else if let Some(entry) = self.prefixes.get_mut(&(owner, rungs.prefix)) {
+            entry.known.touch(window);
         }
         if let Some(entry) = self.networks.at_mut(network) {
             entry.known.touch(window);
@@ -430,24 +455,20 @@ impl Baselines {
                 entry.volumes.add(window, &totals);
             }
         }
-        match self.ports.get_mut(&(owner, row.port, row.protocol)) {
-            Some(known) => known.touch(window),
-            None => {
-                new.ports += 1;
-                self.ports.put((owner, row.port, row.protocol), Known::new(window));
-            }
+        if let Some(known) = self.ports.get_mut(&(owner, row.port, row.protocol)) {
+            known.touch(window);
+        } else {
+            new.ports += 1;
+            self.ports.put((owner, row.port, row.protocol), Known::new(window));
         }
         let key = (owner, row.peer, row.port, row.protocol);
-        let destination = match self.destinations.id(&key) {
-            Some(id) => {
-                let seen = self.destinations.at(id).is_some_and(|d| d.known.last == window);
-                total.n_peers += u64::from(!seen);
-                id
-            }
-            None => {
-                total.n_peers += 1;
-                self.destinations.put(key, DestinationKnown { known: Known::new(window), bytes_out: 0, bytes_in: 0 })
-            }
+        let destination = if let Some(id) = self.destinations.id(&key) {
+            let seen = self.destinations.at(id).is_some_and(|d| d.known.last == window);
+            total.n_peers += u64::from(!seen);
+            id
+        } else {
+            total.n_peers += 1;
+            self.destinations.put(key, DestinationKnown { known: Known::new(window), bytes_out: 0, bytes_in: 0 })
         };
         if let Some(entry) = self.destinations.at_mut(destination) {
             entry.known.touch(window);
@@ -518,8 +539,8 @@ impl Baselines {
         if self.destinations.iter().any(|(_, d)| is_old(&d.known)) {
             self.destinations.retain(|_, d| !is_old(&d.known));
         }
-        if self.prefixes.iter().any(|(_, known)| is_old(known)) {
-            self.prefixes.retain(|_, known| !is_old(known));
+        if self.prefixes.iter().any(|(_, p)| is_old(&p.known)) {
+            self.prefixes.retain(|_, p| !is_old(&p.known));
         }
         if self.services.iter().any(|(_, s)| is_old(&s.known)) {
             self.services.retain(|_, s| !is_old(&s.known));
@@ -558,13 +579,13 @@ mod tests {
     fn activity_reaches_back_a_week() {
         let mut activity = Activity::default();
         for window in [5000, 5001, 5003, 4999] {
-            activity.mark(Window(window), 1);
+            activity.mark(Window(window), 1, 2);
         }
         assert_eq!(activity.n_between(Window(4999), Window(5003)), 4);
         assert_eq!(activity.n_between(Window(5002), Window(5002)), 0);
-        activity.mark(Window(5000 + Activity::REACH), 1);
+        activity.mark(Window(5000 + Activity::REACH), 1, 2);
         assert_eq!(activity.n_between(Window(0), Window(9999)), 3, "5000 fell out of the ring, 5001 and 5003 did not");
-        activity.mark(Window(90_000), 0b101);
+        activity.mark(Window(90_000), 0b101, 3);
         assert_eq!(activity.minutes(Window(90_000)), 0b101);
         assert_eq!(activity.n_between(Window(0), Window(99_999)), 1);
     }

@@ -4,10 +4,10 @@
 //! for every function and network. So the counts are kept sparse, under the cell bounds `HdrHistogram` itself would use
 //! for one significant digit, and leave the process as its own V2 encoding, which any HDR tool reads.
 //!
-//! Reference: <https://github.com/HdrHistogram/HdrHistogram>, "HdrHistogram V2 encoding".
+//! Reference: <https://github.com/HdrHistogram/HdrHistogram>, "`HdrHistogram` V2 encoding".
 
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+use hdrhistogram::serialization::{Serializer, V2Serializer};
 
 /// Significant decimal digits of a cell, as `HdrHistogram` counts them: cells are at most 1/16 of their value wide.
 /// Traffic is judged in factors, not in percents, and there are three distributions for each network of each function.
@@ -18,6 +18,19 @@ const KEPT_BITS: u32 = 5;
 
 /// Largest value told apart. Histograms of more would need cells nobody fills: 2⁵⁰ bytes a window is a petabyte.
 const MAX_VALUE: u64 = 1 << 50;
+
+/// Cells up to [`MAX_VALUE`].
+const CELLS: u16 = cell(MAX_VALUE) + 1;
+
+/// First word of a V2 encoding.
+const V2_COOKIE: u32 = 0x1c84_9313;
+
+/// Bytes before the counts: cookie, length of the counts, offset, digits (4 bytes each), lowest and highest value told
+/// apart, factor (8 bytes each), big-endian.
+const HEADER_LEN: usize = 40;
+
+/// Lower half of the lowest value told apart.
+const LOWEST_TOLD_APART: u32 = 1;
 
 /// A value that is no encoded histogram.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -45,6 +58,17 @@ impl Distribution {
                 }
             }
             Err(at) => self.cells.insert(at, (cell, count)),
+        }
+    }
+
+    /// Takes back a value counted before.
+    pub(crate) fn forget(&mut self, value: u64) {
+        let cell = cell(value);
+        if let Ok(at) = self.cells.binary_search_by_key(&cell, |&(cell, _)| cell) {
+            match self.cells.get_mut(at) {
+                Some((_, n)) if *n > 1 => *n -= 1,
+                _ => drop(self.cells.remove(at)),
+            }
         }
     }
 
@@ -120,28 +144,70 @@ impl Distribution {
         bytes
     }
 
-    /// The distribution of a `HdrHistogram` V2 encoding.
+    /// The distribution of a `HdrHistogram` V2 encoding made by [`Distribution::encode`], or by any HDR tool at one
+    /// significant digit from 1 upwards.
+    ///
+    /// Read directly rather than through a histogram: that one takes what a hostile header asks for, megabytes a value.
+    /// The counts are those of our cells, one by one, in the same order.
     ///
     /// # Errors
     /// [`DecodeError`] when the bytes are none, or end early.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let histogram: Histogram<u64> =
-            Deserializer::new().deserialize(&mut std::io::Cursor::new(bytes)).map_err(|_| DecodeError)?;
+        let (header, mut counts) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(DecodeError)?;
+        let payload_len = u32::try_from(counts.len()).map_err(|_| DecodeError)?;
+        let mut expected = [0; HEADER_LEN];
+        let words = [V2_COOKIE, payload_len, 0, u32::from(SIGNIFICANT_DIGITS), 0, LOWEST_TOLD_APART];
+        for (bytes, word) in expected.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+            *bytes = word.to_be_bytes();
+        }
+        let is_same = |at: std::ops::Range<usize>| header.get(at.clone()) == expected.get(at);
+        // Between lie the bounds' upper one, which the counts say better, and behind it the factor 1.0.
+        if !is_same(0..24) || header.get(32..) != Some(&1f64.to_be_bytes()) {
+            return Err(DecodeError);
+        }
         let mut out = Self::default();
-        for value in histogram.iter_recorded() {
-            let lowest = histogram.lowest_equivalent(value.value_iterated_to());
-            out.add(cell(lowest), u32::try_from(value.count_at_value()).unwrap_or(u32::MAX));
+        let mut cell = 0u16;
+        while !counts.is_empty() {
+            match signed_varint(&mut counts)? {
+                0 => cell += 1,
+                count @ 1.. => {
+                    out.cells.push((cell, u32::try_from(count).map_err(|_| DecodeError)?));
+                    cell += 1;
+                }
+                zeros => {
+                    let next = i64::from(cell).checked_sub(zeros).and_then(|next| u16::try_from(next).ok());
+                    cell = next.ok_or(DecodeError)?;
+                }
+            }
+            if cell > CELLS {
+                return Err(DecodeError);
+            }
         }
         Ok(out)
     }
 }
 
 /// The number of the cell of a value: as many cells to an octave as [`KEPT_BITS`] tell apart, in order of value.
-fn cell(value: u64) -> u16 {
-    let value = value.min(MAX_VALUE);
+const fn cell(value: u64) -> u16 {
+    let value = if value < MAX_VALUE { value } else { MAX_VALUE };
     let bits = u64::BITS - value.leading_zeros();
     let octave = bits.saturating_sub(KEPT_BITS);
-    ((u64::from(octave) << (KEPT_BITS - 1)) + (value >> octave)) as u16
+    (((octave as u64) << (KEPT_BITS - 1)) + (value >> octave)) as u16
+}
+
+/// Takes a number off the front: LEB128 of at most nine bytes, the ninth whole, in zigzag.
+fn signed_varint(bytes: &mut &[u8]) -> Result<i64, DecodeError> {
+    let mut number = 0u64;
+    for at in 0..9 {
+        let (&byte, rest) = bytes.split_first().ok_or(DecodeError)?;
+        *bytes = rest;
+        let is_last = at == 8 || byte < 0x80;
+        number |= u64::from(if at == 8 { byte } else { byte & 0x7f }) << (7 * at);
+        if is_last {
+            break;
+        }
+    }
+    Ok((number >> 1) as i64 ^ -((number & 1) as i64))
 }
 
 /// The lowest value of a cell: what `HdrHistogram` calls the lowest equivalent value.
@@ -157,7 +223,9 @@ mod tests {
 
     fn of(values: &[u64]) -> Distribution {
         let mut out = Distribution::default();
-        values.iter().for_each(|&v| out.record(v));
+        for &v in values {
+            out.record(v);
+        }
         out
     }
 
@@ -189,6 +257,15 @@ mod tests {
         fn decode_undoes_encode(values in prop::collection::vec(0u64..(1 << 45), 0..60)) {
             let d = of(&values);
             prop_assert_eq!(Distribution::decode(&d.encode()), Ok(d));
+        }
+
+        #[test]
+        fn any_tool_reads_what_is_encoded(values in prop::collection::vec(0u64..(1 << 45), 0..60)) {
+            let read: Histogram<u64> = hdrhistogram::serialization::Deserializer::new()
+                .deserialize(&mut std::io::Cursor::new(of(&values).encode()))
+                .unwrap();
+            let counted = read.iter_recorded().map(|v| (read.lowest_equivalent(v.value_iterated_to()), v.count_at_value()));
+            prop_assert_eq!(counted.collect::<Vec<_>>(), of(&values).cells().collect::<Vec<_>>());
         }
 
         #[test]

@@ -38,7 +38,8 @@ impl Known {
     /// Adds what another learner knew of the same rung. Exact when the two spans follow each other in time, at most
     /// sharing a window; where they interleave, windows and days they share are counted twice.
     pub fn merge(&mut self, other: &Self) {
-        let (early, late) = if self.first <= other.first { (*self, other) } else { (*other, &*self) };
+        let is_early = (self.first, self.last) <= (other.first, other.last);
+        let (early, late) = if is_early { (*self, *other) } else { (*other, *self) };
         let shared_windows = u32::from(early.last == late.first);
         let shared_days = u32::from(early.last.day() == late.first.day());
         *self = Self {
@@ -76,6 +77,9 @@ impl Totals {
     }
 }
 
+/// The day of volumes that saw nothing.
+const EMPTY_DAY: (Day, Totals) = (Day(0), Totals { n_flows: 0, packets_out: 0, bytes_out: 0, bytes_in: 0, n_peers: 0 });
+
 /// Distributions of the totals of past windows and days, with the ones still open.
 ///
 /// A window is counted when a later one begins, so that one told in two parts counts once.
@@ -95,6 +99,9 @@ pub struct Volumes {
     pub open_window: (Window, Totals),
     /// The day still growing.
     pub open_day: (Day, Totals),
+    /// The first day, of which another learner may have seen the beginning: see [`Volumes::merge`]. The open day while
+    /// there was only one.
+    pub first_day: (Day, Totals),
 }
 
 impl Volumes {
@@ -105,11 +112,16 @@ impl Volumes {
             self.open_window = (window, Totals::default());
         }
         self.open_window.1.add(totals);
+        let is_one_day = self.first_day == self.open_day && self.open_day.0 == window.day();
+        let is_first_day = self.open_day == EMPTY_DAY || is_one_day;
         if self.open_day.0 != window.day() {
             self.close_day();
             self.open_day = (window.day(), Totals::default());
         }
         self.open_day.1.add(totals);
+        if is_first_day {
+            self.first_day = self.open_day;
+        }
     }
 
     fn close_window(&mut self) {
@@ -119,12 +131,15 @@ impl Volumes {
         }
         self.window_bytes.record(totals.bytes_out);
         self.window_flows.record(totals.n_flows);
-        if totals.n_flows > 0 {
-            self.flow_bytes_out.record(totals.bytes_out / totals.n_flows);
-            self.flow_bytes_in.record(totals.bytes_in / totals.n_flows);
+        if let (Some(out), Some(into)) =
+            (totals.bytes_out.checked_div(totals.n_flows), totals.bytes_in.checked_div(totals.n_flows))
+        {
+            self.flow_bytes_out.record(out);
+            self.flow_bytes_in.record(into);
         }
     }
 
+    /// Counts the day that was growing.
     fn close_day(&mut self) {
         if self.open_day.1 != Totals::default() {
             self.day_bytes.record(self.open_day.1.bytes_out);
@@ -147,13 +162,39 @@ impl Volumes {
             self.close_window();
             self.open_window = mine.max_by_window(theirs);
         }
-        let (mine, theirs) = (self.open_day, other.open_day);
-        if mine.0 == theirs.0 {
-            self.open_day.1.add(&theirs.1);
-        } else {
-            self.open_day = if mine.0 < theirs.0 { mine } else { theirs };
+        self.merge_days(other);
+    }
+
+    /// Puts the first days and the growing days of both together: what one learner saw of a day as its last and the
+    /// other as its first is one day.
+    fn merge_days(&mut self, other: &Self) {
+        let mut days: Vec<(Day, Totals)> = Vec::with_capacity(4);
+        for (first, open) in [(self.first_day, self.open_day), (other.first_day, other.open_day)] {
+            if open == EMPTY_DAY {
+                continue;
+            }
+            if first != open {
+                // It was counted when it ended, and will be again, perhaps with more.
+                if first.1 != Totals::default() {
+                    self.day_bytes.forget(first.1.bytes_out);
+                }
+                days.push(first);
+            }
+            days.push(open);
+        }
+        days.sort_by_key(|&(day, _)| day);
+        days.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            if is_same {
+                kept.1.add(&next.1);
+            }
+            is_same
+        });
+        self.first_day = days.first().copied().unwrap_or(EMPTY_DAY);
+        self.open_day = EMPTY_DAY;
+        for day in days {
             self.close_day();
-            self.open_day = if mine.0 < theirs.0 { theirs } else { mine };
+            self.open_day = day;
         }
     }
 }
@@ -190,7 +231,9 @@ mod tests {
     fn known_of(windows: &[u32]) -> Option<Known> {
         let (first, rest) = windows.split_first()?;
         let mut known = Known::new(Window(*first));
-        rest.iter().for_each(|&w| known.touch(Window(w)));
+        for &w in rest {
+            known.touch(Window(w));
+        }
         Some(known)
     }
 
@@ -220,7 +263,7 @@ mod tests {
                 let (mut merged, mut swapped) = (volumes_of(a), volumes_of(b));
                 merged.merge(&volumes_of(b));
                 swapped.merge(&volumes_of(a));
-                prop_assert_eq!(&merged.window_bytes, &volumes_of(&windows).window_bytes);
+                prop_assert_eq!(&merged, &volumes_of(&windows));
                 prop_assert_eq!(&merged, &swapped);
             }
         }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -31,6 +32,18 @@ impl Prefix {
     pub fn of(address: u128) -> Self {
         let host_bits = if is_ipv4(address) { 8 } else { 80 };
         Self(address >> host_bits << host_bits)
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = ();
+
+    /// Undoes `Display`: only the block's own first address and length are taken.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (address, len) = text.split_once('/').ok_or(())?;
+        let address = from_ip(address.parse().map_err(drop)?);
+        let expected = if is_ipv4(address) { "24" } else { "48" };
+        if len == expected && Self::of(address).0 == address { Ok(Self(address)) } else { Err(()) }
     }
 }
 
@@ -97,17 +110,48 @@ impl Ladder {
         if let Some(&id) = self.ids.get(&address) {
             return id;
         }
-        let prefix = Prefix::of(address);
-        let Self { prefix_ids, prefixes, .. } = self;
-        let prefix = *prefix_ids.entry(prefix).or_insert_with(|| {
-            prefixes.push(prefix);
-            (prefixes.len() - 1) as u32
-        });
+        let prefix = self.prefix_id(Prefix::of(address));
         let network = self.network(&network());
         let id = self.peers.len() as u32;
         self.peers.push(Rungs { address, prefix, network });
         self.ids.insert(address, id);
         id
+    }
+
+    /// The number of a network owner that another ladder knows. Of two labels the one told earlier stays.
+    pub(crate) fn network_told(&mut self, key: &Arc<str>, label: &Arc<str>, is_earlier: bool) -> u32 {
+        let is_known = self.networks.id(key).is_some();
+        let id = self.network(&Network { key: Arc::clone(key), label: Arc::clone(label) });
+        if let Some(mine) = self.labels.get_mut(id as usize).filter(|_| is_known && is_earlier) {
+            mine.clone_from(label);
+        }
+        id
+    }
+
+    /// The number of an address, in a network if it is not known in one.
+    pub(crate) fn peer_or(&mut self, address: u128, network: u32) -> u32 {
+        match self.ids.get(&address) {
+            Some(&id) => id,
+            None => self.peer_in(address, network).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The number of an address whose network's number is known; `None` when the address is known in another network.
+    pub(crate) fn peer_in(&mut self, address: u128, network: u32) -> Option<u32> {
+        if let Some(&id) = self.ids.get(&address) {
+            return (self.rungs(id).network == network).then_some(id);
+        }
+        let prefix = self.prefix_id(Prefix::of(address));
+        let id = self.peers.len() as u32;
+        self.peers.push(Rungs { address, prefix, network });
+        self.ids.insert(address, id);
+        Some(id)
+    }
+
+    /// Makes room for more addresses.
+    pub(crate) fn reserve_peers(&mut self, additional: usize) {
+        self.ids.reserve(additional);
+        self.peers.reserve(additional);
     }
 
     /// The rungs of an address's number.

@@ -4,11 +4,15 @@
 
 pub mod baseline;
 pub mod distribution;
+#[cfg(test)]
+mod fleet;
 pub mod known;
 pub mod ladder;
+mod merge;
 pub mod names;
 pub mod newcomer;
 pub mod observation;
+pub mod store;
 pub mod table;
 pub mod window;
 

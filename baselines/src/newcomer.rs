@@ -46,6 +46,10 @@ pub struct Circumstances {
     pub n_owners: u32,
     /// Whether the owner had used the port with any network before.
     pub port_known: bool,
+    /// Days that brought a new network, recent days counting more, and the days of activity.
+    pub n_new_networks: f64,
+    /// See `n_new_networks`.
+    pub network_exposure: f64,
     /// Days that brought a port never used before, recent days counting more, and the days of activity.
     pub n_new_ports: f64,
     /// See `n_new_ports`.
@@ -136,6 +140,9 @@ pub struct Newcomer {
     pub finding: u128,
 }
 
+/// What a run begins with, −log2: one of 64 bits was picked.
+const AGAINST_CHANCE_AT_FIRST: f64 = -6.0;
+
 /// Connections that were alive in every half window so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Held {
@@ -160,11 +167,22 @@ impl Held {
             self.until = window;
         } else {
             let bits = if early & late != 0 { early & late } else { late | early };
-            *self = Self { bits, since: window, until: window, against_chance: -6.0 };
+            *self = Self { bits, since: window, until: window, against_chance: AGAINST_CHANCE_AT_FIRST };
         }
         for half in halves {
             // One of 64 bits survives by chance with the share of bits set; full halves tell nothing.
             self.against_chance -= (f64::from(half.count_ones()) / 64.0).log2();
+        }
+    }
+
+    /// Goes on with a later run: both are one when it began where this one ended and some bit was alive throughout.
+    fn follow(&mut self, later: &Self) {
+        let alive = self.bits & later.bits;
+        if later.since.0 == self.until.0 + 1 && alive != 0 {
+            let against_chance = self.against_chance + later.against_chance - AGAINST_CHANCE_AT_FIRST;
+            *self = Self { bits: alive, since: self.since, until: later.until, against_chance };
+        } else if *later != Self::default() {
+            *self = *later;
         }
     }
 
@@ -226,6 +244,42 @@ impl Newcomer {
             known.add(&contacted);
         } else if self.destinations.len() < MAX_DESTINATIONS {
             self.destinations.push(contacted);
+        }
+    }
+
+    /// Adds what another learner saw of it later.
+    pub(crate) fn merge(&mut self, later: &Self) {
+        self.before = if later.known.n_windows > 1 { later.before } else { self.known.last };
+        self.latest_bytes_out = later.latest_bytes_out;
+        self.held.follow(&later.held);
+        self.known.merge(&later.known);
+        self.n_flows += later.n_flows;
+        self.n_rejected += later.n_rejected;
+        self.bytes_out = self.bytes_out.saturating_add(later.bytes_out);
+        self.bytes_in = self.bytes_in.saturating_add(later.bytes_in);
+        self.counts.extend_from_slice(&later.counts);
+        self.counts.sort_by_key(|&(window, _)| window);
+        self.counts.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            if is_same {
+                kept.1 = kept.1.saturating_add(next.1);
+            }
+            is_same
+        });
+        self.counts.drain(..self.counts.len().saturating_sub(MAX_COUNTS));
+        self.contacts.extend_from_slice(&later.contacts);
+        self.contacts.sort_unstable();
+        self.contacts.dedup();
+        self.contacts.drain(..self.contacts.len().saturating_sub(MAX_CONTACTS));
+        for contacted in &later.destinations {
+            if let Some(known) = self.destinations.iter_mut().find(|known| known.key() == contacted.key()) {
+                known.add(contacted);
+            } else if self.destinations.len() < MAX_DESTINATIONS {
+                self.destinations.push(*contacted);
+            }
+        }
+        if self.finding == 0 {
+            self.finding = later.finding;
         }
     }
 

@@ -143,9 +143,9 @@ pub struct Collector {
 
 impl Collector {
     /// Starts from a set.
-    pub fn new(set: Observations) -> Self {
+    pub fn new(set: &Observations) -> Self {
         let mut out = Self::default();
-        out.add(&set);
+        out.add(set);
         out
     }
 

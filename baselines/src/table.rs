@@ -4,6 +4,7 @@ use std::hash::Hash;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 /// A map whose values are numbered in order of arrival.
 #[derive(Clone, Debug)]
@@ -56,6 +57,21 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.ids.insert(key, id);
         self.entries.push((key, value));
         id
+    }
+
+    /// Puts a value under a key that is not there yet and returns its number; `None` when it is there.
+    pub(crate) fn put_new(&mut self, key: K, value: V) -> Option<u32> {
+        let id = self.entries.len() as u32;
+        let Entry::Vacant(vacant) = self.ids.entry(key) else { return None };
+        vacant.insert(id);
+        self.entries.push((key, value));
+        Some(id)
+    }
+
+    /// Makes room for more entries.
+    pub(crate) fn reserve(&mut self, additional: usize) {
+        self.ids.reserve(additional);
+        self.entries.reserve(additional);
     }
 
     /// Drops what does not satisfy a condition. Numbers given before are void afterwards.

@@ -10,6 +10,7 @@
 mod attacks;
 mod calendar;
 mod cases;
+mod compare;
 mod dice;
 mod evaluate;
 mod fleet;
@@ -19,5 +20,6 @@ mod truth;
 mod write;
 
 pub use cases::{FleetOptions, Large, write_fleet, write_large, write_sample_logs};
+pub use compare::{Comparison, compare};
 pub use evaluate::{Evaluation, Sensitivity, evaluate};
 pub use write::{Fields, Granularity, ObjectFormat};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use benches::{Evaluation, FleetOptions, Large};
+use benches::{Comparison, Evaluation, FleetOptions, Large};
 use clap::{Parser, Subcommand};
 
 /// Seeded traffic, evaluation and comparison for the call-out detector
@@ -33,6 +33,8 @@ enum Command {
     },
     /// Judge the detector's findings on random fleets, beside simple reference methods
     Evaluate(Evaluation),
+    /// Measure `callout replay` against Polars and `DuckDB` on the same records
+    Compare(Comparison),
     /// Write the cases of `sample-logs/`
     SampleLogs {
         /// Folder that holds the case folders
@@ -46,6 +48,7 @@ fn main() -> anyhow::Result<()> {
         Command::Fleet { options, out } => say(&benches::write_fleet(&options, &out)?),
         Command::Large { options, out } => say(&benches::write_large(&options, &out)?),
         Command::Evaluate(evaluation) => say(&benches::evaluate(&evaluation)?),
+        Command::Compare(comparison) => say(&benches::compare(&comparison)?),
         Command::SampleLogs { out } => say(&benches::write_sample_logs(&out)?),
     }
     Ok(())

@@ -2,9 +2,10 @@
 //!
 //! A noun: built by `score`, rendered by `write`, and plain data in between. Its outside forms live in `write`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The checks, in the order of `contract.md` section 3; the order is also the order of evidence in a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -251,6 +252,22 @@ impl Quantity {
         }
     }
 
+    /// An amount of a unit; `None` when there is no such unit.
+    pub fn parse(value: f64, unit: &str) -> Option<Self> {
+        let units = [
+            Self::Bytes,
+            Self::Flows,
+            Self::Peers,
+            Self::Networks,
+            Self::Ports,
+            Self::Functions,
+            Self::Secs,
+            Self::Share,
+            Self::Times,
+        ];
+        units.into_iter().map(|of| of(value)).find(|quantity| quantity.unit() == unit)
+    }
+
     /// The unit's word.
     pub fn unit(self) -> &'static str {
         match self {
@@ -282,6 +299,33 @@ pub struct Evidence {
     pub surprise: f64,
     /// The sentence.
     pub statement: String,
+}
+
+/// Distinct names of measures kept for the life of the program. The checks coin a few dozen; a file that brings more
+/// was not written by this program.
+const MAX_MEASURES: usize = 1024;
+
+/// The name of a stored measure as the static text [`Evidence`] holds; `None` for what is no such name.
+///
+/// Names are a small closed set in the checks; what is stored may come from another version, so its names cannot be
+/// looked up. Each distinct one is kept once, their number and length are bounded, and the order they come in changes
+/// nothing.
+pub fn measure(name: &str) -> Option<&'static str> {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let snake = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.len() > 64 || !name.bytes().all(snake) {
+        return None;
+    }
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return Some(known);
+    }
+    if names.len() >= MAX_MEASURES {
+        return None;
+    }
+    let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
+    names.insert(kept);
+    Some(kept)
 }
 
 /// A deployment shortly before the finding.

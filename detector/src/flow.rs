@@ -4,13 +4,20 @@
 //! What it does not do: it knows no file format, and it never holds a record that is not traffic (`NODATA`, `SKIPDATA`)
 //! or that failed validation.
 
+mod field;
+
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, DictionaryArray, FixedSizeBinaryArray, RecordBatch, StringArray};
-use arrow_buffer::NullBuffer;
-use arrow_schema::{DataType, SchemaRef};
+use arrow_array::types::{Int32Type, Int64Type, UInt8Type, UInt16Type, UInt64Type};
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, FixedSizeBinaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
+    UInt8Array, UInt16Array, UInt64Array,
+};
+use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
+use arrow_schema::DataType;
+
+pub use self::field::{Field, Layout};
 
 /// The width of an address: IPv6 form, IPv4 as `::ffff:a.b.c.d`.
 pub const ADDRESS_BYTES: usize = 16;
@@ -26,175 +33,6 @@ pub const DIRECTION_UNKNOWN: u8 = 0;
 pub const INGRESS: u8 = 1;
 /// `direction` of traffic sent by the interface.
 pub const EGRESS: u8 = 2;
-
-/// One column of a [`FlowBatch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Field {
-    /// `interface-id`; null for `-` (a regional NAT gateway).
-    Interface,
-    /// `srcaddr`
-    Src,
-    /// `dstaddr`
-    Dst,
-    /// `srcport`; 0 for ICMP.
-    SrcPort,
-    /// `dstport`; 0 for ICMP.
-    DstPort,
-    /// `protocol`, the IANA number.
-    Protocol,
-    /// `packets`
-    Packets,
-    /// `bytes`
-    Bytes,
-    /// `start`, Unix seconds.
-    Start,
-    /// `end`, Unix seconds.
-    End,
-    /// `action`: [`ACCEPT`] or [`REJECT`].
-    Action,
-    /// `pkt-srcaddr`
-    PktSrc,
-    /// `pkt-dstaddr`
-    PktDst,
-    /// `tcp-flags`, OR-ed over the capture window; 0 where the log says `-`.
-    TcpFlags,
-    /// `flow-direction`: [`INGRESS`], [`EGRESS`] or [`DIRECTION_UNKNOWN`].
-    Direction,
-    /// `traffic-path`; 0 where the log says `-`.
-    TrafficPath,
-    /// `pkt-dst-aws-service`
-    AwsService,
-    /// `next-hop-interface-type`
-    NextHopType,
-    /// `account-id`
-    Account,
-    /// `region`
-    Region,
-    /// `vpc-id`
-    Vpc,
-    /// `subnet-id`
-    Subnet,
-}
-
-/// How a column is laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// `Dictionary<Int32, Utf8>`
-    Text,
-    /// `Dictionary<Int32, FixedSizeBinary(16)>`
-    Address,
-    /// `UInt8`
-    U8,
-    /// `UInt16`
-    U16,
-    /// `UInt64`
-    U64,
-    /// `Int64`
-    I64,
-}
-
-impl Field {
-    /// How many fields there are.
-    pub const COUNT: usize = 22;
-
-    /// Every field, in the order of the columns of a batch.
-    pub const ALL: [Self; Self::COUNT] = [
-        Self::Interface,
-        Self::Src,
-        Self::Dst,
-        Self::SrcPort,
-        Self::DstPort,
-        Self::Protocol,
-        Self::Packets,
-        Self::Bytes,
-        Self::Start,
-        Self::End,
-        Self::Action,
-        Self::PktSrc,
-        Self::PktDst,
-        Self::TcpFlags,
-        Self::Direction,
-        Self::TrafficPath,
-        Self::AwsService,
-        Self::NextHopType,
-        Self::Account,
-        Self::Region,
-        Self::Vpc,
-        Self::Subnet,
-    ];
-
-    /// The column's name in the batch.
-    pub fn column(self) -> &'static str {
-        match self {
-            Self::Interface => "interface",
-            Self::Src => "src",
-            Self::Dst => "dst",
-            Self::SrcPort => "src_port",
-            Self::DstPort => "dst_port",
-            Self::Protocol => "protocol",
-            Self::Packets => "packets",
-            Self::Bytes => "bytes",
-            Self::Start => "start",
-            Self::End => "end",
-            Self::Action => "action",
-            Self::PktSrc => "pkt_src",
-            Self::PktDst => "pkt_dst",
-            Self::TcpFlags => "tcp_flags",
-            Self::Direction => "direction",
-            Self::TrafficPath => "traffic_path",
-            Self::AwsService => "aws_service",
-            Self::NextHopType => "next_hop_type",
-            Self::Account => "account",
-            Self::Region => "region",
-            Self::Vpc => "vpc",
-            Self::Subnet => "subnet",
-        }
-    }
-
-    /// Whether every batch has the column.
-    pub fn is_required(self) -> bool {
-        self <= Self::Action
-    }
-
-    /// Whether the column may hold nulls.
-    pub fn is_nullable(self) -> bool {
-        matches!(self, Self::Interface | Self::PktSrc | Self::PktDst) || self.layout() == Layout::Text
-    }
-
-    /// How the column is laid out.
-    pub fn layout(self) -> Layout {
-        match self {
-            Self::Src | Self::Dst | Self::PktSrc | Self::PktDst => Layout::Address,
-            Self::SrcPort | Self::DstPort => Layout::U16,
-            Self::Protocol | Self::Action | Self::TcpFlags | Self::Direction | Self::TrafficPath => Layout::U8,
-            Self::Packets | Self::Bytes => Layout::U64,
-            Self::Start | Self::End => Layout::I64,
-            Self::Interface
-            | Self::AwsService
-            | Self::NextHopType
-            | Self::Account
-            | Self::Region
-            | Self::Vpc
-            | Self::Subnet => Layout::Text,
-        }
-    }
-
-    /// The column's Arrow type.
-    pub fn data_type(self) -> DataType {
-        match self.layout() {
-            Layout::Text => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
-            Layout::Address => DataType::Dictionary(
-                Box::new(DataType::Int32),
-                Box::new(DataType::FixedSizeBinary(ADDRESS_BYTES as i32)),
-            ),
-            Layout::U8 => DataType::UInt8,
-            Layout::U16 => DataType::UInt16,
-            Layout::U64 => DataType::UInt64,
-            Layout::I64 => DataType::Int64,
-        }
-    }
-}
 
 /// Why columns are no [`FlowBatch`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -221,6 +59,129 @@ pub enum SchemaError {
         /// Its name.
         column: &'static str,
     },
+    /// A column has more or fewer rows than the others.
+    #[error("column `{column}` has {found} rows; the batch has {expected}")]
+    WrongLength {
+        /// Its name.
+        column: &'static str,
+        /// The rows it has.
+        found: usize,
+        /// The rows it must have.
+        expected: usize,
+    },
+    /// A code points past its dictionary's end.
+    #[error("column `{column}` has a code past the end of its dictionary")]
+    WrongCode {
+        /// Its name.
+        column: &'static str,
+    },
+}
+
+/// A column of a batch, in the layout its field declares.
+#[derive(Clone, Debug)]
+pub(crate) enum Column {
+    Codes {
+        /// One per row; any entry's where the row is null.
+        codes: ScalarBuffer<i32>,
+        nulls: Option<NullBuffer>,
+        /// Strings or addresses; never empty when there are rows.
+        values: ArrayRef,
+    },
+    U8(ScalarBuffer<u8>),
+    U16(ScalarBuffer<u16>),
+    U64(ScalarBuffer<u64>),
+    I64(ScalarBuffer<i64>),
+}
+
+impl Column {
+    fn from_array(array: &ArrayRef) -> Option<Self> {
+        Some(match array.data_type() {
+            DataType::UInt8 => Self::U8(array.as_primitive_opt::<UInt8Type>()?.values().clone()),
+            DataType::UInt16 => Self::U16(array.as_primitive_opt::<UInt16Type>()?.values().clone()),
+            DataType::UInt64 => Self::U64(array.as_primitive_opt::<UInt64Type>()?.values().clone()),
+            DataType::Int64 => Self::I64(array.as_primitive_opt::<Int64Type>()?.values().clone()),
+            DataType::Dictionary(_, values) => {
+                let coded = array.as_dictionary_opt::<Int32Type>()?;
+                let (keys, nulls) = (coded.keys(), coded.nulls().filter(|nulls| nulls.null_count() > 0).cloned());
+                if coded.values().is_empty() {
+                    // Only nulls: their codes get something to point to.
+                    let codes = vec![0; keys.len()].into();
+                    return Some(Self::Codes { codes, nulls, values: placeholder(values)? });
+                }
+                let codes = match &nulls {
+                    // Arrow leaves the codes of nulls to chance.
+                    Some(nulls) => {
+                        keys.values().iter().zip(nulls).map(|(code, is_set)| if is_set { *code } else { 0 }).collect()
+                    }
+                    None => keys.values().clone(),
+                };
+                Self::Codes { codes, nulls, values: Arc::clone(coded.values()) }
+            }
+            _ => return None,
+        })
+    }
+
+    fn to_array(&self) -> ArrayRef {
+        match self {
+            Self::Codes { codes, nulls, values } => {
+                let keys = Int32Array::new(codes.clone(), nulls.clone());
+                Arc::new(DictionaryArray::new(keys, Arc::clone(values)))
+            }
+            Self::U8(values) => Arc::new(UInt8Array::new(values.clone(), None)),
+            Self::U16(values) => Arc::new(UInt16Array::new(values.clone(), None)),
+            Self::U64(values) => Arc::new(UInt64Array::new(values.clone(), None)),
+            Self::I64(values) => Arc::new(Int64Array::new(values.clone(), None)),
+        }
+    }
+
+    fn check(&self, field: Field, n_rows: usize) -> Result<(), SchemaError> {
+        let column = field.column();
+        let (layout, found) = match self {
+            Self::Codes { codes, nulls, values } => {
+                let layout = if *values.data_type() == DataType::Utf8 { Layout::Text } else { Layout::Address };
+                if values.null_count() > 0 || (nulls.is_some() && !field.is_nullable()) {
+                    return Err(SchemaError::HasNulls { column });
+                }
+                if n_rows > 0 && !are_below(codes, values.len()) {
+                    return Err(SchemaError::WrongCode { column });
+                }
+                (layout, codes.len())
+            }
+            Self::U8(values) => (Layout::U8, values.len()),
+            Self::U16(values) => (Layout::U16, values.len()),
+            Self::U64(values) => (Layout::U64, values.len()),
+            Self::I64(values) => (Layout::I64, values.len()),
+        };
+        if layout != field.layout() {
+            let found = Box::new(self.to_array().data_type().clone());
+            return Err(SchemaError::WrongType { column, found, expected: Box::new(field.data_type()) });
+        }
+        if found != n_rows {
+            return Err(SchemaError::WrongLength { column, found, expected: n_rows });
+        }
+        Ok(())
+    }
+}
+
+/// Whether all codes point into a dictionary of so many entries.
+///
+/// Arrow's own check of a dictionary array goes row by row and would cost a tenth of reading; this one vectorises.
+fn are_below(codes: &[i32], n_entries: usize) -> bool {
+    let (lowest, highest) =
+        codes.iter().fold((0, 0), |(lowest, highest), code| (*code.min(&lowest), *code.max(&highest)));
+    lowest >= 0 && usize::try_from(highest).is_ok_and(|highest| highest < n_entries)
+}
+
+/// A dictionary of one entry that no row uses.
+fn placeholder(values: &DataType) -> Option<ArrayRef> {
+    match values {
+        DataType::Utf8 => Some(Arc::new(StringArray::from(vec![""]))),
+        DataType::FixedSizeBinary(width) => {
+            let zeros = Buffer::from_vec(vec![0_u8; usize::try_from(*width).ok()?]);
+            Some(Arc::new(FixedSizeBinaryArray::try_new(*width, zeros, None).ok()?))
+        }
+        _ => None,
+    }
 }
 
 /// Flow records of traffic (log status `OK`), column by column, all of them valid.
@@ -231,20 +192,20 @@ pub enum SchemaError {
 /// where the object has the field: `pkt_src`, `pkt_dst` (dictionary of addresses, nullable), `tcp_flags`, `direction`,
 /// `traffic_path`, `aws_service`, `next_hop_type`, `account`, `region`, `vpc`, `subnet` (dictionary of text, nullable).
 /// Rows in the order of the object; `-` in the log is null in a nullable column and 0 in `tcp_flags`, `direction` and
-/// `traffic_path`.
+/// `traffic_path`. As Arrow types: [`Field::data_type`].
 ///
 /// # Units
 /// `bytes` as AWS reports them per capture window, `start` and `end` Unix seconds UTC, ports 0 for ICMP.
 ///
 /// # Guarantees
-/// Every code points into its dictionary. Consecutive batches of a unit share a dictionary (the same `Arc`) wherever it
-/// did not change, so what was derived from its entries can be kept; see [`Coded::values`]. A dictionary may hold
-/// entries that no row uses.
+/// Every code points into its dictionary, at null rows too. Consecutive batches of a unit share a dictionary (the same
+/// `Arc`) wherever it did not change, so what was derived from its entries can be kept; see [`Coded::values`]. A
+/// dictionary may hold entries that no row uses, and the same value twice.
 #[derive(Clone, Debug)]
 pub struct FlowBatch {
-    batch: RecordBatch,
-    /// Where each field is among the columns, by `Field as usize`.
-    place: [Option<usize>; Field::COUNT],
+    n_rows: usize,
+    /// By `Field as usize`.
+    columns: [Option<Column>; Field::COUNT],
 }
 
 impl FlowBatch {
@@ -252,44 +213,54 @@ impl FlowBatch {
     ///
     /// # Errors
     /// [`SchemaError`] names the first column that is not as declared. Columns of other names are ignored.
-    pub fn try_new(batch: RecordBatch) -> Result<Self, SchemaError> {
-        let mut place = [None; Field::COUNT];
-        for (field, place) in Field::ALL.into_iter().zip(&mut place) {
+    pub fn try_new(batch: &RecordBatch) -> Result<Self, SchemaError> {
+        let mut columns = [const { None }; Field::COUNT];
+        for (field, to) in Field::ALL.into_iter().zip(&mut columns) {
             let column = field.column();
-            let Some((at, _)) = batch.schema_ref().column_with_name(column) else {
-                if field.is_required() {
-                    return Err(SchemaError::MissingColumn { column });
-                }
-                continue;
-            };
-            let array = batch.column(at);
+            let Some(array) = batch.column_by_name(column) else { continue };
             let expected = field.data_type();
-            if *array.data_type() != expected {
+            let wrong_type = || {
                 let found = Box::new(array.data_type().clone());
-                return Err(SchemaError::WrongType { column, found, expected: Box::new(expected) });
+                SchemaError::WrongType { column, found, expected: Box::new(field.data_type()) }
+            };
+            if *array.data_type() != expected {
+                return Err(wrong_type());
             }
-            let entries = array.as_dictionary_opt::<Int32Type>().map_or(0, |coded| coded.values().null_count());
-            if entries > 0 || (!field.is_nullable() && array.null_count() > 0) {
+            if !field.is_nullable() && array.null_count() > 0 {
                 return Err(SchemaError::HasNulls { column });
             }
-            *place = Some(at);
+            *to = Some(Column::from_array(array).ok_or_else(wrong_type)?);
         }
-        Ok(Self { batch, place })
+        Self::from_columns(batch.num_rows(), columns)
+    }
+
+    /// The same from bare columns, by `Field as usize`.
+    pub(crate) fn from_columns(n_rows: usize, columns: [Option<Column>; Field::COUNT]) -> Result<Self, SchemaError> {
+        for (field, column) in Field::ALL.into_iter().zip(&columns) {
+            match column {
+                Some(column) => column.check(field, n_rows)?,
+                None if field.is_required() => return Err(SchemaError::MissingColumn { column: field.column() }),
+                None => {}
+            }
+        }
+        Ok(Self { n_rows, columns })
     }
 
     /// The number of records.
     pub fn n_rows(&self) -> usize {
-        self.batch.num_rows()
+        self.n_rows
     }
 
-    /// The columns as Arrow sees them.
-    pub fn as_record_batch(&self) -> &RecordBatch {
-        &self.batch
-    }
-
-    /// The schema; the same `Arc` for all batches of a unit.
-    pub fn schema(&self) -> SchemaRef {
-        self.batch.schema()
+    /// The same columns as an Arrow record batch, for what is not the pipeline: tests, printing, export.
+    ///
+    /// # Panics
+    /// Never: what would make Arrow refuse the columns was checked when this batch was made.
+    pub fn to_record_batch(&self) -> RecordBatch {
+        let present = Field::ALL.into_iter().zip(&self.columns);
+        let columns = present
+            .filter_map(|(field, column)| Some((field.column(), column.as_ref()?.to_array(), field.is_nullable())));
+        let batch = RecordBatch::try_from_iter_with_nullable(columns);
+        batch.expect("`from_columns` checked that all columns have the batch's length and no unexpected nulls")
     }
 
     /// The interface that recorded the flow.
@@ -309,42 +280,42 @@ impl FlowBatch {
 
     /// The sender's port.
     pub fn src_port(&self) -> &[u16] {
-        self.required(Field::SrcPort, Self::numbers::<UInt16Type>)
+        self.required(Field::SrcPort, Self::u16s)
     }
 
     /// The receiver's port.
     pub fn dst_port(&self) -> &[u16] {
-        self.required(Field::DstPort, Self::numbers::<UInt16Type>)
+        self.required(Field::DstPort, Self::u16s)
     }
 
     /// The IANA protocol number.
     pub fn protocol(&self) -> &[u8] {
-        self.required(Field::Protocol, Self::numbers::<UInt8Type>)
+        self.required(Field::Protocol, Self::u8s)
     }
 
     /// Packets in the capture window.
     pub fn packets(&self) -> &[u64] {
-        self.required(Field::Packets, Self::numbers::<UInt64Type>)
+        self.required(Field::Packets, Self::u64s)
     }
 
     /// Bytes in the capture window.
     pub fn bytes(&self) -> &[u64] {
-        self.required(Field::Bytes, Self::numbers::<UInt64Type>)
+        self.required(Field::Bytes, Self::u64s)
     }
 
     /// First second of the capture window.
     pub fn start(&self) -> &[i64] {
-        self.required(Field::Start, Self::numbers::<Int64Type>)
+        self.required(Field::Start, Self::i64s)
     }
 
     /// Last second of the capture window, never before `start`.
     pub fn end(&self) -> &[i64] {
-        self.required(Field::End, Self::numbers::<Int64Type>)
+        self.required(Field::End, Self::i64s)
     }
 
     /// [`ACCEPT`] or [`REJECT`].
     pub fn action(&self) -> &[u8] {
-        self.required(Field::Action, Self::numbers::<UInt8Type>)
+        self.required(Field::Action, Self::u8s)
     }
 
     /// The packet's own sender, where the object says it.
@@ -359,17 +330,17 @@ impl FlowBatch {
 
     /// TCP flags OR-ed over the capture window.
     pub fn tcp_flags(&self) -> Option<&[u8]> {
-        self.numbers::<UInt8Type>(Field::TcpFlags)
+        self.u8s(Field::TcpFlags)
     }
 
     /// [`INGRESS`], [`EGRESS`] or [`DIRECTION_UNKNOWN`].
     pub fn direction(&self) -> Option<&[u8]> {
-        self.numbers::<UInt8Type>(Field::Direction)
+        self.u8s(Field::Direction)
     }
 
     /// The way egress traffic left, 1 to 8 in AWS's numbering.
     pub fn traffic_path(&self) -> Option<&[u8]> {
-        self.numbers::<UInt8Type>(Field::TrafficPath)
+        self.u8s(Field::TrafficPath)
     }
 
     /// The AWS service `pkt_dst` belongs to.
@@ -402,21 +373,36 @@ impl FlowBatch {
         self.coded(Field::Subnet)
     }
 
-    fn column(&self, field: Field) -> Option<&ArrayRef> {
-        let place = self.place.get(field as usize).copied().flatten()?;
-        self.batch.columns().get(place)
+    fn column(&self, field: Field) -> Option<&Column> {
+        self.columns.get(field as usize)?.as_ref()
     }
 
     fn coded(&self, field: Field) -> Option<Coded<'_>> {
-        Some(Coded { array: self.column(field)?.as_dictionary_opt::<Int32Type>()? })
+        match self.column(field)? {
+            Column::Codes { codes, nulls, values } => Some(Coded { codes, nulls: nulls.as_ref(), values }),
+            _ => None,
+        }
     }
 
-    fn numbers<T: ArrowPrimitiveType>(&self, field: Field) -> Option<&[T::Native]> {
-        Some(self.column(field)?.as_primitive_opt::<T>()?.values())
+    fn u8s(&self, field: Field) -> Option<&[u8]> {
+        if let Column::U8(values) = self.column(field)? { Some(values) } else { None }
+    }
+
+    fn u16s(&self, field: Field) -> Option<&[u16]> {
+        if let Column::U16(values) = self.column(field)? { Some(values) } else { None }
+    }
+
+    fn u64s(&self, field: Field) -> Option<&[u64]> {
+        if let Column::U64(values) = self.column(field)? { Some(values) } else { None }
+    }
+
+    fn i64s(&self, field: Field) -> Option<&[i64]> {
+        if let Column::I64(values) = self.column(field)? { Some(values) } else { None }
     }
 
     fn required<'a, T>(&'a self, field: Field, get: impl FnOnce(&'a Self, Field) -> Option<T>) -> T {
-        get(self, field).expect("`try_new` is the only constructor and checked that the column is there with its type")
+        get(self, field)
+            .expect("`from_columns` is the only way in and checked that the column is there with its layout")
     }
 }
 
@@ -426,40 +412,42 @@ impl FlowBatch {
 /// by code.
 #[derive(Clone, Copy, Debug)]
 pub struct Coded<'a> {
-    array: &'a DictionaryArray<Int32Type>,
+    codes: &'a [i32],
+    nulls: Option<&'a NullBuffer>,
+    values: &'a ArrayRef,
 }
 
 impl<'a> Coded<'a> {
     /// One code per row. At a null row the code points at some entry and means nothing.
     pub fn codes(self) -> &'a [i32] {
-        self.array.keys().values()
+        self.codes
     }
 
     /// Which rows are null; `None` when none is.
     pub fn nulls(self) -> Option<&'a NullBuffer> {
-        self.array.nulls().filter(|nulls| nulls.null_count() > 0)
+        self.nulls
     }
 
     /// The dictionary. Keep a clone of the `Arc` and compare with [`Coded::has_dictionary`] to know whether what was
     /// derived from its entries still holds.
     pub fn values(self) -> &'a ArrayRef {
-        self.array.values()
+        self.values
     }
 
     /// Whether this column's dictionary is that very one.
     pub fn has_dictionary(self, values: &ArrayRef) -> bool {
-        Arc::ptr_eq(self.array.values(), values)
+        Arc::ptr_eq(self.values, values)
     }
 
     /// The dictionary's entries as addresses; empty when they are text.
     pub fn addresses(self) -> &'a [[u8; ADDRESS_BYTES]] {
-        let values = self.array.values().as_any().downcast_ref::<FixedSizeBinaryArray>();
+        let values = self.values.as_any().downcast_ref::<FixedSizeBinaryArray>();
         values.map_or(&[], |values| values.value_data().as_chunks().0)
     }
 
     /// The dictionary's entries as text; `None` when they are addresses.
     pub fn texts(self) -> Option<&'a StringArray> {
-        self.array.values().as_string_opt::<i32>()
+        self.values.as_string_opt::<i32>()
     }
 
     /// The address at a row; `None` where it is null, or when the column holds text. For tests and single look-ups: whole
@@ -476,9 +464,9 @@ impl<'a> Coded<'a> {
     }
 
     fn code(self, row: usize) -> Option<usize> {
-        if self.nulls().is_some_and(|nulls| nulls.is_null(row)) {
+        if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             return None;
         }
-        usize::try_from(*self.codes().get(row)?).ok()
+        usize::try_from(*self.codes.get(row)?).ok()
     }
 }

@@ -3,6 +3,8 @@
 //! Each case is a few lines of a flow log and the destinations that must come out as call-outs. The interface is
 //! `eni-1` at 10.0.0.5; there is no inventory, so its own address has to be found too.
 
+#![expect(clippy::indexing_slicing, reason = "a test that fails by indexing says all there is to say")]
+
 use std::sync::Arc;
 
 use baselines::ladder::to_ip;
@@ -11,7 +13,8 @@ use detector::rollup::{Account, Interface, Rollup};
 
 /// The default fields of version 2, and the ones that tell more.
 const V2: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
-const FLAGS: &str = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status tcp-flags";
+const FLAGS: &str =
+    "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status tcp-flags";
 const V5: &str = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status tcp-flags flow-direction pkt-srcaddr pkt-dstaddr";
 
 /// The destinations of the call-outs in a log, sorted, and the account of its rows.
@@ -68,7 +71,8 @@ const HOST: &str = "203.0.113.7";
 
 #[test]
 fn a_client_is_told_by_the_port_it_calls() {
-    let lines = [v2(OWN, HOST, (40_001, 443), 6), v2(HOST, OWN, (443, 40_001), 6), v2(OWN, "203.0.113.8", (40_002, 443), 6)];
+    let lines =
+        [v2(OWN, HOST, (40_001, 443), 6), v2(HOST, OWN, (443, 40_001), 6), v2(OWN, "203.0.113.8", (40_002, 443), 6)];
     check(V2, &all(&lines), &["203.0.113.7:443", "203.0.113.8:443"]);
 }
 
@@ -87,7 +91,8 @@ fn a_scanned_server_calls_nobody() {
 #[test]
 fn answers_alone_are_no_call_outs() {
     // The inbound half was dropped or came in another object: only the replies are here.
-    let lines: Vec<String> = (1..9u8).map(|n| v2(OWN, &format!("198.51.100.{n}"), (443, 50_000 + u16::from(n)), 6)).collect();
+    let lines: Vec<String> =
+        (1..9u8).map(|n| v2(OWN, &format!("198.51.100.{n}"), (443, 50_000 + u16::from(n)), 6)).collect();
     check(V2, &all(&lines), &[]);
 }
 
@@ -105,9 +110,8 @@ fn a_port_many_share_is_the_servers() {
 
 #[test]
 fn a_port_many_connections_go_to_is_the_servers() {
-    let lines: Vec<String> = (1..4u16)
-        .flat_map(|n| [v2(OWN, HOST, (40_000 + n, 9333), 6), v2(HOST, OWN, (9333, 40_000 + n), 6)])
-        .collect();
+    let lines: Vec<String> =
+        (1..4u16).flat_map(|n| [v2(OWN, HOST, (40_000 + n, 9333), 6), v2(HOST, OWN, (9333, 40_000 + n), 6)]).collect();
     check(V2, &all(&lines), &["203.0.113.7:9333"]);
 }
 
@@ -122,7 +126,11 @@ fn the_syn_outweighs_the_ports() {
 
 #[test]
 fn the_syn_of_one_record_speaks_for_the_connection() {
-    let lines = [flags(OWN, HOST, (40_001, 50_123), 2), flags(HOST, OWN, (50_123, 40_001), 0), flags(OWN, HOST, (40_001, 50_123), 0)];
+    let lines = [
+        flags(OWN, HOST, (40_001, 50_123), 2),
+        flags(HOST, OWN, (50_123, 40_001), 0),
+        flags(OWN, HOST, (40_001, 50_123), 0),
+    ];
     check(FLAGS, &all(&lines), &["203.0.113.7:50123"]);
     let lines = [flags(HOST, OWN, (50_123, 40_001), 3), flags(OWN, HOST, (40_001, 50_123), 0)];
     check(FLAGS, &all(&lines), &[]);
@@ -132,9 +140,15 @@ fn the_syn_of_one_record_speaks_for_the_connection() {
 fn direction_tells_the_own_side() {
     // Two private addresses: without direction either could be the interface's own.
     let pair = ("10.0.0.5", "10.0.7.9");
-    let lines = [v5(pair.0, pair.1, (40_001, 5432), 2, "egress", pair), v5(pair.1, pair.0, (5432, 40_001), 18, "ingress", (pair.1, pair.0))];
+    let lines = [
+        v5(pair.0, pair.1, (40_001, 5432), 2, "egress", pair),
+        v5(pair.1, pair.0, (5432, 40_001), 18, "ingress", (pair.1, pair.0)),
+    ];
     check(V5, &all(&lines), &["10.0.7.9:5432"]);
-    let lines = [v5(pair.1, pair.0, (40_001, 5432), 2, "ingress", (pair.1, pair.0)), v5(pair.0, pair.1, (5432, 40_001), 18, "egress", pair)];
+    let lines = [
+        v5(pair.1, pair.0, (40_001, 5432), 2, "ingress", (pair.1, pair.0)),
+        v5(pair.0, pair.1, (5432, 40_001), 18, "egress", pair),
+    ];
     check(V5, &all(&lines), &[]);
 }
 

@@ -1,6 +1,8 @@
 //! The oracle: a row-by-row reference, slow and plain, that the group-by on integer keys must equal on random records;
 //! and the same records in any order, split, batched or repeated must give the same observations.
 
+#![expect(clippy::indexing_slicing, reason = "a test that fails by indexing says all there is to say")]
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -35,15 +37,21 @@ impl Record {
             IpAddr::V4(_) => format!("10.0.0.{}", self.eni),
             IpAddr::V6(_) => format!("fd00::{}", self.eni),
         };
-        let (ours, theirs) =
-            if self.asked_by_us { (self.local_port, self.port) } else { (self.port, self.local_port) };
+        let (ours, theirs) = if self.asked_by_us { (self.local_port, self.port) } else { (self.port, self.local_port) };
         let peer = self.peer.to_string();
-        let (src, dst, ports) = if self.outbound { (&own, &peer, (ours, theirs)) } else { (&peer, &own, (theirs, ours)) };
+        let (src, dst, ports) =
+            if self.outbound { (&own, &peer, (ours, theirs)) } else { (&peer, &own, (theirs, ours)) };
         let action = if self.rejected { "REJECT" } else { "ACCEPT" };
         let direction = if self.outbound { "egress" } else { "ingress" };
         format!(
             "eni-{} {src} {dst} {} {} 6 {} {} {} {} {action} OK 0 {direction}",
-            self.eni, ports.0, ports.1, self.packets, self.bytes, self.start, self.start + self.secs
+            self.eni,
+            ports.0,
+            ports.1,
+            self.packets,
+            self.bytes,
+            self.start,
+            self.start + self.secs
         )
     }
 }
@@ -81,7 +89,15 @@ fn reference(records: &[Record]) -> Dump {
     for r in records.iter().filter(|r| r.asked_by_us) {
         let window = r.start - r.start.rem_euclid(600);
         let entry = out.entry((format!("eni-{}", r.eni), r.peer, r.port, window)).or_insert((
-            0, 0, 0, 0, 0, 0, i64::MAX, i64::MIN, 0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            i64::MAX,
+            i64::MIN,
+            0,
         ));
         entry.6 = entry.6.min(r.start);
         entry.7 = entry.7.max(r.start + r.secs);
@@ -136,7 +152,8 @@ fn rolled(records: &[Record], batch_rows: usize, n_units: usize) -> Observations
     let limits = Limits { max_batch_rows: batch_rows, ..Limits::DEFAULT };
     let mut whole: Option<Rollup> = None;
     for part in records.chunks(records.len().div_ceil(n_units).max(1)) {
-        let text = std::iter::once(HEADER.to_owned()).chain(part.iter().map(Record::line)).collect::<Vec<_>>().join("\n");
+        let text =
+            std::iter::once(HEADER.to_owned()).chain(part.iter().map(Record::line)).collect::<Vec<_>>().join("\n");
         let mut rollup = Rollup::new(None);
         let opened = open(Arc::new(InMemory::new("part.log", text.into_bytes())), &limits).expect("a flow log");
         opened.read_all(&mut |batch| rollup.push(&batch, &mut |_| Interface::Judged)).expect("readable");

@@ -95,13 +95,14 @@ pub(super) fn gateway(service: &'static str, dice: &mut Dice) -> Destination {
 
 /// Receivers of a webhook sender: hundreds of networks, some much busier than others, and new ones all the time.
 fn webhook_pool(fleet: &Fleet, dice: &mut Dice) -> Pool {
-    let prefixes = (0..dice.between(250, 700))
-        .map(|_| {
-            let class = *dice.pick(&[Class::Access, Class::Hosting, Class::Hosting, Class::Saas]);
-            let base: IpAddr = fleet.internet.pick(class, dice).address(dice);
-            Prefix { base, len: if base.is_ipv4() { 30 } else { 126 } }
-        })
-        .collect();
+    let receivers = (0..dice.between(250, 700)).filter_map(|_| {
+        let class = *dice.pick(&[Class::Access, Class::Hosting, Class::Hosting, Class::Saas]);
+        match fleet.internet.pick(class, dice).address(dice) {
+            IpAddr::V4(address) => Some(Prefix::around(address, 30)),
+            IpAddr::V6(_) => None,
+        }
+    });
+    let prefixes = receivers.collect();
     let n = dice.between(300, 900) as u64;
     Pool {
         prefixes,

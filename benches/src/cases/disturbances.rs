@@ -1,7 +1,5 @@
 //! The ordinary surprises of a random fleet: everything that must stay quiet or be explained once.
 
-use std::net::IpAddr;
-
 use super::{
     catalogue::{Catalogue, settled, small_service},
     population::API,
@@ -138,13 +136,17 @@ fn moves(fleet: &mut Fleet, catalogue: &Catalogue, dice: &mut Dice) {
     for inside in [&catalogue.databases[0], &catalogue.databases[1], &catalogue.endpoints[0]] {
         let destination = *dice.pick(inside);
         let at = after_warm_up(fleet, dice);
-        // The stand-by has an interface of its own, in another zone; it is outside the flow log.
-        let Some(IpAddr::V4(old)) = fleet.destinations[destination].homes[0].1.prefixes().first().map(|p| p.base)
-        else {
-            continue;
-        };
-        let [a, b, c, d] = old.octets();
-        let address = IpAddr::from([a, b, c + 16, d.wrapping_add(dice.between(1, 90) as u8)]);
+        let Some((_, Addresses::Fixed(old))) = fleet.destinations[destination].homes.first() else { continue };
+        let Some(old) = old.first().and_then(|&a| fleet.interface_at(a, at)) else { continue };
+        // The stand-by is in another zone of the same VPC.
+        let (kind, subnet) = (fleet.place.interfaces[old].kind, fleet.place.interfaces[old].subnet);
+        let vpc = &fleet.place.subnets[subnet].vpc_id;
+        let other = (0..fleet.place.subnets.len()).find(|&s| s != subnet && fleet.place.subnets[s].vpc_id == *vpc);
+        let (groups, description) =
+            (fleet.place.interfaces[old].groups.clone(), fleet.place.interfaces[old].description.clone());
+        let life = Span { start: at, end: Secs::MAX };
+        let standby = fleet.place.add_interface(kind, other.unwrap_or(subnet), &groups, description, life, dice);
+        let address = fleet.place.interfaces[standby].address;
         fleet.destinations[destination].homes.push((at, Addresses::Fixed(vec![address])));
         note(fleet, "W-private-move", None, Some(destination), Span { start: at, end });
     }

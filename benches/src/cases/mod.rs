@@ -55,7 +55,7 @@ pub struct FleetOptions {
     #[arg(long, value_enum, default_value = "recommended")]
     pub fields: Fields,
     /// Aggregation interval in seconds, 60 or 600
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(60..=600))]
+    #[arg(long, default_value_t = 60)]
     pub interval: i64,
     /// Time one object spans
     #[arg(long, value_enum, default_value = "1h")]

@@ -54,6 +54,9 @@ pub(crate) fn random_fleet(options: &FleetOptions) -> anyhow::Result<Fleet> {
     if options.functions == 0 || options.days < 1 {
         bail!("a fleet needs at least one function and one day");
     }
+    if ![60, 600].contains(&options.interval) {
+        bail!("--interval is {}; a flow log aggregates over 60 or 600 seconds", options.interval);
+    }
     let dice = Dice::new(options.seed);
     let mut throw = dice.fork("population", 0);
     let mut fleet = Fleet {

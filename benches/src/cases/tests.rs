@@ -71,25 +71,20 @@ fn the_same_seed_gives_the_same_bytes() {
 #[test]
 fn every_call_out_is_in_the_records() {
     let fleet = random_fleet(&options(2)).unwrap();
-    let records = records(&fleet, 60);
+    // Last time each destination was reached through each interface.
+    let mut reached: BTreeMap<_, Secs> = BTreeMap::new();
+    for r in records(&fleet, 60).iter().filter(|r| r.status == Status::Ok && r.egress) {
+        let last = reached.entry((r.dst, r.dst_port, r.interface as usize)).or_default();
+        *last = r.end.max(*last);
+    }
     let mut shapes = BTreeSet::new();
     for attack in &fleet.attacks {
         shapes.insert(attack.shape);
-        let own: BTreeSet<u32> = fleet.functions[attack.function]
-            .pairs
-            .iter()
-            .flat_map(|&p| fleet.place.pairs[p].interfaces.iter().map(|&i| i as u32))
-            .collect();
+        let pairs = fleet.functions[attack.function].pairs.iter().map(|&p| &fleet.place.pairs[p]);
+        let own: Vec<usize> = pairs.flat_map(|p| p.interfaces.clone()).collect();
         for d in &attack.destinations {
-            let seen = records.iter().filter(|r| {
-                r.status == Status::Ok
-                    && r.egress
-                    && own.contains(&r.interface)
-                    && r.dst == d.address
-                    && r.dst_port == d.port
-            });
-            let last = seen.map(|r| r.end).max();
-            assert!(last.is_some_and(|t| t >= attack.start), "{} {}", attack.shape, d.address);
+            let last = own.iter().filter_map(|&i| reached.get(&(d.address, d.port, i))).max();
+            assert!(last.is_some_and(|&t| t >= attack.start), "{} {}", attack.shape, d.address);
         }
         assert!(attack.start >= fleet.span.start + 8 * DAY, "warm-up is left alone");
     }
@@ -145,6 +140,19 @@ fn connections_have_both_directions_and_open_once() {
         // A port used again by a second connection to the same destination opens twice.
         assert!(odd < n / 50, "{odd} of {n} do not open exactly once");
     }
+}
+
+#[test]
+fn nobody_opens_a_connection_to_a_function_and_is_answered() {
+    // A call-out may sweep the functions' subnets; without call-outs no accepted packet enters unasked.
+    let fleet =
+        random_fleet(&FleetOptions { functions: 40, days: 11, shapes: "none".to_owned(), ..options(1) }).unwrap();
+    for r in records(&fleet, 60) {
+        let lambda = fleet.place.interfaces[r.interface as usize].kind == InterfaceKind::Lambda;
+        let opened = r.protocol == TCP && r.accept && r.tcp_flags & 0x12 == 2;
+        assert!(!(lambda && !r.egress && opened), "{r:?}");
+    }
+    assert!(fleet.place.by_address.values().all(|own| own.len() == 1), "an address is one interface's");
 }
 
 #[test]

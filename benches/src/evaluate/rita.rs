@@ -123,22 +123,35 @@ mod tests {
     use super::*;
     use crate::dice::Dice;
 
-    fn contacts(interval: impl Fn(i64, &mut Dice) -> i64, n: i64) -> Contacts {
-        let mut dice = Dice::new(1);
-        let mut contacts = Contacts::default();
-        let mut at = 0;
-        for i in 0..n {
-            contacts.push(at, 500);
-            at += interval(i, &mut dice);
+    /// `n` contacts; each throw gives the seconds to the next one and its bytes.
+    fn contacts(mut throw: impl FnMut() -> (Secs, u64), n: usize) -> Contacts {
+        let (mut contacts, mut at) = (Contacts::default(), 0);
+        for _ in 0..n {
+            let (interval, bytes) = throw();
+            contacts.push(at, bytes);
+            at += interval;
         }
         contacts
     }
 
     #[test]
-    fn a_clock_scores_high_and_chance_low() {
-        assert!(score(&contacts(|_, _| 600, 144), 0).unwrap() > 0.95);
-        let chance = contacts(|_, dice| dice.exponential(3000.0) as i64 + 1, 20);
-        assert!(score(&chance, 0).unwrap() < 0.8);
-        assert!(score(&contacts(|_, _| 600, 3), 0).is_none());
+    fn a_clock_scores_full_marks() {
+        let score = score(&contacts(|| (600, 500), 144), 0).unwrap();
+        assert!(score > 0.99, "{score}");
+    }
+
+    #[test]
+    fn chance_scores_below_rita_s_own_threshold_for_high() {
+        let mut dice = Dice::new(1);
+        let by_chance = contacts(|| (dice.exponential(3000.0) as Secs + 1, dice.log_normal(2000.0, 1.0) as u64), 20);
+        let score = score(&by_chance, 0).unwrap();
+        assert!(score < 0.9, "{score}");
+    }
+
+    #[test]
+    fn too_few_contacts_have_no_score() {
+        assert!(score(&contacts(|| (600, 500), 3), 0).is_none());
+        // Four contacts at one moment have no interval.
+        assert!(score(&contacts(|| (0, 500), 4), 0).is_none());
     }
 }

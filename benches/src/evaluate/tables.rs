@@ -81,8 +81,8 @@ fn shapes(out: &mut String, name: &str, v: &Verdicts) -> std::fmt::Result {
         let raised = span(median(found.iter().map(|f| f.1)));
         writeln!(out, "{:indent$}{shape:<6}{share:>8}{contact:>10}{raised:>10}  {checks}", "")?;
     }
-    writeln!(out, "contact, raised: median time from the call-out's start to the first contact named,")?;
-    writeln!(out, "and to the end of the window that raised the alert\n")
+    writeln!(out, "contact, raised: median time from the call-out's start to the first contact")?;
+    writeln!(out, "named, and to the end of the window that raised the alert\n")
 }
 
 fn causes(out: &mut String, name: &str, v: &Verdicts) -> std::fmt::Result {

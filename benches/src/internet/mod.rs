@@ -23,6 +23,12 @@ impl Prefix {
         Self { base: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), len }
     }
 
+    /// The block of length `len` that holds an IPv4 address.
+    pub(crate) fn around(address: Ipv4Addr, len: u8) -> Self {
+        let mask = u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0);
+        Self { base: IpAddr::V4(Ipv4Addr::from(u32::from(address) & mask)), len }
+    }
+
     /// Number of host addresses; IPv6 prefixes count as 2^32, more than any pool needs.
     pub(crate) fn n_addresses(self) -> u64 {
         match self.base {
@@ -223,6 +229,7 @@ mod tests {
         assert_eq!(prefix.host(0).to_string(), "203.0.113.1");
         assert_eq!(prefix.host(253).to_string(), "203.0.113.254");
         assert_eq!(prefix.host(254).to_string(), "203.0.113.1");
+        assert_eq!(Prefix::around(Ipv4Addr::new(203, 0, 113, 77), 24), prefix);
         assert_eq!(prefix.last().to_string(), "203.0.113.255");
         assert!(prefix.contains(prefix.host(u64::MAX)));
     }

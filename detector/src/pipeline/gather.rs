@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::shelf::{Scratch, Shelf};
-use super::{Job, limits};
+use super::{Job, Observed, limits};
 use crate::coverage::{Coverage, Unreadable};
 use crate::read::{self, Object};
 use crate::rollup::{self, Interface, Rollup};
@@ -66,6 +66,15 @@ pub(super) fn gather(
     Ok((shelf, coverage))
 }
 
+/// Reads one object for a door that keeps observations itself.
+pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, String> {
+    let read = read_object(job, object)?;
+    let mut coverage = Coverage::default();
+    coverage.add(&read);
+    job.progress.object_done(object.size(), coverage.n_rows);
+    Ok(Observed { flow_log: flow_log(object.name()).to_owned(), observations: read.observations, coverage })
+}
+
 /// Reads one object; the error is the whole chain in words.
 fn read_object(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Read, String> {
     // Formats are guarded where they are decoded; this holds the door against what nobody foresaw.
@@ -99,7 +108,7 @@ fn read_units(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Read, String> {
     }
     opened.check(&account).map_err(said)?;
     let knowledge = job.knowledge;
-    let own = |id: &str| knowledge.inventory.own_addresses(id).map(|address| address.to_bits()).collect();
+    let own = |id: &str| knowledge.inventory.own_addresses(id).map(std::net::Ipv6Addr::to_bits).collect();
     let whole = whole.unwrap_or_default();
     let (observations, rows) = whole.finish(&mut |id, window| knowledge.owner(id, window), &own);
     Ok(Read { observations, rows, account, unknown })
@@ -160,7 +169,9 @@ impl Coverage {
 fn distinct(mut objects: Vec<Arc<dyn Object>>) -> (Vec<Arc<dyn Object>>, u64) {
     objects.sort_by(|a, b| a.name().cmp(b.name()));
     let mut n_of_size: BTreeMap<u64, u32> = BTreeMap::new();
-    objects.iter().for_each(|object| *n_of_size.entry(object.size()).or_default() += 1);
+    for object in &objects {
+        *n_of_size.entry(object.size()).or_default() += 1;
+    }
     let digests: Vec<Option<[u8; 32]>> = objects
         .par_iter()
         .map(|object| if n_of_size.get(&object.size()) > Some(&1) { content_digest(&**object) } else { None })
@@ -212,7 +223,8 @@ mod tests {
     #[test]
     fn an_object_given_twice_is_read_once() {
         let object = |name: &str, bytes: &'static [u8]| Arc::new(InMemory::new(name, bytes)) as Arc<dyn Object>;
-        let (kept, n) = distinct(vec![object("b", b"same"), object("a", b"same"), object("c", b"else"), object("d", b"longer")]);
+        let (kept, n) =
+            distinct(vec![object("b", b"same"), object("a", b"same"), object("c", b"else"), object("d", b"longer")]);
         let names: Vec<&str> = kept.iter().map(|object| object.name()).collect();
         assert_eq!((names, n), (vec!["a", "c", "d"], 1));
     }

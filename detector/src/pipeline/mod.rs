@@ -17,12 +17,15 @@ mod world;
 use std::sync::Arc;
 
 use baselines::Baselines;
+use baselines::observation::Observations;
+use baselines::window::Day;
 
 use crate::config::Config;
 use crate::coverage::Coverage;
 use crate::finding::Finding;
 use crate::read::{self, Object};
 use crate::resolve::{Inventory, Lists, Networks};
+use crate::score::Incidents;
 
 pub use details::details;
 pub use shelf::{InMemoryScratch, Scratch};
@@ -107,10 +110,73 @@ pub fn run(
     scratch: Box<dyn Scratch>,
 ) -> std::io::Result<Outcome> {
     let (shelf, mut coverage) = gather::gather(job, objects, scratch)?;
-    let (findings, baselines) = walk::walk(job, shelf, baselines, &mut coverage)?;
+    let memory = Memory { baselines, ..Memory::default() };
+    let (findings, memory) = walk::walk(job, shelf, memory, &mut coverage)?;
+    let mut baselines = memory.baselines;
+    if let Some(day) = memory.open_day.filter(|_| job.mode != Mode::Scan) {
+        baselines.age(day.first_window(), job.config.novelty_memory_days);
+    }
     coverage.n_suppressed = findings.iter().filter(|finding| finding.suppressed_by.is_some()).count() as u64;
     coverage.n_findings = findings.len() as u64 - coverage.n_suppressed;
     Ok(Outcome { findings, coverage, baselines })
+}
+
+/// Where a walk stands: all that is needed to go on later as if it had never stopped.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Everything learned so far.
+    pub baselines: Baselines,
+    /// Incidents told so far.
+    pub incidents: Incidents,
+    /// The latest day walked, which may still go on; `None` before the first.
+    pub open_day: Option<Day>,
+}
+
+/// What one object told.
+#[derive(Debug)]
+pub struct Observed {
+    /// The flow log it was delivered by, from AWS's file name; empty for another name.
+    pub flow_log: String,
+    /// Its observations.
+    pub observations: Observations,
+    /// The account of reading it.
+    pub coverage: Coverage,
+}
+
+/// Reads one object, for a door that keeps observations itself and walks them later.
+///
+/// # Errors
+/// In words, causes included: why the object could not be read. Nothing of it may be used then.
+pub fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, String> {
+    gather::observe(job, object)
+}
+
+/// Walks observations kept before, each set with its flow log, from where `memory` stands; judges and learns as
+/// [`run`] does and leaves in `memory` where it came to.
+///
+/// # Guarantees
+/// Sets walked at once or one span of whole hours after the other, in order of event time, give the same findings: those
+/// of [`run`] over the objects the sets were read from.
+///
+/// # Errors
+/// Only when `scratch` fails; `memory` is at its beginning then and must be loaded anew.
+pub fn walk_observations<'a>(
+    job: &Job<'_>,
+    sets: impl IntoIterator<Item = (&'a str, &'a Observations)>,
+    memory: &mut Memory,
+    scratch: Box<dyn Scratch>,
+) -> std::io::Result<(Vec<Finding>, Coverage)> {
+    let mut shelf = shelf::Shelf::new(scratch);
+    let mut coverage = Coverage::default();
+    for (flow_log, observations) in sets {
+        shelf.add(flow_log, observations)?;
+        coverage.n_objects += 1;
+    }
+    let (findings, after) = walk::walk(job, shelf, std::mem::take(memory), &mut coverage)?;
+    *memory = after;
+    coverage.n_suppressed = findings.iter().filter(|finding| finding.suppressed_by.is_some()).count() as u64;
+    coverage.n_findings = findings.len() as u64 - coverage.n_suppressed;
+    Ok((findings, coverage))
 }
 
 /// The limits of reading that the settings ask for.

@@ -10,24 +10,32 @@ use baselines::window::Window;
 use rayon::prelude::*;
 
 use super::shelf::{Row, Shelf};
-use super::{Job, Mode};
+use super::{Job, Memory, Mode};
 use crate::coverage::Coverage;
 use crate::finding::Finding;
 use crate::score::Scorer;
 
-/// Walks all days of the shelf.
+/// Walks all days of the shelf from where `memory` stands.
+///
+/// The last day stays open: what ages at a day's end ages when a later day begins, or when the caller closes it.
 pub(super) fn walk(
     job: &Job<'_>,
     mut shelf: Shelf,
-    mut baselines: Baselines,
+    memory: Memory,
     coverage: &mut Coverage,
-) -> io::Result<(Vec<Finding>, Baselines)> {
+) -> io::Result<(Vec<Finding>, Memory)> {
+    let Memory { mut baselines, incidents, mut open_day } = memory;
     let kept = (job.mode == Mode::Scan).then(|| baselines.clone());
     let mut scorer = Scorer::new(job.config, job.knowledge);
+    scorer.incidents = incidents;
     let mut renumber = Renumber::new(&shelf);
     let enis: Vec<Eni> = shelf.tables().enis.clone();
     let days = shelf.days();
     for (n_done, &day) in days.iter().enumerate() {
+        if let Some(before) = open_day.filter(|before| *before < day && job.mode != Mode::Scan) {
+            baselines.age(before.first_window(), job.config.novelty_memory_days);
+        }
+        open_day = open_day.max(Some(day));
         let rows = shelf.take(day)?;
         let rows = settle(rows, &shelf, &renumber, coverage);
         coverage.n_observations += rows.len() as u64;
@@ -36,16 +44,15 @@ pub(super) fn walk(
                 let Some(first) = owned.first() else { continue };
                 let owned: Vec<Observation> = renumber.rows(job, &shelf, &mut baselines, owned);
                 let owner = renumber.owner(&shelf, &mut baselines, first.owner);
-                if job.mode != Mode::Learn {
-                    scorer.judge(&mut baselines, owner, first.window, &owned, &enis);
+                match job.mode {
+                    Mode::Replay | Mode::Scan => scorer.judge(&mut baselines, owner, first.window, &owned, &enis),
+                    Mode::Learn => scorer.follow(&mut baselines, owner, first.window, &owned),
                 }
-                if job.mode != Mode::Scan {
-                    baselines.learn(owner, first.window, &owned);
+                match job.mode {
+                    Mode::Replay | Mode::Learn => baselines.learn(owner, first.window, &owned),
+                    Mode::Scan => baselines.note_activity(owner, first.window, &owned),
                 }
             }
-        }
-        if job.mode != Mode::Scan {
-            baselines.age(day.first_window(), job.config.novelty_memory_days);
         }
         job.progress.day_done(n_done + 1, days.len());
     }
@@ -53,10 +60,12 @@ pub(super) fn walk(
     let last = days.last().map_or(Window(0), |day| Window(day.first_window().0 + 143));
     let warm_up = job.config.warm_up_secs as i64;
     coverage.n_owners = baselines.iter().filter(|(_, b)| b.known.is_some()).count() as u64;
-    coverage.n_learning = baselines.iter().filter(|(_, b)| b.known.is_some() && !Scorer::is_ready(b, last, warm_up)).count() as u64;
+    coverage.n_learning =
+        baselines.iter().filter(|(_, b)| b.known.is_some() && !Scorer::is_ready(b, last, warm_up)).count() as u64;
     coverage.n_novelty_abstained = scorer.n_restless(&baselines);
     baselines.learned_from.n_objects += coverage.n_objects;
-    Ok((findings, kept.unwrap_or(baselines)))
+    let incidents = scorer.incidents;
+    Ok((findings, Memory { baselines: kept.unwrap_or(baselines), incidents, open_day }))
 }
 
 /// A day's rows, each told once, sorted by window, owner, destination and interface: an order that speaks of names and
@@ -146,7 +155,13 @@ impl Renumber {
     }
 
     /// The rows with the baselines' numbers of their peers.
-    fn rows(&mut self, job: &Job<'_>, shelf: &Shelf, baselines: &mut Baselines, rows: &[Observation]) -> Vec<Observation> {
+    fn rows(
+        &mut self,
+        job: &Job<'_>,
+        shelf: &Shelf,
+        baselines: &mut Baselines,
+        rows: &[Observation],
+    ) -> Vec<Observation> {
         let tables = shelf.tables();
         rows.iter()
             .map(|row| {
@@ -155,7 +170,9 @@ impl Renumber {
                     *known.get_or_insert_with(|| {
                         let peer = tables.peers.get(row.peer as usize);
                         let (address, service) = peer.map_or((0, 0), |peer| (peer.address, peer.service));
-                        baselines.ladder.peer(address, || job.knowledge.network(address, &tables.services.name(service)))
+                        baselines
+                            .ladder
+                            .peer(address, || job.knowledge.network(address, &tables.services.name(service)))
                     })
                 });
                 Observation { peer: peer.unwrap_or(u32::MAX), ..*row }

@@ -74,7 +74,8 @@ impl Facts for Knowledge {
 
     fn deployment(&self, owner: &str, from: i64, until: i64) -> Option<Deployment> {
         let all = owner.split(',').flat_map(|arn| self.inventory.deployments(arn));
-        let latest = all.filter(|deployment| (from..until).contains(&deployment.at)).max_by_key(|deployment| deployment.at)?;
+        let latest =
+            all.filter(|deployment| (from..until).contains(&deployment.at)).max_by_key(|deployment| deployment.at)?;
         Some(Deployment {
             version: Arc::clone(&latest.version),
             code_sha256: Arc::clone(&latest.code_sha256),

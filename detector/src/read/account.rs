@@ -148,9 +148,12 @@ impl Account {
         self.rows_read += 1;
         let rejected = self.rows_rejected.entry(reason).or_default();
         rejected.n_rows += 1;
-        if rejected.examples.len() < MAX_EXAMPLES {
+        // Rows come in order from text, and column by column from Parquet.
+        let at = rejected.examples.partition_point(|example| example.position < position);
+        if at < MAX_EXAMPLES {
             let text = describe().chars().take(EXAMPLE_CHARS).flat_map(char::escape_debug).collect();
-            rejected.examples.push(Example { object: Arc::clone(object), position, text });
+            rejected.examples.insert(at, Example { object: Arc::clone(object), position, text });
+            rejected.examples.truncate(MAX_EXAMPLES);
         }
     }
 }

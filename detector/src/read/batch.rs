@@ -5,16 +5,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::Int32Type;
-use arrow_array::{
-    ArrayRef, DictionaryArray, FixedSizeBinaryArray, Int64Array, PrimitiveArray, RecordBatch, StringArray, UInt8Array,
-    UInt16Array, UInt64Array,
-};
+use arrow_array::{ArrayRef, FixedSizeBinaryArray, StringArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
-use arrow_schema::{ArrowError, Field as ArrowField, Schema, SchemaRef};
+use arrow_schema::ArrowError;
 
-use crate::flow::{ACCEPT, ADDRESS_BYTES, Field, FlowBatch};
-use crate::read::field::Places;
+use crate::flow::{self, ACCEPT, ADDRESS_BYTES, Field, FlowBatch, SchemaError};
 
 /// The code of a null row until the column becomes an array.
 pub(super) const NULL: i32 = -1;
@@ -26,6 +21,8 @@ pub(super) enum Column {
     Codes {
         /// One per row.
         codes: Vec<i32>,
+        /// Whether there may be nulls among them. Saying no saves a pass.
+        has_nulls: bool,
         /// What they point into; never empty.
         values: ArrayRef,
     },
@@ -51,28 +48,26 @@ impl Column {
         }
     }
 
-    fn into_array(self) -> Result<ArrayRef, ArrowError> {
-        Ok(match self {
-            Self::Codes { codes, values } => Arc::new(dictionary(codes, values)?),
-            Self::U8(values) => Arc::new(UInt8Array::from(values)),
-            Self::U16(values) => Arc::new(UInt16Array::from(values)),
-            Self::U64(values) => Arc::new(UInt64Array::from(values)),
-            Self::I64(values) => Arc::new(Int64Array::from(values)),
-        })
-    }
-}
-
-fn dictionary(mut codes: Vec<i32>, values: ArrayRef) -> Result<DictionaryArray<Int32Type>, ArrowError> {
-    // One pass that vectorises: most columns have no null, and this is all they pay.
-    let lowest = codes.iter().copied().fold(0, i32::min);
-    let nulls = (lowest < 0).then(|| {
-        let nulls = NullBuffer::new(codes.iter().map(|code| *code >= 0).collect::<BooleanBuffer>());
-        for code in &mut codes {
-            *code = (*code).max(0);
+    fn finish(self) -> flow::Column {
+        match self {
+            Self::Codes { mut codes, has_nulls, values } => {
+                let nulls = has_nulls.then(|| {
+                    let is_set = |row| codes.get(row).is_some_and(|code| *code >= 0);
+                    let nulls = NullBuffer::new(BooleanBuffer::collect_bool(codes.len(), is_set));
+                    for code in &mut codes {
+                        *code = (*code).max(0);
+                    }
+                    nulls
+                });
+                let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+                flow::Column::Codes { codes: codes.into(), nulls, values }
+            }
+            Self::U8(values) => flow::Column::U8(values.into()),
+            Self::U16(values) => flow::Column::U16(values.into()),
+            Self::U64(values) => flow::Column::U64(values.into()),
+            Self::I64(values) => flow::Column::I64(values.into()),
         }
-        nulls
-    });
-    DictionaryArray::try_new(PrimitiveArray::try_new(codes.into(), nulls)?, values)
+    }
 }
 
 /// A dictionary of addresses; `::` stands in when there is none, so that every code points somewhere.
@@ -90,40 +85,22 @@ pub(super) fn text_values(bytes: &[u8], ends: &[u32]) -> Result<ArrayRef, ArrowE
     Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_slice_ref(bytes), None)?))
 }
 
-/// The columns the batches of one object have.
-#[derive(Clone, Debug)]
-pub(super) struct Shape {
-    schema: SchemaRef,
-}
-
-impl Shape {
-    /// The shape for an object with its fields at these places.
-    pub(super) fn new(places: &Places) -> Self {
-        let fields: Vec<_> = places
-            .in_batch()
-            .map(|field| ArrowField::new(field.column(), field.data_type(), field.is_nullable()))
-            .collect();
-        Self { schema: Arc::new(Schema::new(fields)) }
+/// Makes the batch, `end` and `action` made up where the object lacks them.
+pub(super) fn finish(n_rows: usize, columns: Vec<(Field, Column)>) -> Result<FlowBatch, SchemaError> {
+    let mut finished = [const { None }; Field::COUNT];
+    for (field, column) in columns {
+        if let Some(to) = finished.get_mut(field as usize) {
+            *to = Some(column.finish());
+        }
     }
-
-    /// Makes the batch from columns in the order of [`Field::ALL`], `end` and `action` made up where the object lacks
-    /// them.
-    pub(super) fn batch(&self, n_rows: usize, columns: Vec<(Field, Column)>) -> Result<FlowBatch, ArrowError> {
-        let mut arrays: Vec<(Field, ArrayRef)> = Vec::with_capacity(Field::COUNT);
-        for (field, column) in columns {
-            arrays.push((field, column.into_array()?));
-        }
-        let has = |arrays: &[(Field, ArrayRef)], field| arrays.iter().any(|(other, _)| *other == field);
-        if !has(&arrays, Field::End) {
-            let start = arrays.iter().find(|(field, _)| *field == Field::Start).map(|(_, start)| Arc::clone(start));
-            arrays.extend(start.map(|start| (Field::End, start)));
-        }
-        if !has(&arrays, Field::Action) {
-            arrays.push((Field::Action, Arc::new(UInt8Array::from(vec![ACCEPT; n_rows]))));
-        }
-        arrays.sort_by_key(|(field, _)| *field);
-        let arrays = arrays.into_iter().map(|(_, array)| array).collect();
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
-        FlowBatch::try_new(batch).map_err(|error| ArrowError::SchemaError(error.to_string()))
+    let [.., start, end, action] = finished.get_mut(..=Field::Action as usize).unwrap_or_default() else {
+        return Err(SchemaError::MissingColumn { column: Field::Start.column() });
+    };
+    if end.is_none() {
+        end.clone_from(start);
     }
+    if action.is_none() {
+        *action = Some(flow::Column::U8(vec![ACCEPT; n_rows].into()));
+    }
+    FlowBatch::from_columns(n_rows, finished)
 }

@@ -78,11 +78,6 @@ impl Places {
     pub(super) fn of(&self, field: Field) -> Option<usize> {
         self.fields.get(field as usize).copied().flatten()
     }
-
-    /// The fields a batch of this object has: the object's, and the required ones it lacks (`end`, `action`).
-    pub(super) fn in_batch(&self) -> impl Iterator<Item = Field> + '_ {
-        Field::ALL.into_iter().filter(|field| field.is_required() || self.of(*field).is_some())
-    }
 }
 
 /// Whether a name is one of the fields read.

@@ -1,7 +1,8 @@
-//! Dictionaries built while reading: values that come one by one get codes.
+//! Dictionaries built while reading: values get codes, equal values the same one.
 //!
-//! Where it sits: under `text`, and under `parquet` for columns that were not written with a dictionary.
-//! What it does not do: it does not judge values; `rule` does.
+//! Where it sits: under `text`, and under `parquet` for the dictionaries of a column chunk and for columns written
+//! without one.
+//! What it does not do: it does not say what a value may be; `rule` does.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -12,66 +13,135 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::flow::ADDRESS_BYTES;
-use crate::read::batch::{address_values, text_values};
+use crate::read::Reason;
+use crate::read::batch::{NULL, address_values, text_values};
+use crate::read::rule::{address, is_missing, is_text};
 
 /// A dictionary is carried from batch to batch, so that consecutive batches share it, until it has so many entries;
 /// then the next batch starts a new one. Rebuilding the array of a dictionary that still grows costs in proportion.
 const MAX_CARRIED_ENTRIES: usize = 1024;
 
+/// A dictionary of one kind of values.
+pub(super) trait Dictionary: Clone + Default {
+    /// Adds an entry without asking whether it is there already: for dictionaries that come ready-made. [`NULL`] stands
+    /// for a missing value where it may be missing.
+    fn append(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason>;
+
+    /// The value's code, a new one when it was not met before; [`NULL`] as above.
+    fn code(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason>;
+
+    /// The code here of what has a code there, if it has one.
+    fn adopt(&mut self, other: &Self, code: i32) -> Option<i32>;
+
+    /// Forgets all entries if there are too many to carry on. Codes given out before mean nothing after this.
+    fn start_batch(&mut self);
+
+    /// The entries by code; the same `Arc` as before when there is nothing new.
+    fn values(&mut self) -> Result<ArrayRef, ArrowError>;
+}
+
 /// Codes for addresses.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Addresses {
-    table: HashTable<(u128, i32)>,
     entries: Vec<[u8; ADDRESS_BYTES]>,
+    /// Codes by address, of the first so many entries: a ready-made dictionary is seldom asked.
+    table: HashTable<(u128, i32)>,
+    n_in_table: usize,
     built: Option<ArrayRef>,
     hasher: FixedState,
 }
 
 impl Addresses {
-    /// The address's code; a new one when it was not met before.
-    pub(super) fn code(&mut self, address: [u8; ADDRESS_BYTES]) -> i32 {
-        let key = u128::from_be_bytes(address);
-        let hash = self.hasher.hash_one(key);
+    /// The address's code.
+    pub(super) fn code_of(&mut self, address: [u8; ADDRESS_BYTES]) -> i32 {
+        self.complete_table();
+        let (key, hasher) = (u128::from_ne_bytes(address), &self.hasher);
+        let hash = hasher.hash_one(key);
         if let Some((_, code)) = self.table.find(hash, |(other, _)| *other == key) {
             return *code;
         }
         let code = self.entries.len() as i32;
-        self.entries.push(address);
-        let hasher = &self.hasher;
         self.table.insert_unique(hash, (key, code), |(key, _)| hasher.hash_one(key));
-        self.built = None;
+        self.n_in_table += 1;
+        self.push(address);
         code
     }
 
-    /// The dictionary of the codes given out so far; the same `Arc` as before when there is nothing new.
-    pub(super) fn values(&mut self) -> Result<ArrayRef, ArrowError> {
+    fn push(&mut self, address: [u8; ADDRESS_BYTES]) {
+        self.entries.push(address);
+        self.built = None;
+    }
+
+    fn complete_table(&mut self) {
+        let hasher = &self.hasher;
+        for (code, entry) in self.entries.iter().enumerate().skip(self.n_in_table) {
+            let key = u128::from_ne_bytes(*entry);
+            self.table.insert_unique(hasher.hash_one(key), (key, code as i32), |(key, _)| hasher.hash_one(key));
+        }
+        self.n_in_table = self.entries.len();
+    }
+}
+
+impl Dictionary for Addresses {
+    fn append(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason> {
+        match address(text) {
+            Some(address) => {
+                self.push(address);
+                Ok(self.entries.len() as i32 - 1)
+            }
+            None if is_nullable && is_missing(text) => Ok(NULL),
+            None => Err(Reason::BadAddress),
+        }
+    }
+
+    fn code(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason> {
+        match address(text) {
+            Some(address) => Ok(self.code_of(address)),
+            None if is_nullable && is_missing(text) => Ok(NULL),
+            None => Err(Reason::BadAddress),
+        }
+    }
+
+    fn adopt(&mut self, other: &Self, code: i32) -> Option<i32> {
+        let address = other.entries.get(usize::try_from(code).ok()?)?;
+        Some(self.code_of(*address))
+    }
+
+    fn start_batch(&mut self) {
+        if self.entries.len() > MAX_CARRIED_ENTRIES {
+            self.entries.clear();
+            self.table.clear();
+            self.n_in_table = 0;
+            self.built = None;
+        }
+    }
+
+    fn values(&mut self) -> Result<ArrayRef, ArrowError> {
         if let Some(built) = &self.built {
             return Ok(Arc::clone(built));
         }
         let built = address_values(&self.entries)?;
-        if self.entries.len() > MAX_CARRIED_ENTRIES {
-            self.entries.clear();
-            self.table.clear();
-        } else {
-            self.built = Some(Arc::clone(&built));
-        }
+        self.built = Some(Arc::clone(&built));
         Ok(built)
     }
 }
 
 /// Codes for ids and names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Texts {
-    table: HashTable<(u64, i32)>,
+    /// All entries one after the other, and where each ends.
     bytes: Vec<u8>,
     ends: Vec<u32>,
+    /// Codes by hash, of the first so many entries.
+    table: HashTable<(u64, i32)>,
+    n_in_table: usize,
     built: Option<ArrayRef>,
     hasher: FixedState,
 }
 
 impl Texts {
-    /// The text's code; a new one when it was not met before.
-    pub(super) fn code(&mut self, text: &[u8]) -> i32 {
+    fn code_of(&mut self, text: &[u8]) -> i32 {
+        self.complete_table();
         let hash = self.hasher.hash_one(text);
         let (bytes, ends) = (&self.bytes, &self.ends);
         let is_text = |(other, code): &(u64, i32)| *other == hash && entry(bytes, ends, *code) == Some(text);
@@ -79,26 +149,66 @@ impl Texts {
             return *code;
         }
         let code = self.ends.len() as i32;
-        self.bytes.extend_from_slice(text);
-        self.ends.push(self.bytes.len() as u32);
         self.table.insert_unique(hash, (hash, code), |(hash, _)| *hash);
-        self.built = None;
+        self.n_in_table += 1;
+        self.push(text);
         code
     }
 
-    /// The dictionary of the codes given out so far; the same `Arc` as before when there is nothing new.
-    pub(super) fn values(&mut self) -> Result<ArrayRef, ArrowError> {
-        if let Some(built) = &self.built {
-            return Ok(Arc::clone(built));
+    fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.ends.push(self.bytes.len() as u32);
+        self.built = None;
+    }
+
+    fn complete_table(&mut self) {
+        for code in self.n_in_table..self.ends.len() {
+            let hash = self.hasher.hash_one(entry(&self.bytes, &self.ends, code as i32).unwrap_or_default());
+            self.table.insert_unique(hash, (hash, code as i32), |(hash, _)| *hash);
         }
-        let built = text_values(&self.bytes, &self.ends)?;
+        self.n_in_table = self.ends.len();
+    }
+}
+
+impl Dictionary for Texts {
+    fn append(&mut self, text: &[u8], _: bool) -> Result<i32, Reason> {
+        if is_missing(text) {
+            return Ok(NULL);
+        }
+        if !is_text(text) {
+            return Err(Reason::BadText);
+        }
+        self.push(text);
+        Ok(self.ends.len() as i32 - 1)
+    }
+
+    fn code(&mut self, text: &[u8], _: bool) -> Result<i32, Reason> {
+        if is_missing(text) {
+            return Ok(NULL);
+        }
+        if is_text(text) { Ok(self.code_of(text)) } else { Err(Reason::BadText) }
+    }
+
+    fn adopt(&mut self, other: &Self, code: i32) -> Option<i32> {
+        entry(&other.bytes, &other.ends, code).map(|text| self.code_of(text))
+    }
+
+    fn start_batch(&mut self) {
         if self.ends.len() > MAX_CARRIED_ENTRIES {
             self.bytes.clear();
             self.ends.clear();
             self.table.clear();
-        } else {
-            self.built = Some(Arc::clone(&built));
+            self.n_in_table = 0;
+            self.built = None;
         }
+    }
+
+    fn values(&mut self) -> Result<ArrayRef, ArrowError> {
+        if let Some(built) = &self.built {
+            return Ok(Arc::clone(built));
+        }
+        let built = text_values(&self.bytes, &self.ends)?;
+        self.built = Some(Arc::clone(&built));
         Ok(built)
     }
 }
@@ -116,21 +226,39 @@ mod tests {
     #[test]
     fn equal_values_share_a_code_and_unchanged_dictionaries_an_array() {
         let mut texts = Texts::default();
-        assert_eq!([texts.code(b"eni-1"), texts.code(b""), texts.code(b"eni-1"), texts.code(b"eni-2")], [0, 1, 0, 2]);
+        let mut code = |text: &[u8]| texts.code(text, true).unwrap();
+        assert_eq!([code(b"eni-1"), code(b"-"), code(b"eni-1"), code(b"eni-2")], [0, NULL, 0, 1]);
         let first = texts.values().unwrap();
-        assert_eq!(texts.code(b"eni-2"), 2);
+        assert_eq!(texts.code(b"eni-2", true), Ok(1));
         assert!(Arc::ptr_eq(&first, &texts.values().unwrap()));
-        assert_eq!(texts.code(b"eni-3"), 3);
+        assert_eq!(texts.code(b"eni-3", true), Ok(2));
         assert!(!Arc::ptr_eq(&first, &texts.values().unwrap()));
+        assert_eq!(texts.code(b"\x1b[31m", true), Err(Reason::BadText));
     }
 
     #[test]
     fn a_large_dictionary_is_not_carried_on() {
         let mut addresses = Addresses::default();
         for number in 0..2000_u128 {
-            assert_eq!(addresses.code(number.to_be_bytes()), number as i32);
+            assert_eq!(addresses.code_of(number.to_be_bytes()), number as i32);
         }
         assert_eq!(addresses.values().unwrap().len(), 2000);
-        assert_eq!(addresses.code(1999_u128.to_be_bytes()), 0);
+        addresses.start_batch();
+        assert_eq!(addresses.code_of(1999_u128.to_be_bytes()), 0);
+    }
+
+    #[test]
+    fn a_ready_made_dictionary_is_found_by_value_too() {
+        let mut addresses = Addresses::default();
+        for (code, text) in ["10.0.0.1", "10.0.0.2"].into_iter().enumerate() {
+            assert_eq!(addresses.append(text.as_bytes(), false), Ok(code as i32));
+        }
+        assert_eq!(addresses.code(b"10.0.0.2", false), Ok(1));
+        assert_eq!(addresses.code(b"10.0.0.3", false), Ok(2));
+        let mut others = Addresses::default();
+        assert_eq!(others.adopt(&addresses, 2), Some(0));
+        assert_eq!(others.adopt(&addresses, 3), None);
+        assert_eq!(others.code(b"-", true), Ok(NULL));
+        assert_eq!(others.code(b"-", false), Err(Reason::BadAddress));
     }
 }

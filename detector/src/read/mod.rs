@@ -258,3 +258,6 @@ impl Opened {
         source::Source::plain(&self.name, Arc::clone(&self.object), from, until, &self.limits)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,9 +85,9 @@ impl Rule {
         if number <= self.max && self.words.is_none() { Ok(number) } else { Err(self.reason) }
     }
 
-    /// A signed number as it came.
-    pub(super) fn signed(self, number: i64) -> Result<u64, Reason> {
-        u64::try_from(number).map_err(|_| self.reason).and_then(|number| self.number(number))
+    /// The rule for signed numbers whose bits come as unsigned ones: negative ones are too large.
+    pub(super) fn for_signed(self) -> Self {
+        Self { max: self.max.min(i64::MAX as u64), ..self }
     }
 
     /// A floating-point number, as pandas writes integer columns with missing values.
@@ -233,7 +233,7 @@ mod tests {
         {
             assert_eq!(port.text(bad.as_bytes()), Err(Reason::BadPort), "{bad}");
         }
-        assert_eq!(port.signed(-1), Err(Reason::BadPort));
+        assert_eq!(port.number(u64::MAX), Err(Reason::BadPort));
         assert_eq!(port.double(443.0), Ok(443));
         for bad in [443.5, -1.0, f64::NAN, f64::INFINITY, 1e300] {
             assert_eq!(port.double(bad), Err(Reason::BadPort), "{bad}");
@@ -250,7 +250,7 @@ mod tests {
         let action = Rule::of(Field::Action).unwrap();
         assert_eq!(action.text(b"REJECT"), Ok(1));
         assert_eq!(action.text(b"-"), Err(Reason::BadAction));
-        assert_eq!(action.signed(0), Err(Reason::BadAction));
+        assert_eq!(action.number(0), Err(Reason::BadAction));
         assert_eq!(Rule::STATUS.text(b"SKIPDATA"), Ok(2));
         assert_eq!(Rule::STATUS.text(b"ok"), Err(Reason::BadStatus));
         assert_eq!(Rule::of(Field::Direction).unwrap().text(b"-"), Ok(0));

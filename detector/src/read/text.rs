@@ -11,9 +11,9 @@ use arrow_schema::ArrowError;
 
 use crate::flow::{Field, FlowBatch};
 use crate::read::account::{Account, Reason};
-use crate::read::batch::{Column, NULL, Shape};
+use crate::read::batch::{self, Column};
 use crate::read::field::{Places, is_known};
-use crate::read::intern::{Addresses, Texts};
+use crate::read::intern::{Addresses, Dictionary, Texts};
 use crate::read::rule::{self, Rule};
 use crate::read::source::Source;
 use crate::read::{Error, Limits};
@@ -30,7 +30,6 @@ pub(super) struct Header {
     /// Its bytes without the line end, for knowing it again in concatenated objects.
     line: Vec<u8>,
     places: Places,
-    shape: Shape,
 }
 
 impl Header {
@@ -49,7 +48,7 @@ impl Header {
             return Err(refuse(what_else(start, &names)));
         }
         let places = Places::find(object, names.iter().map(String::as_str))?;
-        Ok(Self { line: line.to_vec(), shape: Shape::new(&places), places })
+        Ok(Self { line: line.to_vec(), places })
     }
 }
 
@@ -127,12 +126,7 @@ impl Sink {
                     codes.push(*code);
                     return Ok(());
                 }
-                let code = if *is_nullable && rule::is_missing(token) {
-                    NULL
-                } else {
-                    dictionary.code(rule::address(token).ok_or(Reason::BadAddress)?)
-                };
-                codes.push(code);
+                codes.push(dictionary.code(token, *is_nullable)?);
                 last.clear();
                 last.extend_from_slice(token);
                 Ok(())
@@ -144,14 +138,7 @@ impl Sink {
                     codes.push(*code);
                     return Ok(());
                 }
-                let code = if rule::is_missing(token) {
-                    NULL
-                } else if rule::is_text(token) {
-                    dictionary.code(token)
-                } else {
-                    return Err(Reason::BadText);
-                };
-                codes.push(code);
+                codes.push(dictionary.code(token, true)?);
                 last.clear();
                 last.extend_from_slice(token);
                 Ok(())
@@ -189,11 +176,15 @@ impl Sink {
             Self::I64(_, values) => Column::I64(taken(values, n_rows)),
             Self::Address { codes, dictionary, last, .. } => {
                 last.clear();
-                Column::Codes { codes: taken(codes, n_rows), values: dictionary.values()? }
+                let values = dictionary.values()?;
+                dictionary.start_batch();
+                Column::Codes { codes: taken(codes, n_rows), has_nulls: true, values }
             }
             Self::Text { codes, dictionary, last } => {
                 last.clear();
-                Column::Codes { codes: taken(codes, n_rows), values: dictionary.values()? }
+                let values = dictionary.values()?;
+                dictionary.start_batch();
+                Column::Codes { codes: taken(codes, n_rows), has_nulls: true, values }
             }
         }))
     }
@@ -347,17 +338,15 @@ impl<'a> Reader<'a> {
         if self.n_rows == 0 {
             return Ok(());
         }
-        let batch = self.batch().map_err(|error| Error::Corrupt {
-            object: Arc::clone(self.object),
-            format: "text",
-            what: error.to_string(),
-        })?;
+        let corrupt = |what| Error::Corrupt { object: Arc::clone(self.object), format: "text", what };
+        let columns = self.columns().map_err(|error| corrupt(error.to_string()))?;
+        let batch = batch::finish(self.n_rows, columns).map_err(|error| corrupt(error.to_string()))?;
         self.n_rows = 0;
         (self.each)(batch);
         Ok(())
     }
 
-    fn batch(&mut self) -> Result<FlowBatch, ArrowError> {
+    fn columns(&mut self) -> Result<Vec<(Field, Column)>, ArrowError> {
         let mut columns = Vec::with_capacity(Field::COUNT);
         for step in &mut self.steps {
             if let Some(field) = step.field
@@ -366,7 +355,7 @@ impl<'a> Reader<'a> {
                 columns.push((field, column));
             }
         }
-        self.header.shape.batch(self.n_rows, columns)
+        Ok(columns)
     }
 }
 

@@ -17,7 +17,6 @@ use baselines::newcomer::Newcomer;
 use baselines::window::Window;
 
 use super::Check;
-use super::new_destination::was_met_ready;
 use super::oddity::{Oddity, Topic};
 use super::view::{View, span_words};
 use crate::finding::{CheckId, Evidence, Quantity};
@@ -37,8 +36,8 @@ const MIN_PERIOD_MINUTES: f64 = 4.0;
 /// Least spread assumed, as a share of the period: capture windows round to the minute.
 const SPREAD_FLOOR: f64 = 0.05;
 
-/// Widest spread of a poll: a jitter of ± 40 % of the period has a median distance of 20 % from it.
-const MAX_SPREAD: f64 = 0.22;
+/// Widest spread of a poll: a jitter of ± 35 % of the period has a median distance of 17 % from it.
+const MAX_SPREAD: f64 = 0.18;
 
 /// Shares of the period within which intervals are counted.
 const WIDTHS: [f64; 3] = [0.08, 0.2, 0.4];
@@ -53,8 +52,15 @@ const RESTING_SHARE: f64 = 0.4;
 const MIN_STEADY_WINDOWS: usize = 5;
 const MIN_STEADY_FLOWS: f64 = 2.5;
 
-/// Bans taken off for looking at every window anew.
-const STEADY_TRIALS_BANS: f64 = 1.0;
+/// Index of dispersion above which nothing is called steady: a poll a minute, jittered by half of it, stays below 0.2;
+/// calls at random have 1.
+const MAX_DISPERSION: f64 = 0.4;
+
+/// Bans taken off for trying three widths and for looking anew at every contact of every newcomer.
+const TRIALS_BANS: f64 = 1.0;
+
+/// Bans a contact can bring at the most: four contacts suggest, a dozen convince.
+const BANS_PER_CONTACT: f64 = 0.25;
 
 /// Bans at the most: regular is not yet malicious.
 const MOST_BANS: f64 = 3.0;
@@ -68,12 +74,13 @@ impl Check for Beacon {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        let newcomers = view.newcomers().filter(|(_, newcomer)| was_met_ready(view, newcomer));
+        let newcomers = view.newcomers_after_warm_up().filter(|(_, newcomer)| !view.is_inside(newcomer));
         newcomers
             .filter_map(|(subject, newcomer)| {
                 let by_interval = rhythm(&newcomer.contacts).filter(|_| !is_explained(view, newcomer));
-                let rhythm = by_interval.or_else(|| steady(&newcomer.counts).filter(|_| !is_steady_itself(view)))?;
-                let bans = rhythm.bans.min(MOST_BANS);
+                let rhythm =
+                    by_interval.or_else(|| steady(&newcomer.counts).filter(|_| !is_steady_itself(view, newcomer)))?;
+                let bans = rhythm.bans.min(rhythm.n_contacts as f64 * BANS_PER_CONTACT).min(MOST_BANS);
                 (bans > 0.3).then(|| Oddity {
                     check: CheckId::Beacon,
                     topic: Topic::Newcomer(subject),
@@ -125,14 +132,13 @@ fn is_explained(view: &View<'_>, newcomer: &Newcomer) -> bool {
     rests && n_past > 0 && f64::from(n_with_others) >= f64::from(n_past) * 0.8
 }
 
-/// Whether the function's own flow records a window vary less than chance: then steadiness is its own.
-fn is_steady_itself(view: &View<'_>) -> bool {
+/// Whether the function's own flow records in the same windows are as steady: then steadiness is its own.
+fn is_steady_itself(view: &View<'_>, newcomer: &Newcomer) -> bool {
     let Some(baseline) = view.baseline() else { return true };
-    let flows = &baseline.volumes.window_flows;
-    let n = flows.n() as f64;
-    let mean = flows.cells().map(|(value, count)| (value * count) as f64).sum::<f64>() / n.max(1.0);
-    let variance = flows.cells().map(|(value, count)| (value as f64 - mean).powi(2) * count as f64).sum::<f64>() / n.max(1.0);
-    n < 2.0 || variance < mean
+    let own: Vec<(Window, u32)> =
+        newcomer.counts.iter().map(|&(window, _)| (window, baseline.active.n_flows(window))).collect();
+    // A function that hardly spoke in those windows has no rhythm to lend.
+    steady(&own).is_some_and(|own| own.bans > 0.0)
 }
 
 /// The rhythm of a poll too fast for intervals: as many records in each window, varying far less than calls at random
@@ -161,10 +167,18 @@ fn steady(counts: &[(Window, u32)]) -> Option<Rhythm> {
     }
     let dispersion = inner.iter().map(|&(_, count)| (f64::from(count) - mean).powi(2)).sum::<f64>() / mean;
     let freedom = n - 1.0;
+    if dispersion / freedom > MAX_DISPERSION {
+        return None;
+    }
     let z = ((dispersion / freedom).cbrt() - (1.0 - 2.0 / (9.0 * freedom))) / (2.0 / (9.0 * freedom)).sqrt();
-    let bans = normal_lower_tail_bans(z) - STEADY_TRIALS_BANS;
+    let bans = normal_lower_tail_bans(z) - TRIALS_BANS;
     let period_minutes = 10.0 / mean;
-    Some(Rhythm { n_contacts: inner.len() * mean.round() as usize, period_minutes, spread: (dispersion / (freedom * mean)).sqrt(), bans })
+    Some(Rhythm {
+        n_contacts: inner.len() * mean.round() as usize,
+        period_minutes,
+        spread: (dispersion / (freedom * mean)).sqrt(),
+        bans,
+    })
 }
 
 /// −log10 of the chance that a standard normal value is at most z, for z below 0; 0 above.
@@ -176,7 +190,8 @@ fn normal_lower_tail_bans(z: f64) -> f64 {
     }
     let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
     let t = 1.0 / (1.0 + 0.231_641_9 * -z);
-    let series = t * (0.319_381_53 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    let series =
+        t * (0.319_381_53 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
     -(density * series).max(1e-30).log10()
 }
 
@@ -223,7 +238,7 @@ fn rhythm(contacts: &[u32]) -> Option<Rhythm> {
             binomial_tail_bans(n_free, n_within.saturating_sub(1), chance_within(period_minutes, width))
         })
         .fold(0.0, f64::max)
-        - (WIDTHS.len() as f64).log10();
+        - TRIALS_BANS;
     Some(Rhythm { n_contacts: starts.len(), period_minutes, spread, bans })
 }
 
@@ -295,8 +310,7 @@ mod tests {
         let counts = |counts: &[u32]| counts.iter().zip(0..).map(|(&n, w)| (Window(w), n)).collect::<Vec<_>>();
         let poll = steady(&counts(&[4, 10, 10, 9, 10, 11, 10, 10, 3])).unwrap();
         assert!(poll.bans > 1.0, "{poll:?}");
-        let use_of_it = steady(&counts(&[4, 7, 14, 9, 10, 16, 6, 10, 3])).unwrap();
-        assert!(use_of_it.bans < 0.3, "{use_of_it:?}");
+        assert_eq!(steady(&counts(&[4, 7, 14, 9, 10, 16, 6, 10, 3])), None, "calls at random");
         assert_eq!(steady(&counts(&[10; 4])), None);
         assert_eq!(steady(&[]), None);
     }

@@ -23,13 +23,13 @@ const RARE_DAYS: u32 = 3;
 
 /// Factor by which the call must exceed what was sent before to count as grown, and the bans for it.
 const GROWN: u64 = 4;
-const GROWN_BANS: f64 = 0.6;
+const GROWN_BANS: f64 = 0.7;
 
 /// Bans taken off a return at the same hour of the week with a like size.
 const SCHEDULED_BANS: f64 = 1.5;
 
-/// Bans taken off for its having been met at all.
-const MET_BANS: f64 = 0.2;
+/// Bans taken off inside the VPC and its peers.
+const PRIVATE_BANS: f64 = 1.2;
 
 /// The check.
 pub(super) struct DormantReturn;
@@ -55,10 +55,18 @@ impl Check for DormantReturn {
                 view.baselines,
                 view.owner,
                 subject,
-                &baselines::observation::Observation { peer: row.peer, port: row.port, protocol: row.protocol, ..Default::default() },
+                &baselines::observation::Observation {
+                    peer: row.peer,
+                    port: row.port,
+                    protocol: row.protocol,
+                    ..Default::default()
+                },
                 view.window,
             );
-            let mut bans = novelty::surprise(subject, &today, view.prior) - MET_BANS;
+            let mut bans = novelty::surprise(subject, &today, view.prior);
+            if view.is_inside(newcomer) {
+                bans -= PRIVATE_BANS;
+            }
             let earlier = newcomer.bytes_out.saturating_sub(newcomer.latest_bytes_out);
             let earlier = earlier / u64::from(newcomer.known.n_windows.saturating_sub(1).max(1));
             let has_grown = newcomer.latest_bytes_out > earlier.saturating_mul(GROWN);

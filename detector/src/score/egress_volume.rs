@@ -38,6 +38,9 @@ const BEYOND_LOAD: f64 = 30.0;
 /// Share of the past above which a value belongs to the tail.
 const TAIL_QUANTILE: f64 = 0.9;
 
+/// Bytes and flow records sent in the window, and to whom.
+type Sent = (u64, u64, Vec<Contacted>);
+
 /// The check.
 pub(super) struct EgressVolume;
 
@@ -47,7 +50,7 @@ impl Check for EgressVolume {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        let mut services: BTreeMap<(u32, u16, u8), (u64, u64, Vec<Contacted>)> = BTreeMap::new();
+        let mut services: BTreeMap<(u32, u16, u8), Sent> = BTreeMap::new();
         for row in view.rows {
             let rungs = view.rungs(row.peer);
             let entry = services.entry((rungs.network, row.port, row.protocol)).or_default();
@@ -132,10 +135,10 @@ fn beyond_max(past: &Distribution, ratio: f64, n_trials: f64) -> Option<f64> {
 /// Hill's estimate of the tail index from the values above the 90 % quantile.
 fn alpha(past: &Distribution) -> f64 {
     let base = past.value_at(TAIL_QUANTILE).max(1) as f64;
-    let (n, sum) = past
-        .cells()
-        .filter(|&(value, _)| value as f64 > base)
-        .fold((0.0, 0.0), |(n, sum), (value, count)| (n + count as f64, sum + count as f64 * (value as f64 / base).ln()));
+    let (n, sum) =
+        past.cells().filter(|&(value, _)| value as f64 > base).fold((0.0, 0.0), |(n, sum), (value, count)| {
+            (n + count as f64, sum + count as f64 * (value as f64 / base).ln())
+        });
     if sum <= 0.0 { ALPHA_RANGE.1 } else { (n / sum).clamp(ALPHA_RANGE.0, ALPHA_RANGE.1) }
 }
 
@@ -145,7 +148,9 @@ mod tests {
 
     fn past(values: &[u64]) -> Distribution {
         let mut out = Distribution::default();
-        values.iter().for_each(|&value| out.record(value));
+        for &value in values {
+            out.record(value);
+        }
         out
     }
 

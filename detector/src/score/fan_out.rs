@@ -39,7 +39,8 @@ impl Check for FanOut {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        let new: Vec<&Observation> = view.rows().filter(|(row, standing)| is_news(view, row, *standing)).map(|(row, _)| row).collect();
+        let new: Vec<&Observation> =
+            view.rows().filter(|(row, standing)| is_news(view, row, *standing)).map(|(row, _)| row).collect();
         if new.len() < MIN_NEW_UNANSWERED {
             return Vec::new();
         }

@@ -4,6 +4,8 @@
 //! that was last odd within the configured gap, else opens a new one. What was once told about a topic goes on under
 //! the same id.
 
+mod stored;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,8 +20,10 @@ use super::Facts;
 use super::oddity::{Oddity, Topic};
 use crate::config::Config;
 use crate::finding::{
-    Activity, CheckId, Deployment, Destination, Evidence, Finding, Fingerprint, Owner, OwnerKind, Severity, protocol_name,
+    Activity, CheckId, Deployment, Destination, Evidence, Finding, Fingerprint, Owner, OwnerKind, Severity,
+    protocol_name,
 };
+pub use stored::Error as StoredError;
 
 /// Destinations an incident remembers, far above what a finding lists: a sweep must not grow without bound.
 const MAX_DESTINATIONS: usize = 1024;
@@ -67,9 +71,11 @@ pub struct Incidents {
 
 impl Incidents {
     /// Whether a topic is already told, so that further contact belongs to it.
-    pub(super) fn goes_on(&self, baselines: &Baselines, owner: u32, topic: Topic) -> bool {
+    pub(super) fn goes_on(baselines: &Baselines, owner: u32, topic: Topic) -> bool {
         match topic {
-            Topic::Newcomer(subject) => baselines.newcomer(owner, subject).is_some_and(|newcomer| newcomer.finding != 0),
+            Topic::Newcomer(subject) => {
+                baselines.newcomer(owner, subject).is_some_and(|newcomer| newcomer.finding != 0)
+            }
             _ => false,
         }
     }
@@ -90,10 +96,11 @@ impl Incidents {
         enis: &[Eni],
     ) -> Fingerprint {
         let own = self.of_owner.entry(owner).or_default();
-        let is_open = |incident: &Incident| {
-            incident.topics.contains(&topic) || window.start() - incident.last.end() <= config.incident_gap_secs as i64
-        };
-        let open = own.iter().rev().copied().find(|&at| self.all.get(at).is_some_and(is_open));
+        let holds_topic = |incident: &Incident| incident.topics.contains(&topic);
+        let is_recent = |incident: &Incident| window.start() - incident.last.end() <= config.incident_gap_secs as i64;
+        let latest =
+            |fits: &dyn Fn(&Incident) -> bool| own.iter().rev().copied().find(|&at| self.all.get(at).is_some_and(fits));
+        let open = latest(&holds_topic).or_else(|| latest(&is_recent));
         let at = open.unwrap_or_else(|| {
             let name = baselines.owners.name(owner);
             let until = window.end();
@@ -178,8 +185,10 @@ impl Incident {
 
     fn finding(&self, config: &Config, facts: &dyn Facts, baselines: &Baselines) -> Finding {
         let destinations = self.destinations(config, facts, baselines);
-        let mut told: Vec<(&(Topic, CheckId), &Told)> = self.oddities.iter().filter(|(_, told)| told.bans > 0.0).collect();
-        told.sort_by(|a, b| b.1.bans.total_cmp(&a.1.bans).then(a.0.1.cmp(&b.0.1)).then(a.0.0.cmp(&b.0.0)));
+        let mut told: Vec<(&(Topic, CheckId), &Told)> =
+            self.oddities.iter().filter(|(_, told)| told.bans > 0.0).collect();
+        told.sort_by_cached_key(|((topic, _), _)| topic_words(baselines, *topic));
+        told.sort_by(|a, b| b.1.bans.total_cmp(&a.1.bans).then(a.0.1.cmp(&b.0.1)));
         let check = told.first().map_or(CheckId::NewDestination, |((_, check), _)| *check);
         let checks: BTreeSet<CheckId> = told.iter().map(|((_, check), _)| *check).collect();
         let agreeing = checks.len().saturating_sub(1) as f64;
@@ -273,7 +282,7 @@ fn fingerprint(owner: &str, topic: &str, window: Window) -> Fingerprint {
 }
 
 /// A topic in words that do not depend on the order of arrival.
-fn topic_words(baselines: &Baselines, topic: Topic) -> String {
+pub(super) fn topic_words(baselines: &Baselines, topic: Topic) -> String {
     let network = |id: u32| baselines.ladder.networks().name(id);
     match topic {
         Topic::Newcomer(Subject::Network(id)) => format!("network {}", network(id)),
@@ -288,8 +297,8 @@ fn topic_words(baselines: &Baselines, topic: Topic) -> String {
 /// How sure: the share of true findings among those of like bans, on the tuning seeds of the evaluation, as a logistic
 /// curve. See `docs/detection.md`.
 fn confidence(bans: f64) -> f64 {
-    let sure = 1.0 / (1.0 + (-(bans - 1.6) * 1.8).exp());
-    (sure * 100.0).round() / 100.0
+    let sure = 1.0 / (1.0 + (-(bans - 1.15) * 1.6).exp());
+    (sure * 100.0).round().min(99.0) / 100.0
 }
 
 fn title(check: CheckId, owner: &Owner, destinations: &[Destination]) -> String {
@@ -322,7 +331,7 @@ fn description(finding: &Finding) -> String {
         text.push_str(" The interface is shared: the call was made by one of the functions named.");
     }
     if let Some(deployment) = &finding.deployment {
-        text.push_str(&format!(" Version {} was deployed shortly before.", deployment.version));
+        text = format!("{text} Version {} was deployed shortly before.", deployment.version);
     }
     text
 }

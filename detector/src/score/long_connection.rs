@@ -2,10 +2,10 @@
 //!
 //! Why it matters: a miner and a reverse shell hold one connection for hours. What it weighs: the same local port in
 //! every half window of hours ([`baselines::newcomer::Held`]), against the chance that other connections reuse its bit.
-//! False positives: a database or a stream that is new to the function; it is told once.
+//! False positives: a stream that is new to the function; it is told once. Inside the VPC connections are pooled and held
+//! for days, so none is judged there.
 
 use super::Check;
-use super::new_destination::was_met_ready;
 use super::oddity::{Oddity, Topic};
 use super::view::{View, span_words};
 use crate::finding::{CheckId, Evidence, Quantity};
@@ -31,7 +31,7 @@ impl Check for LongConnection {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        let newcomers = view.newcomers().filter(|(_, newcomer)| was_met_ready(view, newcomer));
+        let newcomers = view.newcomers_after_warm_up().filter(|(_, newcomer)| !view.is_inside(newcomer));
         newcomers
             .filter(|(_, newcomer)| {
                 newcomer.held.secs() >= MIN_SECS && newcomer.held.against_chance >= MIN_AGAINST_CHANCE

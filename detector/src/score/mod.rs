@@ -29,12 +29,13 @@ use std::sync::Arc;
 
 use baselines::Baselines;
 use baselines::baseline::{Baseline, Standing};
+use baselines::newcomer::Subject;
 use baselines::observation::{Eni, Observation};
 use baselines::window::{Day, Window};
 
 use crate::config::{Config, Sensitivity};
 use crate::finding::{CheckId, Deployment, Finding};
-pub use incidents::{Incident, Incidents};
+pub use incidents::{Incident, Incidents, StoredError};
 use novelty::Prior;
 use oddity::{Oddity, Topic};
 use view::View;
@@ -88,9 +89,9 @@ static CHECKS: [&dyn Check; 11] = [
 /// Chosen on the tuning seeds of the evaluation, see `docs/detection.md`.
 fn threshold(sensitivity: Sensitivity) -> f64 {
     match sensitivity {
-        Sensitivity::Low => 2.3,
-        Sensitivity::Default => 1.7,
-        Sensitivity::High => 1.2,
+        Sensitivity::Low => 2.2,
+        Sensitivity::Default => 1.65,
+        Sensitivity::High => 1.1,
     }
 }
 
@@ -115,21 +116,10 @@ impl<'a> Scorer<'a> {
     /// `rows`: observations of this owner and window, sorted by address, port, protocol and interface; `peer` a number of
     /// the baselines' ladder, `eni` one of `enis`.
     pub fn judge(&mut self, baselines: &mut Baselines, owner: u32, window: Window, rows: &[Observation], enis: &[Eni]) {
-        if self.prior.0 != window.day() {
-            self.prior = (window.day(), Prior::of(baselines, window.day()));
-        }
         let merged = by_destination(rows);
-        let standings: Vec<Standing> = merged.iter().map(|row| baselines.standing(owner, row)).collect();
-        let subjects = if standings.iter().any(|standing| *standing != Standing::Settled) {
-            baselines.follow(owner, window, &merged, |baselines, subject, row| {
-                novelty::circumstances(baselines, owner, subject, row, window)
-            })
-        } else {
-            Vec::new()
-        };
+        let (standings, subjects) = self.follow_merged(baselines, owner, window, &merged);
         let warm_up_secs = self.config.warm_up_secs as i64;
-        let is_ready =
-            baselines.baseline(owner).is_some_and(|baseline| Self::is_ready(baseline, window, warm_up_secs));
+        let is_ready = baselines.baseline(owner).is_some_and(|baseline| Self::is_ready(baseline, window, warm_up_secs));
         let view = View {
             baselines,
             owner,
@@ -137,7 +127,6 @@ impl<'a> Scorer<'a> {
             rows: &merged,
             standings: &standings,
             subjects: &subjects,
-            is_ready,
             warm_up_secs,
             prior: &self.prior.1,
             facts: self.facts,
@@ -151,18 +140,57 @@ impl<'a> Scorer<'a> {
             }
         }
         let needed = threshold(self.config.sensitivity);
+        // By name: the first topic of a window names the incident, and numbers are another process's after a reload.
+        let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
+        topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(baselines, *topic));
         for (topic, oddities) in topics {
-            let bans: f64 = oddities.iter().map(|oddity| oddity.bans).sum();
-            if std::env::var_os("CALLOUT_DEBUG").is_some() { for o in &oddities { eprintln!("DBG {} {} {:?} total {bans:.2} {} {:.2} {:?}", baselines.owners.name(owner).rsplit(":").next().unwrap_or_default(), window.start(), o.destinations.first().map(|d| ::baselines::ladder::to_ip(baselines.ladder.rungs(d.peer).address)), o.check, o.bans, o.evidence.iter().map(|e| format!("{:.2} {}", e.surprise, e.statement)).collect::<Vec<_>>()); } }
-            let told = bans >= needed || self.incidents.goes_on(baselines, owner, topic);
+            let bans = total_bans(&oddities);
+            let told = bans >= needed || Incidents::goes_on(baselines, owner, topic);
             if !told {
                 continue;
             }
-            let finding = self.incidents.add(self.config, self.facts, baselines, owner, window, topic, bans, oddities, rows, enis);
+            let finding = self.incidents.add(
+                self.config,
+                self.facts,
+                baselines,
+                owner,
+                window,
+                topic,
+                bans,
+                oddities,
+                rows,
+                enis,
+            );
             if let Topic::Newcomer(subject) = topic {
                 baselines.set_finding(owner, subject, finding.0);
             }
         }
+    }
+
+    /// Follows one owner's newcomers without judging anything.
+    pub fn follow(&mut self, baselines: &mut Baselines, owner: u32, window: Window, rows: &[Observation]) {
+        self.follow_merged(baselines, owner, window, &by_destination(rows));
+    }
+
+    /// Where each destination stood before the window, and the newcomers met in it.
+    fn follow_merged(
+        &mut self,
+        baselines: &mut Baselines,
+        owner: u32,
+        window: Window,
+        merged: &[Observation],
+    ) -> (Vec<Standing>, Vec<Subject>) {
+        if self.prior.0 != window.day() {
+            self.prior = (window.day(), Prior::of(baselines, window.day()));
+        }
+        let standings: Vec<Standing> = merged.iter().map(|row| baselines.standing(owner, row)).collect();
+        if standings.iter().all(|standing| *standing == Standing::Settled) {
+            return (standings, Vec::new());
+        }
+        let subjects = baselines.follow(owner, window, merged, |baselines, subject, row| {
+            novelty::circumstances(baselines, owner, subject, row, window)
+        });
+        (standings, subjects)
     }
 
     /// Whether an owner was observed long enough to be judged by its behaviour.
@@ -178,6 +206,17 @@ impl<'a> Scorer<'a> {
     /// The findings of all incidents so far, sorted by time of the first record, then id.
     pub fn findings(&self, baselines: &Baselines) -> Vec<Finding> {
         self.incidents.findings(self.config, self.facts, baselines)
+    }
+}
+
+/// What several checks say of one topic: the sum, but of a first contact and a return only the louder, because both judge
+/// the same novelty.
+fn total_bans(oddities: &[Oddity]) -> f64 {
+    let of = |check: CheckId| oddities.iter().find(|oddity| oddity.check == check).map(|oddity| oddity.bans);
+    let sum: f64 = oddities.iter().map(|oddity| oddity.bans).sum();
+    match (of(CheckId::NewDestination), of(CheckId::DormantReturn)) {
+        (Some(new), Some(back)) => sum - new.min(back),
+        _ => sum,
     }
 }
 

@@ -15,8 +15,11 @@ use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Bans taken off where other functions know the network: per doubling of their number, and at the most.
-const FAMILIAR_BANS: f64 = 0.3;
-const FAMILIAR_MOST: f64 = 0.9;
+const FAMILIAR_BANS: f64 = 0.15;
+const FAMILIAR_MOST: f64 = 0.5;
+
+/// Bans taken off inside the VPC and its peers: its own services come and go.
+const PRIVATE_BANS: f64 = 1.2;
 
 /// What a port never used before weighs, of its own surprise: it is rarely independent of the network's.
 const PORT_WEIGHT: f64 = 0.7;
@@ -27,6 +30,9 @@ const ODD_PORT_BANS: f64 = 0.3;
 /// sends a kilobyte and receives five.
 const UPLOADS: [(u64, u64, f64); 3] = [(1 << 20, 4, 1.3), (100 << 10, 3, 0.9), (6000, 1, 0.4)];
 
+/// What is left of those bans where the function's flow records carry as much anyway.
+const USUAL_UPLOAD_SHARE: f64 = 0.25;
+
 /// The check.
 pub(super) struct NewDestination;
 
@@ -36,33 +42,24 @@ impl Check for NewDestination {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        view.newcomers()
-            .filter(|(subject, newcomer)| !matches!(subject, Subject::Service(..)) && was_met_ready(view, newcomer))
-            .filter(|(subject, newcomer)| !is_part_of_aws(view, *subject, newcomer))
+        view.newcomers_after_warm_up()
+            .filter(|(subject, _)| !matches!(subject, Subject::Service(..)))
             .map(|(subject, newcomer)| judge(view, subject, newcomer))
             .collect()
     }
 }
 
-/// Whether the newcomer was met after the owner's warm-up: what was met before is part of how it works, unless it sleeps.
-pub(super) fn was_met_ready(view: &View<'_>, newcomer: &Newcomer) -> bool {
-    view.baseline().and_then(|baseline| baseline.known).is_some_and(|known| {
-        newcomer.met.n_days >= super::READY_DAYS
-            && newcomer.known.first.start() - known.first.start() >= view.warm_up_secs
-    })
-}
-
-/// AWS's blocks that customers' own hosts are in; every other service code is run by AWS itself, and which of its addresses
-/// answers means nothing. Source: AWS, "AWS IP address ranges", `service`.
-const RENTED_BLOCKS: [&str; 4] = ["EC2", "AMAZON", "GLOBALACCELERATOR", "CLOUDFRONT"];
-
-/// Whether the newcomer is one more block of a service that AWS runs and the function uses.
-pub(super) fn is_part_of_aws(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> bool {
-    let Subject::Prefix(_) = subject else { return false };
-    let Some(destination) = newcomer.destinations.first() else { return false };
-    let key = view.baselines.ladder.networks().name(view.rungs(destination.peer).network);
-    let mut words = key.split(' ');
-    words.next() == Some("AWS") && words.next().is_some_and(|service| !RENTED_BLOCKS.contains(&service))
+/// Whether the function's flow records carry as much anyway, to this network or, where it is new, to any.
+fn is_usual_upload(view: &View<'_>, newcomer: &Newcomer) -> bool {
+    let Some(first) = newcomer.destinations.first() else { return false };
+    let network = view.rungs(first.peer).network;
+    let service = view.baselines.service(view.owner, network, first.port, first.protocol);
+    let past = match service {
+        Some(service) if service.volumes.flow_bytes_out.n() > 0 => Some(&service.volumes.flow_bytes_out),
+        _ => view.baseline().map(|baseline| &baseline.volumes.flow_bytes_out),
+    };
+    let largest = newcomer.destinations.iter().map(|d| d.bytes_out / d.n_flows.max(1)).max().unwrap_or(0);
+    past.is_some_and(|past| largest <= past.max().saturating_mul(2))
 }
 
 fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
@@ -72,7 +69,8 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
         Subject::Network(_) => "network",
         _ => "prefix",
     };
-    let familiar = (f64::from(met.n_owners_knowing).ln_1p() / std::f64::consts::LN_2 * FAMILIAR_BANS).min(FAMILIAR_MOST);
+    let familiar =
+        (f64::from(met.n_owners_knowing).ln_1p() / std::f64::consts::LN_2 * FAMILIAR_BANS).min(FAMILIAR_MOST);
     let mut evidence = vec![Evidence {
         check: CheckId::NewDestination,
         measure: if what == "network" { "new_networks" } else { "new_prefixes" },
@@ -90,12 +88,14 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
             met.n_owners,
         ),
     }];
-    let mut bans = (surprise - familiar).max(0.0);
+    let inside = if view.is_inside(newcomer) { PRIVATE_BANS } else { 0.0 };
+    let mut bans = (surprise - familiar - inside).max(0.0);
     let mut severity = 5.0;
     let upload = UPLOADS.into_iter().find(|&(bytes, times, _)| {
         newcomer.bytes_out >= bytes && newcomer.bytes_out > newcomer.bytes_in.saturating_mul(times)
     });
     if let Some((_, _, upload_bans)) = upload {
+        let upload_bans = if is_usual_upload(view, newcomer) { upload_bans * USUAL_UPLOAD_SHARE } else { upload_bans };
         bans += upload_bans;
         severity += 0.7 * (1.0 + upload_bans);
         evidence.push(Evidence {

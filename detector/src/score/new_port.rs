@@ -3,11 +3,9 @@
 //! Why it matters: a cloud is one network owner for the payment provider and for a stranger's server on port 8080.
 //! False positives: a provider that adds a port; a database that is upgraded to another.
 
-use baselines::ladder::is_private;
 use baselines::newcomer::Subject;
 
 use super::oddity::{Oddity, Topic};
-use super::new_destination::was_met_ready;
 use super::view::View;
 use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity, protocol_name};
@@ -30,14 +28,13 @@ impl Check for NewPort {
         let mut out = Vec::new();
         for (subject, newcomer) in view.newcomers() {
             let Subject::Service(network, port, protocol) = subject else { continue };
-            if !was_met_ready(view, newcomer) {
+            if !view.was_met_ready(newcomer) {
                 continue;
             }
             let met = &newcomer.met;
             let surprise = novelty::surprise(subject, met, view.prior);
             let mut bans = surprise + novelty::port_surprise(met, view.prior) * PORT_WEIGHT;
-            let is_inside = newcomer.destinations.iter().all(|d| is_private(view.rungs(d.peer).address));
-            if is_inside {
+            if view.is_inside(newcomer) {
                 bans -= PRIVATE_BANS;
             }
             let name = protocol_name(protocol);

@@ -98,6 +98,8 @@ pub(super) fn circumstances(
             (f64::from(network.n_late_prefixes), f64::from(network.known.n_days.saturating_sub(1)))
         }),
     };
+    let (n_new_networks, network_exposure) =
+        baseline.map_or((0.0, 0.0), |baseline| days_with_news(baseline, now.day(), |day| day.networks));
     let known = baseline.and_then(|baseline| baseline.known);
     let n_owners_knowing = match subject {
         Subject::Prefix(prefix) => baselines.n_owners_knowing_prefix(prefix),
@@ -112,6 +114,8 @@ pub(super) fn circumstances(
         n_owners_knowing,
         n_owners: baselines.owners.len() as u32,
         port_known: baselines.port(owner, row.port, row.protocol).is_some(),
+        n_new_networks,
+        network_exposure,
         n_new_ports,
         port_exposure,
         age: known.map_or(0, |known| now.0.saturating_sub(known.first.0)),
@@ -120,12 +124,17 @@ pub(super) fn circumstances(
 
 /// The chance a day that something like the subject is met.
 pub(super) fn chance(subject: Subject, met: &Circumstances, prior: &Prior) -> f64 {
-    let prior = match subject {
-        Subject::Network(_) => prior.network,
-        Subject::Service(..) => prior.service,
-        Subject::Prefix(_) => prior.prefix,
-    };
-    ((met.n_new + prior * PRIOR_DAYS) / (met.exposure + PRIOR_DAYS)).clamp(1e-6, 1.0)
+    let of =
+        |news: f64, exposure: f64, prior: f64| ((news + prior * PRIOR_DAYS) / (exposure + PRIOR_DAYS)).clamp(1e-6, 1.0);
+    match subject {
+        Subject::Network(_) => of(met.n_new, met.exposure, prior.network),
+        Subject::Service(..) => of(met.n_new, met.exposure, prior.service),
+        // Who meets new networks all day has hardly been to most of those it knows: a part of one not met yet is no news.
+        Subject::Prefix(_) => {
+            let network = of(met.n_new_networks, met.network_exposure, prior.network);
+            of(met.n_new, met.exposure, prior.prefix).max(network)
+        }
+    }
 }
 
 /// How surprising a port never used before was, in bans; 0 for a known one.

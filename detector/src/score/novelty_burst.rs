@@ -8,7 +8,6 @@
 
 use baselines::newcomer::{Newcomer, Subject};
 
-use super::new_destination::{is_part_of_aws, was_met_ready};
 use super::oddity::{Oddity, Topic};
 use super::view::View;
 use super::{Check, novelty};
@@ -40,8 +39,8 @@ impl Check for NoveltyBurst {
             .filter(|(subject, newcomer)| {
                 !matches!(subject, Subject::Service(..))
                     && newcomer.known.first == view.window
-                    && was_met_ready(view, newcomer)
-                    && !is_part_of_aws(view, *subject, newcomer)
+                    && view.was_met_ready(newcomer)
+                    && !view.is_inside(newcomer)
             })
             .filter_map(|(subject, newcomer)| Some((*newcomer.contacts.first()?, subject, newcomer)))
             .collect();

@@ -8,7 +8,6 @@ use baselines::ladder::is_private;
 use baselines::newcomer::Contacted;
 
 use super::Check;
-use super::new_destination::was_met_ready;
 use super::oddity::{Oddity, Topic};
 use super::view::View;
 use crate::finding::{CheckId, Evidence, Quantity};
@@ -41,7 +40,7 @@ impl Check for RejectedEgress {
             let (topic, base) = match standing {
                 Standing::New(subject) | Standing::Watched(subject) => {
                     let newcomer = view.baselines.newcomer(view.owner, subject);
-                    if !newcomer.is_some_and(|newcomer| was_met_ready(view, newcomer)) {
+                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(newcomer)) {
                         continue;
                     }
                     (Topic::Newcomer(subject), NEWCOMER_BANS)

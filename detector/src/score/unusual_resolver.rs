@@ -42,7 +42,7 @@ impl Check for UnusualResolver {
             let topic = match standing {
                 Standing::New(subject) | Standing::Watched(subject) => {
                     let newcomer = view.baselines.newcomer(view.owner, subject);
-                    if !newcomer.is_some_and(|newcomer| super::new_destination::was_met_ready(view, newcomer)) {
+                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(newcomer)) {
                         continue;
                     }
                     Topic::Newcomer(subject)

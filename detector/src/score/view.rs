@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use baselines::Baselines;
-use baselines::baseline::{Baseline, ServiceKnown, Standing};
-use baselines::ladder::{Rungs, to_ip};
+use baselines::baseline::{Baseline, Standing};
+use baselines::ladder::{Rungs, is_private, to_ip};
 use baselines::newcomer::{Newcomer, Subject};
 use baselines::observation::Observation;
 use baselines::window::Window;
@@ -12,6 +12,10 @@ use baselines::window::Window;
 use super::Facts;
 use super::novelty::Prior;
 use crate::finding::protocol_name;
+
+/// AWS's blocks that customers' own hosts are in. Behind every other code AWS itself answers. Source: AWS, "AWS IP address
+/// ranges", `service`.
+const RENTED_BLOCKS: [&str; 3] = ["EC2", "AMAZON", "GLOBALACCELERATOR"];
 
 /// One owner's window: what was observed in it and what was known before it.
 pub(super) struct View<'a> {
@@ -27,8 +31,6 @@ pub(super) struct View<'a> {
     pub(super) standings: &'a [Standing],
     /// Newcomers met in the window.
     pub(super) subjects: &'a [Subject],
-    /// Whether the owner was observed long enough to be judged by its behaviour.
-    pub(super) is_ready: bool,
     /// How long an owner is observed before it is judged.
     pub(super) warm_up_secs: i64,
     /// What the fleet's owners meet that is new.
@@ -43,9 +45,39 @@ impl View<'_> {
         self.baselines.baseline(self.owner)
     }
 
-    /// The newcomers met in the window.
+    /// The newcomers met in the window, other than more blocks of a service that AWS runs.
     pub(super) fn newcomers(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
-        self.subjects.iter().filter_map(|&subject| Some((subject, self.baselines.newcomer(self.owner, subject)?)))
+        let all =
+            self.subjects.iter().filter_map(|&subject| Some((subject, self.baselines.newcomer(self.owner, subject)?)));
+        all.filter(|(subject, newcomer)| !self.is_part_of_aws(*subject, newcomer))
+    }
+
+    /// The newcomers met in the window after the owner's warm-up: what was met before is part of how it works, unless it
+    /// sleeps ([`super::dormant_return`]).
+    pub(super) fn newcomers_after_warm_up(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
+        self.newcomers().filter(|(_, newcomer)| self.was_met_ready(newcomer))
+    }
+
+    /// Whether a newcomer was met after the owner's warm-up.
+    pub(super) fn was_met_ready(&self, newcomer: &Newcomer) -> bool {
+        self.baseline().and_then(|baseline| baseline.known).is_some_and(|known| {
+            newcomer.met.n_days >= super::READY_DAYS
+                && newcomer.known.first.start() - known.first.start() >= self.warm_up_secs
+        })
+    }
+
+    /// Whether a newcomer is one more block of a service that AWS runs and the function uses: which of its addresses answers
+    /// means nothing.
+    fn is_part_of_aws(&self, subject: Subject, newcomer: &Newcomer) -> bool {
+        let (Subject::Prefix(_), Some(destination)) = (subject, newcomer.destinations.first()) else { return false };
+        let key = self.baselines.ladder.networks().name(self.rungs(destination.peer).network);
+        let mut words = key.split(' ');
+        words.next() == Some("AWS") && words.next().is_some_and(|service| !RENTED_BLOCKS.contains(&service))
+    }
+
+    /// Whether all destinations of a newcomer are inside private space.
+    pub(super) fn is_inside(&self, newcomer: &Newcomer) -> bool {
+        newcomer.destinations.iter().all(|destination| is_private(self.rungs(destination.peer).address))
     }
 
     /// Rows with where their destinations stood.
@@ -61,11 +93,6 @@ impl View<'_> {
     /// The label of a network.
     pub(super) fn network(&self, network: u32) -> Arc<str> {
         self.baselines.ladder.label(network)
-    }
-
-    /// What is known of a row's port of its network.
-    pub(super) fn service(&self, row: &Observation) -> Option<&ServiceKnown> {
-        self.baselines.service(self.owner, self.rungs(row.peer).network, row.port, row.protocol)
     }
 
     /// What a subject is, in words.
@@ -112,8 +139,8 @@ pub(super) fn bytes_words(bytes: u64) -> String {
         b if b >= 1_000_000_000 => format!("{:.1} GB", b as f64 / 1e9),
         b if b >= 10_000_000 => format!("{:.0} MB", b as f64 / 1e6),
         b if b >= 1_000_000 => format!("{:.1} MB", b as f64 / 1e6),
-        b if b >= 10_000 => format!("{:.0} KB", b as f64 / 1e3),
-        b if b >= 1000 => format!("{:.1} KB", b as f64 / 1e3),
+        b if b >= 10_000 => format!("{:.0} kB", b as f64 / 1e3),
+        b if b >= 1000 => format!("{:.1} kB", b as f64 / 1e3),
         b => format!("{b} bytes"),
     }
 }
@@ -130,7 +157,7 @@ mod tests {
         );
         assert_eq!(
             [999, 1500, 48_211, 3_400_000, 12_000_000_000].map(bytes_words),
-            ["999 bytes", "1.5 KB", "48 KB", "3.4 MB", "12 GB"].map(String::from)
+            ["999 bytes", "1.5 kB", "48 kB", "3.4 MB", "12 GB"].map(String::from)
         );
     }
 }

@@ -2,9 +2,8 @@
 //!
 //! The forms here are structs of their own: what the outside relies on does not move when the nouns do.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
@@ -17,10 +16,6 @@ use crate::finding::{
 
 /// The form's name and version.
 const SCHEMA: &str = "callout.finding/1";
-
-/// Distinct names of measures kept for the life of the program. The checks coin a few dozen; a file that brings more
-/// was not written by this program.
-const MAX_MEASURES: usize = 1024;
 
 /// Why a stored finding could not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -312,46 +307,13 @@ fn deployment(form: DeploymentForm) -> Result<Deployment, Error> {
     Ok(Deployment { version: form.version, code_sha256: form.code_sha256, at: time("deployment.at", &form.at)? })
 }
 
-/// The quantity of that unit: the reverse of [`Quantity::unit`].
 fn quantity(unit: &str, value: f64) -> Result<Quantity, Error> {
-    [
-        Quantity::Bytes,
-        Quantity::Flows,
-        Quantity::Peers,
-        Quantity::Networks,
-        Quantity::Ports,
-        Quantity::Functions,
-        Quantity::Secs,
-        Quantity::Share,
-        Quantity::Times,
-    ]
-    .into_iter()
-    .map(|of| of(value))
-    .find(|quantity| quantity.unit() == unit)
-    .ok_or_else(|| refuse("unit", unit, "no unit of this version"))
+    Quantity::parse(value, unit).ok_or_else(|| refuse("unit", unit, "no unit of this version"))
 }
 
-/// The name of a measure as the static text the noun holds.
-///
-/// Names are a small closed set in the checks; a stored finding may come from another version, so its names cannot be
-/// looked up. Each distinct one is kept once, their number and length are bounded, and the order they come in changes
-/// nothing.
 fn measure(name: &str) -> Result<&'static str, Error> {
-    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let snake = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    if name.len() > 64 || !name.bytes().all(snake) {
-        return Err(refuse("measure", name, "not a name in snake case of at most 64 characters"));
-    }
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = names.get(name) {
-        return Ok(known);
-    }
-    if names.len() >= MAX_MEASURES {
-        return Err(refuse("measure", name, "one name more than any version of this program has"));
-    }
-    let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
-    names.insert(kept);
-    Ok(kept)
+    crate::finding::measure(name)
+        .ok_or_else(|| refuse("measure", name, "not a name in snake case of at most 64 characters, or one too many"))
 }
 
 #[cfg(test)]

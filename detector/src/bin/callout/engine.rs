@@ -135,11 +135,13 @@ pub(crate) fn inspect(baseline: &Path) -> anyhow::Result<Vec<inspect::Detail>> {
 }
 
 fn load(dir: &Path) -> anyhow::Result<Baselines> {
-    anyhow::bail!("loading {} is not built in yet", dir.display())
+    baselines::store::load(dir).with_context(|| format!("the baseline {} cannot be used", dir.display()))
 }
 
 fn store(dir: &Path, baselines: &Baselines) -> anyhow::Result<()> {
-    anyhow::bail!("saving {} owners to {} is not built in yet", baselines.owners.len(), dir.display())
+    baselines::store::save(dir, baselines)
+        .with_context(|| format!("the baseline {} was not changed", dir.display()))?;
+    Ok(())
 }
 
 fn run(

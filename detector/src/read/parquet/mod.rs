@@ -3,9 +3,15 @@
 //! Where it sits: takes ranges of an object, gives batches.
 //! What it does not do: it never holds a column chunk; memory follows pages and batches.
 
-mod arrow;
 mod chunk;
+mod codes;
+mod delta;
+mod header;
+mod hybrid;
 mod marks;
+mod numbers;
+mod page;
+mod pages;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,7 +19,7 @@ use std::sync::Arc;
 use ::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use crate::flow::{Field, FlowBatch};
-use crate::read::batch::{Column, Shape};
+use crate::read::batch::{self, Column};
 use crate::read::field::Places;
 use crate::read::{Account, Error, Limits, Object};
 
@@ -25,6 +31,13 @@ const TAIL_BYTES: u64 = 8;
 
 /// The largest footer accepted. AWS's objects have kilobytes; a thousand row groups of sixty columns have eight megabytes.
 const MAX_FOOTER_BYTES: u64 = 32 << 20;
+
+/// More rows than this are no flow log but a few repeated bytes that would keep a processor busy for hours. Twenty thousand
+/// rows that are all the same take a kilobyte.
+const MAX_ROWS_PER_BYTE: u64 = 100;
+
+/// So many rows may be claimed by any object.
+const ROWS_FREE: u64 = 1 << 24;
 
 /// What can go wrong below this level: the object's name is added here.
 #[derive(Debug)]
@@ -61,6 +74,12 @@ impl From<::parquet::errors::ParquetError> for Fault {
     }
 }
 
+impl From<crate::flow::SchemaError> for Fault {
+    fn from(error: crate::flow::SchemaError) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
 impl From<arrow_schema::ArrowError> for Fault {
     fn from(error: arrow_schema::ArrowError) -> Self {
         Self::Corrupt(error.to_string())
@@ -86,7 +105,6 @@ pub(super) struct File {
     metadata: Arc<ParquetMetaData>,
     /// Where each field is among the leaf columns.
     places: Places,
-    shape: Shape,
     units: Vec<Unit>,
 }
 
@@ -99,7 +117,7 @@ impl File {
         let is_flat = |at: usize| schema.get_column_root(at).is_primitive();
         let names: Vec<&str> = (0..schema.num_columns()).map(|at| schema.get_column_root(at).name()).collect();
         let places = Places::find(name, names.iter().copied())?;
-        let units = units(&metadata, limits.max_unit_rows).map_err(|fault| fault.at(name))?;
+        let units = units(&metadata, object.size(), limits).map_err(|fault| fault.at(name))?;
         for field in Field::ALL {
             if places.of(field).is_some_and(|at| !is_flat(at)) {
                 let found = "nested".to_owned();
@@ -107,9 +125,8 @@ impl File {
                 return Err(Fault::WrongType { field, found }.at(name));
             }
         }
-        let shape = Shape::new(&places);
         let metadata = Arc::new(metadata);
-        Ok(Self { object, name: Arc::clone(name), limits: *limits, metadata, places, shape, units })
+        Ok(Self { object, name: Arc::clone(name), limits: *limits, metadata, places, units })
     }
 
     pub(super) fn n_units(&self) -> usize {
@@ -123,12 +140,12 @@ impl File {
 
     fn read_rows(&self, unit: Unit, each: &mut dyn FnMut(FlowBatch)) -> Result<Account, Fault> {
         let mut account = Account::default();
-        let open = |at| chunk::Chunk::open(self, unit, at);
-        let mut status = self.places.status.map(open).transpose()?;
+        let open = |at, field| chunk::Chunk::open(self, unit, at, field);
+        let mut status = self.places.status.map(|at| open(at, None)).transpose()?;
         let mut chunks = Vec::with_capacity(Field::COUNT);
         for field in Field::ALL {
             if let Some(at) = self.places.of(field) {
-                chunks.push((field, open(at)?));
+                chunks.push((field, open(at, Some(field))?));
             }
         }
         let mut n_done = 0;
@@ -141,7 +158,7 @@ impl File {
             }
             let mut columns = Vec::with_capacity(Field::COUNT);
             for (field, chunk) in &mut chunks {
-                columns.push((*field, chunk.column(*field, n_rows, &mut marks)?));
+                columns.push((*field, chunk.column(n_rows, &mut marks)?));
             }
             mark_early_ends(&columns, &mut marks);
             let marked = marks.finish();
@@ -154,7 +171,7 @@ impl File {
                 n_rows
             };
             if n_ok > 0 {
-                each(self.shape.batch(n_ok, columns)?);
+                each(batch::finish(n_ok, columns)?);
             }
             n_done += n_rows as u64;
         }
@@ -208,20 +225,22 @@ fn footer(object: &dyn Object) -> Result<ParquetMetaData, Fault> {
     Ok(ParquetMetaDataReader::decode_metadata(&bytes)?)
 }
 
-fn units(metadata: &ParquetMetaData, max_rows: u64) -> Result<Vec<Unit>, Fault> {
+fn units(metadata: &ParquetMetaData, n_bytes: u64, limits: &Limits) -> Result<Vec<Unit>, Fault> {
     let mut units = Vec::new();
     let mut position = 0_u64;
+    let max_rows = n_bytes.saturating_mul(MAX_ROWS_PER_BYTE).saturating_add(ROWS_FREE);
     for (row_group, group) in metadata.row_groups().iter().enumerate() {
-        let n_rows = group.num_rows();
-        let Ok(n_rows) = u32::try_from(n_rows).map(u64::from) else {
-            return Err(Fault::Corrupt(format!("row group {row_group} claims {n_rows} rows")));
-        };
-        let n_units = n_rows.div_ceil(max_rows.max(1));
+        let n_rows = u64::try_from(group.num_rows()).unwrap_or(u64::MAX);
+        if n_rows > max_rows - position {
+            let claimed = group.num_rows();
+            return Err(Fault::Corrupt(format!("row group {row_group} of {n_bytes} bytes claims {claimed} rows")));
+        }
+        let n_units = n_rows.div_ceil(limits.max_unit_rows.max(1));
         for unit in 0..n_units {
             let (first_row, next) = (n_rows * unit / n_units, n_rows * (unit + 1) / n_units);
             units.push(Unit { row_group, first_row, n_rows: next - first_row, position: position + first_row });
         }
-        position = position.saturating_add(n_rows);
+        position += n_rows;
     }
     Ok(units)
 }

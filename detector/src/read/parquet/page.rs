@@ -1,0 +1,256 @@
+//! One data page of a flat column, at some row: levels, then values.
+//!
+//! Where it sits: under `numbers` and `codes`, which know what the values mean.
+//! What it does not do: it does not interpret values.
+
+use crate::read::parquet::header::{Header, Kind};
+use crate::read::parquet::hybrid::{Hybrid, Sink, Skip};
+use crate::read::parquet::{Fault, delta};
+
+// Encodings as Parquet numbers them.
+pub(super) const PLAIN: i32 = 0;
+pub(super) const PLAIN_DICTIONARY: i32 = 2;
+pub(super) const RLE: i32 = 3;
+pub(super) const BIT_PACKED: i32 = 4;
+pub(super) const RLE_DICTIONARY: i32 = 8;
+
+/// The most rows a page with the deprecated bit-packed levels may have; their writers made pages of a megabyte.
+const MAX_LISTED: usize = 1 << 22;
+
+/// How values are stored in a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Physical {
+    I32,
+    I64,
+    U32,
+    U64,
+    F32,
+    F64,
+    /// A length of four bytes and so many bytes.
+    Bytes,
+}
+
+impl Physical {
+    /// The bytes of a value; `None` for text.
+    pub(super) fn width(self) -> Option<usize> {
+        match self {
+            Self::I32 | Self::U32 | Self::F32 => Some(4),
+            Self::I64 | Self::U64 | Self::F64 => Some(8),
+            Self::Bytes => None,
+        }
+    }
+
+    /// Splits off the next `n` plain values.
+    pub(super) fn split(self, bytes: &[u8], n: usize) -> Option<(&[u8], &[u8])> {
+        if let Some(width) = self.width() {
+            return bytes.split_at_checked(n.checked_mul(width)?);
+        }
+        let mut rest = bytes;
+        for _ in 0..n {
+            (_, rest) = split_text(rest)?;
+        }
+        bytes.split_at_checked(bytes.len() - rest.len())
+    }
+}
+
+/// Splits off the next plain value of text.
+pub(super) fn split_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_le_bytes(*len) as usize)
+}
+
+/// Plain numbers as plain text; with at least the twelve digits of an account id, which lost its zeros as a number.
+pub(super) fn spelled(physical: Physical, plain: &[u8]) -> Vec<u8> {
+    let mut spelled = Vec::new();
+    for bytes in physical.width().map(|width| plain.chunks_exact(width)).into_iter().flatten() {
+        let bits = bytes.iter().rev().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+        let number = match physical {
+            Physical::I32 => format!("{:012}", bits as i32),
+            Physical::I64 => format!("{:012}", bits as i64),
+            Physical::F32 => format!("{:012}", f32::from_bits(bits as u32)),
+            Physical::F64 => format!("{:012}", f64::from_bits(bits)),
+            Physical::U32 | Physical::U64 | Physical::Bytes => format!("{bits:012}"),
+        };
+        spelled.extend((number.len() as u32).to_le_bytes());
+        spelled.extend_from_slice(number.as_bytes());
+    }
+    spelled
+}
+
+enum Levels {
+    /// Every row has a value.
+    Full,
+    /// A level per row: 1 where there is a value.
+    Mixed(Hybrid),
+    /// The same, spelled out (the deprecated bit-packed levels).
+    Listed { present: Vec<u32>, at: usize },
+}
+
+enum Values {
+    Plain {
+        at: usize,
+    },
+    Codes(Hybrid),
+    /// Every row is null.
+    None,
+}
+
+/// A data page.
+pub(super) struct Page {
+    /// The inflated body.
+    pub(super) bytes: Vec<u8>,
+    /// Rows not read yet.
+    pub(super) n_left: usize,
+    levels: Levels,
+    /// Where levels end: reading them stops there.
+    levels_end: usize,
+    values: Values,
+}
+
+/// The next rows of a page.
+pub(super) struct Rows {
+    /// How many there are.
+    pub(super) n: usize,
+    /// How many of them have a value. With fewer than `n`, the levels say which.
+    pub(super) n_values: usize,
+}
+
+impl Page {
+    /// A page without rows.
+    pub(super) fn empty() -> Self {
+        Self { bytes: Vec::new(), n_left: 0, levels: Levels::Full, levels_end: 0, values: Values::None }
+    }
+
+    /// Starts a page whose body is in `bytes` already.
+    pub(super) fn start(
+        &mut self,
+        header: &Header,
+        is_optional: bool,
+        physical: Physical,
+        max_bytes: usize,
+    ) -> Result<(), Fault> {
+        let n = header.n_values;
+        let (levels_start, levels_end, encoding) = match header.kind {
+            Kind::DataV2 { level_bytes, repetition_bytes, .. } => {
+                let (start, len) = (usize::try_from(repetition_bytes), usize::try_from(level_bytes));
+                let (Ok(start), Ok(len)) = (start, len) else { return Err(damaged()) };
+                (start, start.saturating_add(len), RLE)
+            }
+            Kind::DataV1 { .. } if !is_optional => (0, 0, RLE),
+            Kind::DataV1 { level_encoding: BIT_PACKED } => (0, n.div_ceil(8), BIT_PACKED),
+            Kind::DataV1 { level_encoding: RLE } => {
+                let Some((len, _)) = self.bytes.split_first_chunk::<4>() else { return Err(damaged()) };
+                (4, (u32::from_le_bytes(*len) as usize).saturating_add(4), RLE)
+            }
+            Kind::DataV1 { level_encoding } => {
+                return Err(Fault::Unsupported(format!("Parquet level encoding {level_encoding}")));
+            }
+            Kind::Dictionary | Kind::Other => return Err(damaged()),
+        };
+        let Some(levels) = self.bytes.get(..levels_end) else { return Err(damaged()) };
+        self.levels = if !is_optional || matches!(header.kind, Kind::DataV2 { n_nulls: 0, .. }) {
+            Levels::Full
+        } else if encoding == BIT_PACKED {
+            if n > MAX_LISTED {
+                return Err(damaged());
+            }
+            // The deprecated form goes from the most significant bit, unlike everything else in Parquet.
+            let bits = levels.iter().flat_map(|byte| (0..8).rev().map(move |bit| u32::from(byte >> bit & 1)));
+            Levels::Listed { present: bits.take(n).collect(), at: 0 }
+        } else {
+            let mut hybrid = Hybrid::new(1, levels_start)?;
+            if hybrid.is_all(levels, 1, n)? { Levels::Full } else { Levels::Mixed(hybrid) }
+        };
+        self.levels_end = levels_end;
+        self.n_left = n;
+        self.values = match header.encoding {
+            PLAIN => Values::Plain { at: levels_end },
+            // In a data page, and never in a dictionary page, where the old name means plain.
+            PLAIN_DICTIONARY | RLE_DICTIONARY => match self.bytes.get(levels_end) {
+                Some(width) => Values::Codes(Hybrid::new(*width, levels_end + 1)?),
+                None => Values::None,
+            },
+            other => {
+                let encoded = self.bytes.get(levels_end..).unwrap_or_default();
+                let plain = if encoded.is_empty() {
+                    Vec::new()
+                } else {
+                    let plain = delta::to_plain(other, physical, encoded, n, max_bytes)?;
+                    plain.ok_or_else(|| Fault::Unsupported(format!("Parquet encoding {other} of this type")))?
+                };
+                self.bytes.truncate(levels_end);
+                self.bytes.extend(plain);
+                Values::Plain { at: levels_end }
+            }
+        };
+        Ok(())
+    }
+
+    /// Whether values are stored as codes into the dictionary; else they are plain.
+    pub(super) fn is_coded(&self) -> bool {
+        !matches!(self.values, Values::Plain { .. })
+    }
+
+    /// Rewrites numbers as text, for ids that were written as numbers.
+    pub(super) fn spell(&mut self, physical: Physical) {
+        if let Values::Plain { at } = self.values {
+            let spelled = spelled(physical, self.bytes.get(at..).unwrap_or_default());
+            self.bytes.truncate(at);
+            self.bytes.extend(spelled);
+        }
+    }
+
+    /// Moves on by at most `n` rows. Where some have no value, `levels` is set to one level per row.
+    pub(super) fn rows(&mut self, n: usize, levels: &mut Vec<u32>) -> Result<Rows, Fault> {
+        let n = n.min(self.n_left);
+        self.n_left -= n;
+        let n_values = match &mut self.levels {
+            Levels::Full => n,
+            Levels::Mixed(hybrid) => {
+                levels.clear();
+                hybrid.read(self.bytes.get(..self.levels_end).unwrap_or_default(), n, levels)?;
+                levels.iter().map(|level| *level as usize).sum()
+            }
+            Levels::Listed { present, at } => {
+                levels.clear();
+                levels.extend(present.get(*at..*at + n).ok_or_else(damaged)?);
+                *at += n;
+                levels.iter().map(|level| *level as usize).sum()
+            }
+        };
+        // A level is one bit, but a run of levels stores a byte.
+        if n_values > n { Err(damaged()) } else { Ok(Rows { n, n_values }) }
+    }
+
+    /// Gives the codes of the next `n` values.
+    pub(super) fn codes(&mut self, n: usize, sink: &mut impl Sink) -> Result<(), Fault> {
+        match &mut self.values {
+            Values::Codes(hybrid) => hybrid.read(&self.bytes, n, sink),
+            _ if n == 0 => Ok(()),
+            _ => Err(damaged()),
+        }
+    }
+
+    /// Gives the bytes of the next `n` plain values.
+    pub(super) fn plain(&mut self, physical: Physical, n: usize) -> Result<&[u8], Fault> {
+        let Values::Plain { at } = &mut self.values else { return Err(damaged()) };
+        let rest = self.bytes.get(*at..).unwrap_or_default();
+        let (values, _) = physical.split(rest, n).ok_or_else(damaged)?;
+        *at += values.len();
+        Ok(values)
+    }
+
+    /// Leaves `n` rows out.
+    pub(super) fn skip(&mut self, n: usize, physical: Physical, levels: &mut Vec<u32>) -> Result<(), Fault> {
+        let rows = self.rows(n, levels)?;
+        if self.is_coded() {
+            self.codes(rows.n_values, &mut Skip)
+        } else {
+            self.plain(physical, rows.n_values).map(drop)
+        }
+    }
+}
+
+fn damaged() -> Fault {
+    Fault::Corrupt("a data page is damaged".to_owned())
+}

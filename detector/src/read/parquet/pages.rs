@@ -1,0 +1,207 @@
+//! The pages of one column chunk, one after the other: read by ranges, inflated into one buffer that is used again.
+//!
+//! Where it sits: between the object and `page`.
+//! What it does not do: it never holds more of a chunk than a range and a page.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use ::parquet::basic::CompressionCodec;
+use ::parquet::file::metadata::ColumnChunkMetaData;
+use bytes::{Buf, Bytes, BytesMut};
+use libdeflater::Decompressor;
+
+use crate::read::Object;
+use crate::read::gzip::RANGE_BYTES;
+use crate::read::parquet::Fault;
+use crate::read::parquet::header::{self, Header, Kind, Stop};
+
+/// Deflate cannot do better than 1032 to 1: a page that claims more is corrupt, and needs no memory to find out.
+const MAX_DEFLATE_RATIO: usize = 1032;
+
+/// How the pages of a chunk are compressed.
+enum Codec {
+    None,
+    Gzip(Decompressor),
+    Snappy(snap::raw::Decoder),
+    Zstd(zstd::bulk::Decompressor<'static>),
+}
+
+/// The pages of one column chunk.
+pub(super) struct Pages {
+    object: Arc<dyn Object>,
+    /// The next byte to fetch, and the chunk's end.
+    offset: u64,
+    end: u64,
+    /// Fetched and not used yet.
+    range: Bytes,
+    codec: Codec,
+    max_page_bytes: usize,
+}
+
+impl Pages {
+    /// Goes to the first page of a chunk.
+    pub(super) fn open(
+        object: &Arc<dyn Object>,
+        chunk: &ColumnChunkMetaData,
+        max_page_bytes: usize,
+    ) -> Result<Self, Fault> {
+        let codec = match chunk.compression_codec() {
+            CompressionCodec::UNCOMPRESSED => Codec::None,
+            CompressionCodec::GZIP => Codec::Gzip(Decompressor::new()),
+            CompressionCodec::SNAPPY => Codec::Snappy(snap::raw::Decoder::new()),
+            CompressionCodec::ZSTD => Codec::Zstd(zstd::bulk::Decompressor::new()?),
+            other => return Err(Fault::Unsupported(format!("Parquet compressed with {other:?}"))),
+        };
+        // Some writers say 0 where there is no dictionary.
+        let start = chunk.dictionary_page_offset().filter(|start| *start > 0).unwrap_or(chunk.data_page_offset());
+        let (start, size) = (u64::try_from(start), u64::try_from(chunk.compressed_size()));
+        let (Ok(offset), Ok(size)) = (start, size) else {
+            return Err(Fault::Corrupt("a column chunk has no place".to_owned()));
+        };
+        let end = offset.saturating_add(size);
+        if end > object.size() {
+            return Err(Fault::Corrupt("a column chunk reaches past the end of the object".to_owned()));
+        }
+        Ok(Self { object: Arc::clone(object), offset, end, range: Bytes::new(), codec, max_page_bytes })
+    }
+
+    /// The next page's header; `None` at the chunk's end. Its body has to be taken or skipped.
+    pub(super) fn header(&mut self) -> Result<Option<Header>, Fault> {
+        loop {
+            if self.range.is_empty() && self.offset == self.end {
+                return Ok(None);
+            }
+            match header::parse(&self.range) {
+                Ok(header) if header.inflated_bytes > self.max_page_bytes => {
+                    let n = header.inflated_bytes;
+                    return Err(Fault::Corrupt(format!(
+                        "a page claims {n} bytes; at most {} are read",
+                        self.max_page_bytes
+                    )));
+                }
+                Ok(header) => {
+                    self.range.advance(header.own_bytes);
+                    return Ok(Some(header));
+                }
+                Err(Stop::NeedsMore) if self.offset < self.end => {
+                    let more = self.fetch(RANGE_BYTES)?;
+                    self.range = joined(&self.range, more);
+                }
+                Err(_) => return Err(Fault::Corrupt("a page header is damaged".to_owned())),
+            }
+        }
+    }
+
+    /// Leaves a page's body out.
+    pub(super) fn skip(&mut self, header: &Header) -> Result<(), Fault> {
+        let n = header.stored_bytes;
+        if n <= self.range.len() {
+            self.range.advance(n);
+            return Ok(());
+        }
+        let n_unfetched = (n - self.range.len()) as u64;
+        if n_unfetched > self.end - self.offset {
+            return Err(ends_early());
+        }
+        self.offset += n_unfetched;
+        self.range = Bytes::new();
+        Ok(())
+    }
+
+    /// Takes a page's body and inflates it into the buffer, whose old content goes.
+    pub(super) fn take(&mut self, header: &Header, into: &mut Vec<u8>) -> Result<(), Fault> {
+        let stored = self.stored(header.stored_bytes)?;
+        let (plain_bytes, is_compressed) = match header.kind {
+            Kind::DataV2 { level_bytes, repetition_bytes, is_compressed, .. } => {
+                let n = usize::try_from(level_bytes).ok().zip(usize::try_from(repetition_bytes).ok());
+                (n.map_or(usize::MAX, |(levels, repetitions)| levels.saturating_add(repetitions)), is_compressed)
+            }
+            _ => (0, true),
+        };
+        let Some((plain, packed)) = stored.split_at_checked(plain_bytes) else { return Err(ends_early()) };
+        let n_inflated = header.inflated_bytes.checked_sub(plain_bytes).ok_or_else(ends_early)?;
+        into.clear();
+        into.extend_from_slice(plain);
+        match &mut self.codec {
+            Codec::None => into.extend_from_slice(packed),
+            _ if !is_compressed => into.extend_from_slice(packed),
+            Codec::Gzip(_) if n_inflated > packed.len().saturating_mul(MAX_DEFLATE_RATIO) => {
+                return Err(broken("gzip"));
+            }
+            Codec::Gzip(decompressor) => {
+                into.resize(header.inflated_bytes, 0);
+                let to = into.get_mut(plain_bytes..).unwrap_or_default();
+                if decompressor.gzip_decompress(packed, to) != Ok(n_inflated) {
+                    // Several gzip members in a page are legal and very rare.
+                    let mut stream = flate2::read::MultiGzDecoder::new(packed);
+                    stream.read_exact(to).map_err(|_| broken("gzip"))?;
+                }
+            }
+            // A page of nulls only may have no data at all.
+            _ if n_inflated == 0 => {}
+            Codec::Snappy(decoder) => {
+                if snap::raw::decompress_len(packed).ok() != Some(n_inflated) {
+                    return Err(broken("snappy"));
+                }
+                into.resize(header.inflated_bytes, 0);
+                let to = into.get_mut(plain_bytes..).unwrap_or_default();
+                decoder.decompress(packed, to).map_err(|_| broken("snappy"))?;
+            }
+            Codec::Zstd(decompressor) => {
+                into.resize(header.inflated_bytes, 0);
+                let to = into.get_mut(plain_bytes..).unwrap_or_default();
+                let n = decompressor.decompress_to_buffer(packed, to).map_err(|_| broken("zstd"))?;
+                if n != n_inflated {
+                    return Err(broken("zstd"));
+                }
+            }
+        }
+        if into.len() == header.inflated_bytes { Ok(()) } else { Err(ends_early()) }
+    }
+
+    /// The next stored bytes, without copying unless they lie across two ranges.
+    fn stored(&mut self, n: usize) -> Result<Bytes, Fault> {
+        if let Some(n_missing) = n.checked_sub(self.range.len()).filter(|missing| *missing > 0) {
+            if n_missing as u64 > self.end - self.offset {
+                return Err(ends_early());
+            }
+            let mut more = self.fetch(RANGE_BYTES.max(n_missing))?;
+            if more.len() < n_missing {
+                return Err(ends_early());
+            }
+            let stored = joined(&self.range, more.split_to(n_missing));
+            self.range = more;
+            return Ok(stored);
+        }
+        Ok(self.range.split_to(n))
+    }
+
+    fn fetch(&mut self, n: usize) -> Result<Bytes, Fault> {
+        let n = (self.end - self.offset).min(n as u64);
+        let bytes = self.object.read_at(self.offset, n as usize)?;
+        if bytes.is_empty() {
+            return Err(Fault::CutOff);
+        }
+        self.offset += bytes.len() as u64;
+        Ok(bytes)
+    }
+}
+
+fn joined(first: &Bytes, second: Bytes) -> Bytes {
+    if first.is_empty() {
+        return second;
+    }
+    let mut both = BytesMut::with_capacity(first.len() + second.len());
+    both.extend_from_slice(first);
+    both.extend_from_slice(&second);
+    both.freeze()
+}
+
+fn ends_early() -> Fault {
+    Fault::Corrupt("a column chunk ends early".to_owned())
+}
+
+fn broken(codec: &str) -> Fault {
+    Fault::Corrupt(format!("a page is no {codec} data of the size it claims"))
+}

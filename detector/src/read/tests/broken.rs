@@ -1,0 +1,318 @@
+//! Objects that are damaged, hostile or something else: an error that says why, or counted rejects; never a panic.
+
+use super::making::{Codec, LIKE_AWS, Record, Variant, gzip, parquet, record, record_with, silent, text};
+use super::*;
+
+const HEADER: &str = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+const GOOD: &str = "eni-1 10.0.0.1 10.0.0.2 1024 443 6 3 180 1760000000 1760000060 ACCEPT OK";
+
+fn check_text(body: &str, expected: &[&str], expected_rejects: &[(&str, u64)]) {
+    let limits = Limits { max_rejected_share: 1.0, ..Limits::DEFAULT };
+    let (batches, account) = read_with(InMemory::new("object", format!("{HEADER}\n{body}")), &limits).unwrap();
+    assert_eq!(rows_of(&batches), expected, "{body}");
+    assert_eq!(rejects(&account), expected_rejects, "{body}");
+}
+
+fn changed(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from));
+    GOOD.replace(from, to)
+}
+
+#[test]
+fn lines_are_taken_as_they_come() {
+    let row = "eni-1 10.0.0.1 10.0.0.2 1024 443 6 3 180 1760000000 1760000060 ACCEPT";
+    check_text("", &[], &[]);
+    check_text(GOOD, &[row], &[]);
+    check_text(&format!("{GOOD}\n{GOOD}\n"), &[row, row], &[]);
+    check_text(&format!("{GOOD}\r\n\r\n\n{GOOD}\r\n"), &[row, row], &[]);
+    check_text(&GOOD.replace(' ', " \t "), &[row], &[]);
+    check_text(&format!("  {GOOD}  \n"), &[row], &[]);
+    check_text(&changed("eni-1", "-"), &[&row.replace("eni-1", "-")], &[]);
+    check_text(&changed("180", "-"), &[&row.replace("180", "0")], &[]);
+    // Objects put together from several have their headers in the middle.
+    check_text(&format!("{GOOD}\n{HEADER}\n{GOOD}"), &[row, row], &[]);
+}
+
+#[test]
+fn bad_rows_are_counted_by_reason() {
+    for (from, to, reason) in [
+        ("10.0.0.1", "10.0.0", "bad-address"),
+        ("10.0.0.2", "-", "bad-address"),
+        ("1024", "65536", "bad-port"),
+        ("443", "-1", "bad-port"),
+        (" 6 ", " 256 ", "bad-protocol"),
+        (" 3 ", " many ", "bad-number"),
+        (" 3 ", " - ", "bad-number"),
+        ("180", "18446744073709551616", "bad-number"),
+        ("1760000000", "1760000000000", "bad-time"),
+        ("1760000060", "-", "bad-time"),
+        ("1760000060", "1759999999", "end-before-start"),
+        ("ACCEPT", "ALLOW", "bad-action"),
+        ("OK", "FINE", "bad-status"),
+        ("OK", "-", "bad-status"),
+        ("eni-1", "eni\0-1", "bad-text"),
+        ("eni-1", "e\u{1b}[31mni", "bad-text"),
+        ("eni-1", "\u{e9}ni", "bad-text"),
+        (" OK", "", "wrong-field-count"),
+        (" OK", " OK OK", "wrong-field-count"),
+        ("443", "44\n3", "wrong-field-count"),
+    ] {
+        let n = if to.contains('\n') { 2 } else { 1 };
+        check_text(&changed(from, to), &[], &[(reason, n)]);
+    }
+    check_text("\0\0\0\0", &[], &[("wrong-field-count", 1)]);
+    check_text("- - - - - - - - 1760000000 1760000060 - NODATA", &[], &[]);
+    // Of several the first field's counts, in whatever order the log has them.
+    check_text(&changed("10.0.0.1", "x").replace("ACCEPT", "x"), &[], &[("bad-address", 1)]);
+}
+
+#[test]
+fn a_megabyte_line_is_one_reject() {
+    for n in [70_000, 300_000, 3_000_000] {
+        let long = "x".repeat(n);
+        let body = format!("{HEADER}\n{GOOD}\n{long}\n{GOOD}\n{long}");
+        for bytes in [body.clone().into_bytes(), gzip(body.as_bytes())] {
+            let (rows, account) = read(bytes).unwrap();
+            assert_eq!(rows.len(), 2);
+            assert_eq!(rejects(&account), [("line-too-long", 2)]);
+        }
+    }
+}
+
+#[test]
+fn examples_show_where_and_what() {
+    let body = format!("{HEADER}\n{GOOD}\n{}\n{GOOD}\n", changed("443", "99999\u{7}"));
+    let (_, account) = read(body).unwrap();
+    let example = &account.rows_rejected[&Reason::BadPort].examples[0];
+    assert_eq!(example.position, (HEADER.len() + 1 + GOOD.len() + 1) as u64);
+    assert!(example.text.starts_with("eni-1 10.0.0.1") && example.text.contains("99999\\u{7}"), "{}", example.text);
+
+    let records = [record(), record_with(&[("dstport", "99999")])];
+    let (_, account) = read(parquet(&records, LIKE_AWS)).unwrap();
+    let example = &account.rows_rejected[&Reason::BadPort].examples[0];
+    assert_eq!((example.position, example.text.as_str()), (1, "dstport 99999"));
+}
+
+#[test]
+fn too_many_rejects_make_an_object_unreadable() {
+    let bad = changed("443", "99999");
+    let message = refused(format!("{HEADER}\n{GOOD}\n{bad}\n{bad}\n"));
+    assert!(message.contains("2 of 3 rows rejected, most as `bad-port`"), "{message}");
+    assert!(read(format!("{HEADER}\n{GOOD}\n{bad}\n")).is_ok());
+}
+
+#[test]
+fn headers() {
+    let read_header = |header: &str| read(format!("{header}\n"));
+    assert!(read_header(HEADER).is_ok());
+    assert!(read(HEADER).is_ok(), "without a line end");
+    assert!(read_header(&format!("\u{feff}{HEADER}\r")).is_ok());
+    assert!(read_header(&HEADER.replace('-', "_")).is_ok());
+    assert!(read_header(&format!("{HEADER} some-field-of-2030")).is_ok());
+    assert!(read(b"".as_slice()).is_ok(), "the marker of a folder");
+
+    let (rows, _) = read(
+        "end dstaddr srcaddr interface-id srcport protocol dstport packets start bytes\n\
+                          1760000060 10.0.0.2 10.0.0.1 eni-1 1024 6 443 3 1760000000 180\n",
+    )
+    .unwrap();
+    assert_eq!(rows, ["eni-1 10.0.0.1 10.0.0.2 1024 443 6 3 180 1760000000 1760000060 ACCEPT"]);
+    let (rows, _) = read(
+        "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start\n\
+                          eni-1 10.0.0.1 10.0.0.2 1024 443 6 3 180 1760000000\n",
+    )
+    .unwrap();
+    assert_eq!(rows, ["eni-1 10.0.0.1 10.0.0.2 1024 443 6 3 180 1760000000 1760000000 ACCEPT"]);
+
+    for (object, words) in [
+        (HEADER.replace("interface-id ", ""), "needed field missing: `interface-id`"),
+        (HEADER.replace("srcport dstport ", ""), "needed fields missing: `srcport`, `dstport`"),
+        (GOOD.to_owned(), "without a header line"),
+        ("version resource-type account-id tgw-id srcaddr".to_owned(), "transit gateway"),
+        ("{\"messageType\":\"DATA_MESSAGE\"}".to_owned(), "CloudWatch Logs"),
+        (" [1, 2]".to_owned(), "JSON"),
+        ("\n\n\n".to_owned(), "nothing but blanks"),
+        ("hello world".to_owned(), "neither"),
+        ("\0".to_owned(), "neither"),
+        (format!("{HEADER}\n{GOOD}\nversion {HEADER}\n"), "second header"),
+    ] {
+        let message = refused(object.clone() + "\n");
+        assert!(message.starts_with("object: ") && message.contains(words), "{object}: {message}");
+    }
+}
+
+#[test]
+fn gzip_that_is_damaged() {
+    let records: Vec<_> = (0..3000).map(|row| record_with(&[("srcport", &(row * 7).to_string())])).collect();
+    let whole = gzip(&text(&records));
+    let (rows, _) = read(whole.clone()).unwrap();
+    for cut in [1, 4, 9, whole.len() / 3, whole.len() / 2, whole.len() - 9, whole.len() - 8, whole.len() - 1] {
+        let message = refused(whole[..cut].to_vec());
+        assert!(message.contains("cut off") || message.contains("neither"), "{cut}: {message}");
+    }
+    for at in [whole.len() / 2, whole.len() - 6, whole.len() - 2] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x10;
+        assert!(read(flipped).is_err());
+    }
+    let mut garbage = whole.clone();
+    garbage.extend(b"garbage");
+    assert!(read(garbage).is_err());
+    // Several members are one stream; each object put together has its own header.
+    let two = [whole.clone(), whole.clone()].concat();
+    assert_eq!(read(two).unwrap().0.len(), 2 * rows.len());
+    assert!(refused(gzip(&whole)).contains("gzip inside gzip"));
+    assert_eq!(read(gzip(&parquet(&records, LIKE_AWS))).unwrap().0, rows);
+    assert!(read(gzip(b"")).unwrap().0.is_empty());
+}
+
+#[test]
+fn a_bomb_is_refused() {
+    let mut lines = format!("{HEADER}\n").into_bytes();
+    lines.resize(64 << 20, b'\n');
+    let bomb = gzip(&lines);
+    assert!(bomb.len() < 100_000);
+    assert!(refused(bomb.clone()).contains("bomb"));
+    let mut parquet = b"PAR1".to_vec();
+    parquet.resize(64 << 20, 0);
+    assert!(refused(gzip(&parquet)).contains("bomb"));
+    let limits = Limits { max_inflated_bytes: 1 << 20, max_inflated_ratio: u64::MAX, ..Limits::DEFAULT };
+    assert!(matches!(read_with(InMemory::new("object", bomb), &limits), Err(Error::Bomb { .. })));
+}
+
+fn sample() -> Vec<Record> {
+    let mut records: Vec<_> = (0..400_u32)
+        .map(|row| {
+            record_with(&[
+                ("srcaddr", &format!("10.{}.{}.{}", row % 3, row % 50, row % 7)),
+                ("srcport", &(1024 + row * 3).to_string()),
+                ("bytes", &(40 + u64::from(row) * 977 % 5000).to_string()),
+                ("traffic-path", if row % 2 == 0 { "-" } else { "8" }),
+            ])
+        })
+        .collect();
+    records.push(silent("NODATA"));
+    records.push(silent("SKIPDATA"));
+    records
+}
+
+fn variants() -> [Variant; 6] {
+    [
+        LIKE_AWS,
+        Variant { is_v2: true, page_rows: 50, codec: Codec::Snappy, ..LIKE_AWS },
+        Variant { has_dictionary: false, codec: Codec::Zstd, page_rows: 50, ..LIKE_AWS },
+        Variant { has_dictionary: false, is_delta: true, codec: Codec::None, ..LIKE_AWS },
+        Variant { codec: Codec::None, page_rows: 50, has_null_text: true, ..LIKE_AWS },
+        Variant { codec: Codec::None, is_v2: true, dictionary_bytes: 64, page_rows: 50, ..LIKE_AWS },
+    ]
+}
+
+#[test]
+fn parquet_that_is_cut_or_flipped_is_an_error_or_rows() {
+    let records = sample();
+    for variant in variants() {
+        let whole = parquet(&records, variant);
+        let (expected, _) = read(whole.clone()).unwrap();
+        assert_eq!(expected.len(), 400);
+        for cut in (0..whole.len()).step_by(whole.len() / 40).skip(1) {
+            assert!(read(whole[..cut].to_vec()).is_err(), "{variant:?} cut at {cut}");
+            // A hole in the middle: the footer is there and what it says is not.
+            read([&whole[..cut / 2], &whole[cut..]].concat()).ok();
+        }
+        for at in (4..whole.len()).step_by(whole.len() / 200 + 1) {
+            for bit in [0, 6] {
+                let mut flipped = whole.clone();
+                flipped[at] ^= 1 << bit;
+                read(flipped).ok();
+            }
+            let mut filled = whole.clone();
+            filled[at..].iter_mut().take(8).for_each(|byte| *byte = 0xff);
+            read(filled).ok();
+        }
+    }
+}
+
+#[test]
+fn parquet_of_a_wrong_kind() {
+    use arrow_array::{Int32Array, RecordBatch, StringArray, TimestampMillisecondArray};
+    let write = |columns: Vec<(&str, arrow_array::ArrayRef)>| {
+        making::write(&RecordBatch::try_from_iter(columns).unwrap(), LIKE_AWS)
+    };
+    let text = |value: &str| -> arrow_array::ArrayRef { Arc::new(StringArray::from(vec![value])) };
+    let number = |value| -> arrow_array::ArrayRef { Arc::new(Int32Array::from(vec![value])) };
+    let good = || {
+        vec![
+            ("interface_id", text("eni-1")),
+            ("srcaddr", text("10.0.0.1")),
+            ("dstaddr", text("10.0.0.2")),
+            ("srcport", number(1024)),
+            ("dstport", number(443)),
+            ("protocol", number(6)),
+            ("packets", number(3)),
+            ("bytes", number(180)),
+            ("start", number(1_760_000_000)),
+        ]
+    };
+    let row = "eni-1 10.0.0.1 10.0.0.2 1024 443 6 3 180 1760000000 1760000000 ACCEPT";
+    assert_eq!(read(write(good())).unwrap().0, [row]);
+    // Account ids that lost their zeros on the way through a number.
+    let with_account = [good(), vec![("account_id", number(12))]].concat();
+    assert_eq!(read(write(with_account)).unwrap().0, [format!("{row} 000000000012")]);
+
+    assert!(refused(write(good().split_off(1))).contains("needed field missing: `interface-id`"));
+    let mut timestamps = good();
+    timestamps[8].1 = Arc::new(TimestampMillisecondArray::from(vec![1_760_000_000_000]));
+    assert!(refused(write(timestamps)).contains("field `start` is Timestamp"));
+    let mut nested = good();
+    nested[1].1 = Arc::new(arrow_array::StructArray::try_from(vec![("v", text("10.0.0.1"))]).unwrap());
+    assert!(refused(write(nested)).contains("field `srcaddr` is nested"));
+    let tgw = [good().split_off(1), vec![("tgw_id", text("tgw-1"))]].concat();
+    assert!(refused(write(tgw)).contains("transit gateway"));
+    let ocsf = vec![("class_uid", number(4001)), ("srcaddr", text("x"))];
+    assert!(refused(write(ocsf)).contains("Security Lake"));
+}
+
+#[test]
+fn parquet_that_claims_too_much() {
+    let whole = parquet(&sample(), LIKE_AWS);
+    assert!(refused(b"PAR1PAR1".to_vec()).contains("Parquet"));
+    assert!(refused(b"PAR1".to_vec()).contains("cut off"));
+    let mut footer = whole.clone();
+    let at = footer.len() - 8;
+    footer[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert!(refused(footer).contains("the footer claims"));
+    let mut encrypted = whole.clone();
+    encrypted[at + 4..].copy_from_slice(b"PARE");
+    assert!(refused(encrypted).contains("encrypted"));
+    let limits = Limits { max_page_bytes: 100, ..Limits::DEFAULT };
+    let error = read_with(InMemory::new("object", whole), &limits).unwrap_err();
+    assert!(error.to_string().contains("a page claims"), "{error}");
+}
+
+#[test]
+fn row_counts_that_are_absurd() {
+    use ::parquet::file::metadata::{ParquetMetaDataReader, ParquetMetaDataWriter};
+    let whole = parquet(&sample(), LIKE_AWS);
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&Bytes::from(whole.clone())).unwrap();
+    let footer_bytes = u32::from_le_bytes(*whole[..whole.len() - 4].last_chunk().unwrap()) as usize;
+    let data = &whole[..whole.len() - 8 - footer_bytes];
+    for (n_rows, words) in [
+        (-1, "claims -1 rows"),
+        (i64::MAX, "claims"),
+        (1 << 31, "claims"),
+        (1 << 20, "fewer rows"),
+        (403, "fewer rows"),
+        (1, ""),
+    ] {
+        let groups =
+            metadata.row_groups().iter().map(|group| group.clone().into_builder().set_num_rows(n_rows).build());
+        let groups: Vec<_> = groups.collect::<Result<_, _>>().unwrap();
+        let claimed = metadata.clone().into_builder().set_row_groups(groups).build();
+        let mut bytes = data.to_vec();
+        ParquetMetaDataWriter::new(&mut bytes, &claimed).finish().unwrap();
+        match read(bytes) {
+            Err(error) => assert!(!words.is_empty() && error.to_string().contains(words), "{n_rows}: {error}"),
+            Ok((rows, _)) => assert_eq!((rows.len(), words), (1, "")),
+        }
+    }
+}
