@@ -149,7 +149,8 @@ pub(crate) fn dump(baselines: &Baselines) -> Vec<String> {
     };
     let mut lines = vec![format!("from {:?}", baselines.learned_from)];
     for (name, baseline) in baselines.iter() {
-        let active: Vec<_> = baseline.active.windows(Window(0), Window(u32::MAX)).filter(|(_, m)| *m != 0).collect();
+        let windows = baseline.active.windows(Window(0), Window(u32::MAX)).filter(|(_, minutes)| *minutes != 0);
+        let active: Vec<_> = windows.map(|at| (at, baseline.active.n_flows(at.0))).collect();
         lines.push(format!("active {name} {active:?}"));
         let baseline = crate::baseline::Baseline { active: crate::baseline::Activity::default(), ..baseline.clone() };
         lines.push(format!("owner {name} {baseline:?}"));
