@@ -31,7 +31,11 @@ fn the_deployed_pair_finds_what_a_replay_finds() {
     let expected = replayed(&objects);
     assert_eq!(cloud.findings(), expected);
     assert!(!expected.is_empty(), "the sample holds a call-out");
-    assert_eq!(told_at, objects.iter().position(|(key, _)| key.contains("20260330T")), "told with the object that shows it");
+    assert_eq!(
+        told_at,
+        objects.iter().position(|(key, _)| key.contains("20260330T")),
+        "told with the object that shows it"
+    );
 
     let alerts = cloud.alerts();
     let created: Vec<&str> = alerts

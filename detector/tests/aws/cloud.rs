@@ -55,6 +55,15 @@ pub(crate) fn venv() -> PathBuf {
 impl Cloud {
     /// Starts a server with everything a deployment has. `filter` is the filter policy of the subscribed queue.
     pub(crate) fn start(filter: &Value) -> Self {
+        Self::with_topic(filter, "")
+    }
+
+    /// The same with a FIFO topic and queue, which drop what was sent before.
+    pub(crate) fn start_fifo() -> Self {
+        Self::with_topic(&json!({}), ".fifo")
+    }
+
+    fn with_topic(filter: &Value, ending: &str) -> Self {
         let port = free_port();
         let python = venv().join("bin/python");
         let server = Command::new(&python)
@@ -70,7 +79,8 @@ impl Cloud {
             assert!(began.elapsed() < Duration::from_secs(90), "moto's server does not answer");
             std::thread::sleep(Duration::from_millis(100));
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let config = runtime.block_on(
             aws_config::defaults(BehaviorVersion::latest())
                 .region(Region::new(REGION))
@@ -81,28 +91,31 @@ impl Cloud {
         );
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         let s3 = aws_sdk_s3::Client::from_conf(s3);
-        let mut cloud = Self {
-            address,
-            topic: String::new(),
-            runtime,
-            config,
-            s3,
-            queue_url: String::new(),
-            _server: server,
-        };
-        cloud.set_up(filter);
+        let mut cloud =
+            Self { address, topic: String::new(), runtime, config, s3, queue_url: String::new(), _server: server };
+        cloud.set_up(filter, ending);
         cloud
     }
 
-    fn set_up(&mut self, filter: &Value) {
+    fn set_up(&mut self, filter: &Value, ending: &str) {
         for bucket in [LOGS, STATE] {
             self.make_bucket(bucket);
         }
         let sns = aws_sdk_sns::Client::new(&self.config);
-        self.queue_url = self.sqs("CreateQueue", &json!({"QueueName": "alerts"}))["QueueUrl"].as_str().expect("a queue").to_owned();
-        let queue_arn = format!("arn:aws:sqs:{REGION}:123456789012:alerts");
+        let mut attributes = json!({});
+        if !ending.is_empty() {
+            attributes["FifoQueue"] = json!("true");
+        }
+        let name = format!("alerts{ending}");
+        let queue = self.sqs("CreateQueue", &json!({"QueueName": name, "Attributes": attributes}));
+        queue["QueueUrl"].as_str().expect("a queue").clone_into(&mut self.queue_url);
+        let queue_arn = format!("arn:aws:sqs:{REGION}:123456789012:{name}");
         self.topic = self.runtime.block_on(async {
-            let topic = sns.create_topic().name("callout").send().await.expect("a topic");
+            let mut topic = sns.create_topic().name(format!("callout{ending}"));
+            if !ending.is_empty() {
+                topic = topic.attributes("FifoTopic", "true");
+            }
+            let topic = topic.send().await.expect("a topic");
             let topic = topic.topic_arn().expect("its name").to_owned();
             let subscription = sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(queue_arn);
             subscription.attributes("FilterPolicy", filter.to_string()).send().await.expect("a subscription");
@@ -112,7 +125,8 @@ impl Cloud {
 
     fn make_bucket(&self, bucket: &str) {
         use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-        let place = CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(REGION)).build();
+        let place =
+            CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(REGION)).build();
         let made = self.s3.create_bucket().bucket(bucket).create_bucket_configuration(place).send();
         self.runtime.block_on(made).expect("a bucket");
     }
@@ -120,9 +134,14 @@ impl Cloud {
     /// Asks SQS, in its JSON protocol; an SDK for four calls would be one more to build.
     pub(crate) fn sqs(&self, action: &str, body: &Value) -> Value {
         let target = format!("AmazonSQS.{action}");
-        let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/sqs/aws4_request, SignedHeaders=host, Signature=0");
-        let headers =
-            [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", target.as_str()), ("authorization", &scope)];
+        let scope = format!(
+            "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/sqs/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let headers = [
+            ("content-type", "application/x-amz-json-1.0"),
+            ("x-amz-target", target.as_str()),
+            ("authorization", &scope),
+        ];
         let answer = http::call(self.address, "POST", "/", &headers, body.to_string().as_bytes()).expect("an answer");
         assert_eq!(answer.status(), 200, "{action}: {}", answer.text());
         serde_json::from_slice(&answer.body).unwrap_or(Value::Null)
@@ -130,7 +149,9 @@ impl Cloud {
 
     /// Asks EC2, in its query protocol; gives the XML.
     pub(crate) fn ec2(&self, query: &str) -> String {
-        let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/ec2/aws4_request, SignedHeaders=host, Signature=0");
+        let scope = format!(
+            "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/ec2/aws4_request, SignedHeaders=host, Signature=0"
+        );
         let headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", scope.as_str())];
         let body = format!("{query}&Version=2016-11-15");
         let answer = http::call(self.address, "POST", "/", &headers, body.as_bytes()).expect("an answer");
@@ -144,7 +165,9 @@ impl Cloud {
         loop {
             let receive = json!({"QueueUrl": self.queue_url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0});
             let answer = self.sqs("ReceiveMessage", &receive);
-            let Some(messages) = answer["Messages"].as_array().filter(|messages| !messages.is_empty()) else { return all };
+            let Some(messages) = answer["Messages"].as_array().filter(|messages| !messages.is_empty()) else {
+                return all;
+            };
             for message in messages {
                 let delete = json!({"QueueUrl": self.queue_url, "ReceiptHandle": message["ReceiptHandle"]});
                 self.sqs("DeleteMessage", &delete);
@@ -174,7 +197,9 @@ impl Cloud {
         self.runtime.block_on(async {
             let mut keys = Vec::new();
             while let Some(page) = pages.next().await {
-                keys.extend(page.expect("a page").contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+                keys.extend(
+                    page.expect("a page").contents().iter().filter_map(|object| object.key().map(str::to_owned)),
+                );
             }
             keys
         })

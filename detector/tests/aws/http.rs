@@ -92,9 +92,15 @@ pub(crate) fn bytes(message: &Message) -> Vec<u8> {
 }
 
 /// Sends a request and waits for the answer.
-pub(crate) fn call(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Message> {
+pub(crate) fn call(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Message> {
     let mut stream = TcpStream::connect(to)?;
-    stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(2)))?;
     let mut request = Message { first: format!("{method} {path} HTTP/1.1"), body: body.to_vec(), ..Message::default() };
     request.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     request.headers.push(("host".to_owned(), to.to_string()));

@@ -9,7 +9,8 @@ use crate::runtime::Function;
 fn snapshots_are_stored_when_something_changed() {
     let cloud = Cloud::start(&json!({}));
     let subnets = cloud.ec2("Action=DescribeSubnets");
-    let subnet = subnets.split("<subnetId>").nth(1).and_then(|rest| rest.split('<').next()).expect("a subnet").to_owned();
+    let subnet =
+        subnets.split("<subnetId>").nth(1).and_then(|rest| rest.split('<').next()).expect("a subnet").to_owned();
     let make = |n: usize| {
         for n in 0..n {
             let what = format!("SubnetId={subnet}&InterfaceType=lambda&Description=AWS%20Lambda%20VPC%20ENI-f{n}");

@@ -50,7 +50,8 @@ fn memory_follows_what_is_found_not_what_is_read() {
 }
 
 fn peak_bytes(function: &Function) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", function.pid().expect("alive"))).expect("its status");
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", function.pid().expect("alive"))).expect("its status");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
 }

@@ -47,7 +47,8 @@ pub(crate) fn learned(cloud: &Cloud) -> Value {
 #[test]
 fn shuffled_doubled_and_killed_gives_the_same() {
     let objects = objects();
-    let cloud = Cloud::start(&json!({}));
+    // Who dies between the topic's answer and noting it cannot but tell again; a FIFO topic drops that.
+    let cloud = Cloud::start_fifo();
     explain(&cloud);
     for (key, bytes) in &objects {
         cloud.put(LOGS, key, bytes.clone());
@@ -83,7 +84,7 @@ fn shuffled_doubled_and_killed_gives_the_same() {
     }
     // What a dead one began to tell is told by the next learner after its time.
     std::thread::sleep(Duration::from_secs(6));
-    learn.timeout = Duration::from_secs(60);
+    learn.timeout = Duration::from_mins(1);
     learn.invoke(&json!({})).given();
     println!("{n_killed} processes killed");
     assert!(n_killed > 5, "the kills came too late to matter");
@@ -122,11 +123,13 @@ fn late_objects_are_folded_in_and_nothing_counts_twice() {
         cloud.put(LOGS, key, bytes.clone());
         detect.invoke(&notification(key, bytes.len())).given();
     }
-    let without = cloud.pointer();
+    let (without, said) = (cloud.pointer(), learn.log().len());
     learn.invoke(&json!({})).given();
     assert_ne!(cloud.pointer(), without, "it was folded in");
-    let late = learn.log().lines().filter(|line| line.contains("\"Late\":") && !line.contains("\"Late\":0.0")).count();
-    assert_eq!(late, 1, "and counted as late");
+    let log = learn.log();
+    let late =
+        log[said..].lines().find_map(|line| line.split("\"Late\":").nth(1)?.split(',').next()?.parse::<f64>().ok());
+    assert!(late.is_some_and(|n_late| n_late > 1000.0), "all of it was late: {late:?}");
     let ids = |findings: BTreeMap<String, String>| findings.into_keys().collect::<Vec<_>>();
     assert_eq!(ids(cloud.findings()), ids(replayed(&objects)));
 

@@ -92,7 +92,7 @@ impl Function {
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         ];
         let env = env.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let timeout = Duration::from_secs(120);
+        let timeout = Duration::from_mins(2);
         Self { address, asked, answered, env, process: None, n_invocations: 0, timeout, log: Arc::default() }
     }
 
@@ -123,6 +123,12 @@ impl Function {
             }
         });
         self.process = Some(Process(child));
+    }
+
+    /// Starts the process for another interface, named in its environment.
+    pub(crate) fn released(mut self) -> Process {
+        self.spawn(env!("CARGO_BIN_EXE_bootstrap"));
+        self.process.take().expect("just started")
     }
 
     /// Everything the function printed so far.

@@ -45,9 +45,7 @@ fn search(folder: &Path, each: &mut dyn FnMut(&Path)) {
 }
 
 fn snapshot(case: &Path) -> Vec<u8> {
-    let read = |name: &str| -> Value {
-        serde_json::from_slice(&fs::read(case.join(name)).expect(name)).expect(name)
-    };
+    let read = |name: &str| -> Value { serde_json::from_slice(&fs::read(case.join(name)).expect(name)).expect(name) };
     let (enis, functions) = (read("enis.json"), read("functions.json"));
     let snapshot = json!({"schema": "callout.inventory/1", "taken_at": "2026-03-22T00:00:00Z",
         "NetworkInterfaces": enis["NetworkInterfaces"], "Functions": functions["Functions"]});
@@ -81,17 +79,18 @@ pub(crate) fn replayed(objects: &[Logged]) -> BTreeMap<String, String> {
     for (name, bytes) in knowledge_files(&case()) {
         let done = match name {
             "knowledge/asn.tsv" => knowledge.networks.add_asn(name, &bytes).map(|_| ()),
-            "knowledge/ip-ranges.json" => knowledge.networks.add_aws_ranges(name, &bytes).map(|_| ()),
+            "knowledge/ip-ranges.json" => knowledge.networks.add_aws_ranges(name, &bytes),
             _ => knowledge.inventory.add_enis(name, &bytes),
         };
         done.expect(name);
     }
     let config = Config::defaults();
     let job = Job { config: &config, knowledge: &knowledge, mode: Mode::Replay, span: None, progress: &() };
-    let objects = objects.iter().map(|(key, bytes)| {
-        Arc::new(InMemory::new(format!("s3://{LOGS}/{key}"), bytes.clone())) as Arc<dyn Object>
-    });
-    let outcome = pipeline::run(&job, objects.collect(), baselines::Baselines::default(), Box::new(InMemoryScratch::default()));
+    let objects = objects
+        .iter()
+        .map(|(key, bytes)| Arc::new(InMemory::new(format!("s3://{LOGS}/{key}"), bytes.clone())) as Arc<dyn Object>);
+    let outcome =
+        pipeline::run(&job, objects.collect(), baselines::Baselines::default(), Box::new(InMemoryScratch::default()));
     let outcome = outcome.expect("a replay");
     assert_eq!(outcome.coverage.unreadable, []);
     outcome.findings.iter().map(|finding| (finding.id.to_string(), json::render(finding))).collect()

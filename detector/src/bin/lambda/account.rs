@@ -55,7 +55,7 @@ impl Account {
         loop {
             let mut form = format!("Action=DescribeNetworkInterfaces&Version={EC2_VERSION}&MaxResults={EC2_PAGE}");
             if let Some(token) = &token {
-                form.push_str(&format!("&NextToken={}", encoded(token)));
+                form = format!("{form}&NextToken={}", encoded(token));
             }
             let answer = self.ask("ec2", "POST", "/", &form).await.context("ec2:DescribeNetworkInterfaces")?;
             let page = interfaces(&answer).context("ec2:DescribeNetworkInterfaces: its answer")?;
@@ -73,7 +73,7 @@ impl Account {
         loop {
             let mut path = format!("/2015-03-31/functions/?FunctionVersion=ALL&MaxItems={LAMBDA_PAGE}");
             if let Some(marker) = &marker {
-                path.push_str(&format!("&Marker={}", encoded(marker)));
+                path = format!("{path}&Marker={}", encoded(marker));
             }
             let answer = self.ask("lambda", "GET", &path, "").await.context("lambda:ListFunctions")?;
             let mut page: Value = serde_json::from_str(&answer).context("lambda:ListFunctions: its answer")?;
@@ -81,7 +81,8 @@ impl Account {
                 Some(Value::Array(functions)) => all.extend(functions),
                 _ => bail!("lambda:ListFunctions: its answer has no `Functions`"),
             }
-            marker = page.get("NextMarker").and_then(Value::as_str).filter(|marker| !marker.is_empty()).map(str::to_owned);
+            marker =
+                page.get("NextMarker").and_then(Value::as_str).filter(|marker| !marker.is_empty()).map(str::to_owned);
             if marker.is_none() {
                 return Ok(all);
             }
@@ -111,16 +112,18 @@ impl Account {
         bail!("never asked")
     }
 
-    async fn ask_once(&self, service: &'static str, method: &str, path: &str, form: &str) -> anyhow::Result<(u16, String)> {
+    async fn ask_once(
+        &self,
+        service: &'static str,
+        method: &str,
+        path: &str,
+        form: &str,
+    ) -> anyhow::Result<(u16, String)> {
         let credentials = self.credentials.as_ref().context("there are no credentials")?;
         let identity: Identity = credentials.provide_credentials().await.context("credentials")?.into();
-        let host = match &self.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => {
-                let suffix = if self.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-                format!("https://{service}.{}.{suffix}", self.region)
-            }
-        };
+        let suffix = if self.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let own = || format!("https://{service}.{}.{suffix}", self.region);
+        let host = self.endpoint.clone().unwrap_or_else(own);
         let uri = format!("{host}{path}");
         let kind = (method == "POST").then_some(("content-type", "application/x-www-form-urlencoded; charset=utf-8"));
         let params = v4::SigningParams::builder()
@@ -158,6 +161,10 @@ fn encoded(text: &str) -> String {
 
 /// The interfaces of a page, and the token of the next one.
 fn interfaces(xml: &str) -> Result<(Vec<Value>, Option<String>), XmlDecodeError> {
+    // The decoder takes the end of the text for the end of every element.
+    if !xml.trim_end().ends_with("</DescribeNetworkInterfacesResponse>") {
+        return Err(XmlDecodeError::custom("it is no whole `DescribeNetworkInterfacesResponse`"));
+    }
     let mut document = Document::new(xml);
     let mut root = document.root_element()?;
     let (mut all, mut token) = (Vec::new(), None);
@@ -200,7 +207,10 @@ fn interface(item: &mut ScopedDecoder<'_, '_>) -> Result<Value, XmlDecodeError> 
             "ownerId" => "OwnerId",
             "privateIpAddress" => "PrivateIpAddress",
             "groupSet" => {
-                fields.insert("Groups".to_owned(), items(&mut tag, |item| picked(item, &[("groupId", "GroupId")]))?.into());
+                fields.insert(
+                    "Groups".to_owned(),
+                    items(&mut tag, |item| picked(item, &[("groupId", "GroupId")]))?.into(),
+                );
                 continue;
             }
             "privateIpAddressesSet" => {
@@ -214,8 +224,11 @@ fn interface(item: &mut ScopedDecoder<'_, '_>) -> Result<Value, XmlDecodeError> 
                 continue;
             }
             "attachment" => {
-                let named =
-                    [("attachTime", "AttachTime"), ("instanceId", "InstanceId"), ("instanceOwnerId", "InstanceOwnerId")];
+                let named = [
+                    ("attachTime", "AttachTime"),
+                    ("instanceId", "InstanceId"),
+                    ("instanceOwnerId", "InstanceOwnerId"),
+                ];
                 fields.insert("Attachment".to_owned(), picked(&mut tag, &named)?);
                 continue;
             }

@@ -81,7 +81,7 @@ impl Alerts {
             };
             let Put::Written(tag) = self.put(&key, &bytes, &notes, condition).await? else { continue };
             let Some(alert) = alert else { return Ok(Delivered::Settled) };
-            if let Err(error) = self.publish(&alert).await {
+            if let Err(error) = self.publish(&alert, told).await {
                 // Whoever tries next need not wait for our end.
                 let mut notes = self.notes("pending", told);
                 notes.iter_mut().filter(|(name, _)| name == "until").for_each(|(_, until)| "0".clone_into(until));
@@ -98,7 +98,7 @@ impl Alerts {
     fn step(&self, key: &str, finding: &Finding, there: Option<&Stored>) -> anyhow::Result<Step> {
         let is_hidden = finding.suppressed_by.is_some();
         let text = json::render(finding);
-        let as_alert = |finding: &Finding, activity| Finding { activity, ..finding.clone() };
+        let as_alert = |finding: &Finding, activity| Box::new(Finding { activity, ..finding.clone() });
         let Some(there) = there else {
             let alert = (!is_hidden).then(|| as_alert(finding, Activity::Create));
             return Ok(Step::Write { bytes: text.into(), told: None, alert });
@@ -117,8 +117,8 @@ impl Alerts {
             Some("pending") if until > now_millis() => {
                 return Ok(if is_newer { Step::Write { bytes, told, alert: None } } else { Step::InFlight });
             }
-            Some("pending") => true,
             Some("sent") => is_newer && told.is_none_or(|told| newest.last_seen - told >= self.repeat_secs.max(1)),
+            // Begun by one who is gone, or hidden before.
             _ => true,
         };
         let alert = (is_due && !is_hidden).then(|| as_alert(newest, activity));
@@ -167,7 +167,7 @@ impl Alerts {
         anyhow::bail!("{}: {MAX_ROUNDS} other writers came first", self.state.uri(key))
     }
 
-    async fn publish(&self, finding: &Finding) -> anyhow::Result<()> {
+    async fn publish(&self, finding: &Finding, told: Option<i64>) -> anyhow::Result<()> {
         let message = fitted(finding, |finding| match self.format {
             AlertFormat::Mail => mail::body(finding),
             AlertFormat::Json => json::render(finding),
@@ -181,9 +181,11 @@ impl Alerts {
             let value = MessageAttributeValue::builder().data_type(kind).string_value(value).build();
             request = request.message_attributes(name, value.context("a message attribute")?);
         }
-        if self.topic.ends_with(".fifo") {
-            let told = format!("{}-{}", finding.id, finding.count);
-            request = request.message_group_id(finding.id.to_string()).message_deduplication_id(told);
+        if self.topic.strip_suffix(".fifo").is_some() {
+            // Named after what was told before, not after what is told now: who takes over may know more by then.
+            let after = told.map_or_else(|| "first".to_owned(), |told| told.to_string());
+            let once = format!("{}-{after}", finding.id);
+            request = request.message_group_id(finding.id.to_string()).message_deduplication_id(once);
         }
         match request.send().await {
             Ok(_) => Ok(()),
@@ -202,7 +204,7 @@ enum Step {
     /// Nothing yet: somebody is at it.
     InFlight,
     /// Write this, and then tell that.
-    Write { bytes: Bytes, told: Option<i64>, alert: Option<Finding> },
+    Write { bytes: Bytes, told: Option<i64>, alert: Option<Box<Finding>> },
 }
 
 /// Of two forms of one finding, the one made from more records ranks higher.
@@ -271,4 +273,85 @@ fn fitted(finding: &Finding, write: impl Fn(&Finding) -> String) -> String {
         text = write(&short);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn finding() -> Finding {
+        let text = r#"{"schema":"callout.finding/1","id":"9f2c41d70be85a1366f092ced481377b","type":"new-destination",
+            "activity":"create","severity":7.4,"severity_label":"High","confidence":0.93,"title":"t","description":"d",
+            "account_id":"111122223333","region":null,"vpc_id":null,
+            "owner":{"kind":"function","functions":["activities-api"],
+                "arns":["arn:aws:lambda:eu-west-1:111122223333:function:activities-api"],"eni_ids":["eni-1"]},
+            "destinations":[{"address":"203.0.113.7","port":8000,"protocol":"tcp","network":"AS64500 Example Hosting",
+                "aws_service":null,"n_flows":3,"bytes_out":18211,"bytes_in":2110,
+                "first_seen":"2026-03-31T09:12:44Z","last_seen":"2026-03-31T09:13:40Z"}],
+            "window":{"start":"2026-03-31T09:10:00Z","end":"2026-03-31T09:20:00Z"},
+            "first_seen":"2026-03-31T09:12:44Z","last_seen":"2026-03-31T09:13:40Z","count":1,
+            "evidence":[{"check":"new-destination","measure":"peers_of_network","observed":1,"expected":0,"unit":"peers",
+                "surprise":2.1,"statement":"s"}],"deployment":null,"suppressed_by":null}"#;
+        json::parse(text).unwrap()
+    }
+
+    #[test]
+    fn filter_policies_have_something_to_go_by() {
+        let attributes = attributes(&finding());
+        let get = |name: &str| {
+            attributes.iter().find(|(found, ..)| *found == name).map(|(_, kind, value)| (*kind, value.as_str()))
+        };
+        assert_eq!(get("severity"), Some(("Number", "7.4")));
+        assert_eq!(get("type"), Some(("String", "new-destination")));
+        assert_eq!(get("function"), Some(("String", "activities-api")));
+        assert_eq!(get("account"), Some(("String", "111122223333")));
+        assert_eq!(get("activity"), Some(("String", "create")));
+        assert_eq!(get("region"), None, "SNS refuses an empty value");
+        assert!(attributes.len() <= 10, "raw delivery to a queue drops a message with more");
+    }
+
+    #[test]
+    fn shared_interfaces_name_all_functions() {
+        let mut finding = finding();
+        finding.owner.functions = vec!["b".into(), "a".into()];
+        let attributes = attributes(&finding);
+        assert!(attributes.contains(&("function", "String.Array", "[\"a\",\"b\"]".to_owned())));
+        finding.owner.functions = (0..500).map(|n| format!("{n}{}", "x".repeat(300)).into()).collect();
+        let n_bytes: usize =
+            super::attributes(&finding).iter().map(|(name, kind, value)| name.len() + kind.len() + value.len()).sum();
+        assert!(n_bytes <= ATTRIBUTES_BYTES, "{n_bytes}");
+    }
+
+    #[test]
+    fn a_long_finding_is_shortened_and_never_dropped() {
+        let mut long = finding();
+        long.destinations = vec![long.destinations[0].clone(); 50];
+        long.evidence = vec![long.evidence[0].clone(); 20];
+        long.evidence[0].statement = "é".repeat(140_000);
+        long.owner.functions = vec!["f".repeat(1000).into(); 50];
+        let write: [fn(&Finding) -> String; 3] =
+            [json::render, mail::body, |finding| write::finding(Format::Chat, finding)];
+        for write in write {
+            let text = fitted(&long, write);
+            assert!(text.len() + ATTRIBUTES_BYTES <= MAX_MESSAGE_BYTES, "{}", text.len());
+            assert!(text.contains("9f2c41d70be85a1366f092ced481377b"));
+        }
+        assert_eq!(json::parse(&fitted(&long, json::render)).unwrap().id, long.id);
+        assert_eq!(fitted(&finding(), json::render), json::render(&finding()), "a short one stays as it is");
+    }
+
+    #[test]
+    fn more_records_rank_higher() {
+        let (one, mut two) = (finding(), finding());
+        two.count = 2;
+        assert!(rank(&two) > rank(&one));
+        two.count = 1;
+        two.destinations[0].n_flows += 1;
+        assert!(rank(&two) > rank(&one));
+        two.title = Arc::<str>::from("other").to_string();
+        two.destinations[0].n_flows -= 1;
+        assert_eq!(rank(&two), rank(&one));
+    }
 }

@@ -40,7 +40,11 @@ pub(crate) async fn run(door: &mut Door, invocation: &mut Invocation, event: &Va
             Ok(()) => done.push(message.id.clone()),
             Err(error) => {
                 invocation.metrics.count("FailedMessages", 1);
-                tracing::error!(message = message.id, error = whole(&error), "a message failed; it stays in the queue");
+                tracing::error!(
+                    message_id = message.id,
+                    error = whole(&error),
+                    "a message failed; it stays in the queue"
+                );
                 failed.push(message.id.clone());
                 first_error.get_or_insert(error);
             }
@@ -72,7 +76,10 @@ async fn work(door: &mut Door, invocation: &mut Invocation, message: &Message) -
     let objects = message.objects.as_ref().map_err(Clone::clone)?;
     for created in objects {
         if door.state.is_ours(&created.bucket, &created.key) {
-            tracing::warn!(object = created.uri(), "written by callout itself; exclude its prefix from the notification");
+            tracing::warn!(
+                object = created.uri(),
+                "written by callout itself; exclude its prefix from the notification"
+            );
             continue;
         }
         observe(door, invocation, created).await.inspect_err(|_| invocation.metrics.count("FailedObjects", 1))?;
@@ -132,7 +139,8 @@ async fn observe(door: &mut Door, invocation: &mut Invocation, created: &Created
 async fn read(world: &World, object: Arc<dyn Object>) -> anyhow::Result<Observed> {
     let world = world.clone();
     let read = tokio::task::spawn_blocking(move || {
-        let job = Job { config: &world.config, knowledge: &world.knowledge, mode: Mode::Replay, span: None, progress: &() };
+        let job =
+            Job { config: &world.config, knowledge: &world.knowledge, mode: Mode::Replay, span: None, progress: &() };
         pipeline::observe(&job, &object)
     });
     read.await.context("the engine stopped; this is a bug")?.map_err(anyhow::Error::msg)
@@ -144,18 +152,27 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
     let (tag, learned) = door.memory.learned(&door.state).await?;
     if tag.is_none() {
         invocation.metrics.count("BaselineMissing", 1);
-        tracing::warn!("there is no baseline yet, or it was deleted; the learner makes one from the stored observations");
+        tracing::warn!(
+            "there is no baseline yet, or it was deleted; the learner makes one from the stored observations"
+        );
     }
     let is_too_late = |key: &&String| day_of(key).is_some_and(|day| learned.is_too_late(day));
     for key in invocation.stored.iter().filter(is_too_late) {
         invocation.metrics.count("TooLate", 1);
-        tracing::warn!(key, "more than {REMEMBERED_DAYS} days before what was learned: stored, not folded in; replay it by hand");
+        tracing::warn!(
+            key,
+            "more than {REMEMBERED_DAYS} days before what was learned: stored, not folded in; replay it by hand"
+        );
     }
     let pending = learned.pending(&door.state).await?;
     let n_bytes: u64 = pending.iter().map(|listed| listed.size).sum();
     if n_bytes > MAX_AHEAD_BYTES {
         invocation.metrics.count("JudgingDeferred", 1);
-        tracing::warn!(n_bytes, n_pending = pending.len(), "more was observed than fits one look; judging is left to the learner");
+        tracing::warn!(
+            n_bytes,
+            n_pending = pending.len(),
+            "more was observed than fits one look; judging is left to the learner"
+        );
         return Ok(());
     }
     let sets = door.sets.load(&door.state, &pending).await?;

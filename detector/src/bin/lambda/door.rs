@@ -14,6 +14,9 @@ use crate::state::State;
 use crate::walk::Sets;
 use crate::watch::{Metrics, now_millis, now_secs};
 
+/// The longest an invocation may take. Source: AWS Lambda quotas, 900 s.
+const MAX_MILLIS: i64 = 900_000;
+
 /// An error with its causes, once, in one line.
 pub(crate) fn whole(error: &anyhow::Error) -> String {
     format!("{error:#}")
@@ -46,10 +49,13 @@ pub(crate) struct Invocation {
 
 impl Invocation {
     pub(crate) fn new(request: &str, deadline_millis: i64) -> Self {
+        let now = now_millis();
+        // An emulator may not know; a deadline that has passed already is none.
+        let deadline_millis = if deadline_millis > now { deadline_millis } else { now + MAX_MILLIS };
         Self {
             request: request.to_owned(),
             deadline_millis,
-            millis_granted: deadline_millis - now_millis(),
+            millis_granted: deadline_millis - now,
             metrics: Metrics::default(),
             stored: Vec::new(),
             newest: None,
@@ -130,7 +136,11 @@ impl Door {
                 }
                 Err(error) => {
                     invocation.metrics.count("AlertErrors", 1);
-                    tracing::error!(finding = id, error = whole(&error), "a finding was not delivered; it is tried again");
+                    tracing::error!(
+                        finding = id,
+                        error = whole(&error),
+                        "a finding was not delivered; it is tried again"
+                    );
                     settled.remove(&id);
                     first_error.get_or_insert(error);
                 }

@@ -117,7 +117,7 @@ pub(crate) fn parse(event: &Value) -> Event {
         let messages = records.iter().map(|record| {
             let id = record.get("messageId").and_then(Value::as_str).map(str::to_owned);
             let body = text(record, &["body"], "SQS message", "body");
-            Message { id, objects: body.and_then(|body| queued(body)) }
+            Message { id, objects: body.and_then(queued) }
         });
         return Event { is_batch: true, messages: messages.collect() };
     }

@@ -26,9 +26,7 @@ pub(crate) async fn run(door: &Door, invocation: &mut Invocation, account: &Acco
     invocation.metrics.count("Interfaces", interfaces.len() as u64);
     invocation.metrics.count("Functions", functions.len() as u64);
     let taken_at = jiff::Timestamp::from_second(now_secs()).context("the clock")?.to_string();
-    let snapshot = |taken_at: &str| {
-        json!({"schema": SCHEMA, "taken_at": taken_at, "NetworkInterfaces": interfaces, "Functions": functions})
-    };
+    let snapshot = |taken_at: &str| json!({"schema": SCHEMA, "taken_at": taken_at, "NetworkInterfaces": interfaces, "Functions": functions});
     let last = door.state.list("inventory/", "").await?.pop();
     let is_same = match &last {
         None => false,

@@ -87,7 +87,7 @@ async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow:
                 let text = std::str::from_utf8(bytes).with_context(|| format!("{origin} is no text"))?;
                 config = Some(Config::from_toml(text).with_context(|| origin.clone())?);
             }
-            (Some("inventory"), Some(name), None) if name.ends_with(".json") => {
+            (Some("inventory"), Some(name), None) if name.strip_suffix(".json").is_some() => {
                 knowledge.inventory.add_enis(&origin, bytes)?;
             }
             (Some("knowledge"), Some("ip-ranges.json"), None) => {

@@ -105,7 +105,8 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
     next.told.retain(|id, _| ids.contains(id));
     let horizon = Window(until.0.saturating_sub(world.config.novelty_memory_days.saturating_mul(144)));
     next.memory.incidents.forget(horizon);
-    let is_changed = n_folded > 0 || next.begun != learned.begun || next.folded != learned.folded || next.told != learned.told;
+    let is_changed =
+        n_folded > 0 || next.begun != learned.begun || next.folded != learned.folded || next.told != learned.told;
     if is_changed {
         next.number += 1;
         if !next.store(&door.state, tag.as_deref()).await? {
@@ -203,7 +204,7 @@ mod tests {
         assert_eq!(settled_until(&[], None, &learned, 0).0, 12);
         let far = until(&[u32::MAX], 0);
         assert!(i64::from(far) * 600 <= now_secs(), "the future settles nothing");
-        let rest = listed("observations/1970-01-01/_a.parquet", 1);
+        let rest = listed("observations/1970-01-01/_00112233445566778899.parquet", 1);
         assert_eq!(settled_until(&[set(&[500])], Some(&rest), &learned, 0).0, 12, "days not read yet do not settle");
     }
 }

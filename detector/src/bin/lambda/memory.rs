@@ -107,7 +107,8 @@ fn check_schema(state: &State, key: &str, bytes: &[u8], ours: &str) -> anyhow::R
 
 async fn load(state: &State, pointer: &[u8]) -> anyhow::Result<Learned> {
     check_schema(state, POINTER, pointer, POINTER_SCHEMA)?;
-    let pointer: Pointer = serde_json::from_slice(pointer).with_context(|| format!("{} is damaged", state.uri(POINTER)))?;
+    let pointer: Pointer =
+        serde_json::from_slice(pointer).with_context(|| format!("{} is damaged", state.uri(POINTER)))?;
     let mut files: Vec<(String, Bytes)> = Vec::new();
     for (name, sha256) in &pointer.files {
         let key = format!("{}{name}", pointer.folder);
@@ -116,7 +117,11 @@ async fn load(state: &State, pointer: &[u8]) -> anyhow::Result<Learned> {
             anyhow!("{} is missing; restore it, or delete {} to learn anew", state.uri(&key), state.uri(POINTER))
         })?;
         if hex(&Sha256::digest(&stored.bytes)) != *sha256 {
-            bail!("{} is damaged: its SHA-256 is not the pointer's; restore it, or delete {}", state.uri(&key), state.uri(POINTER));
+            bail!(
+                "{} is damaged: its SHA-256 is not the pointer's; restore it, or delete {}",
+                state.uri(&key),
+                state.uri(POINTER)
+            );
         }
         files.push((name.clone(), stored.bytes));
     }
@@ -158,7 +163,9 @@ impl Learned {
         let sums: BTreeMap<String, String> =
             files.iter().map(|(name, bytes)| (name.clone(), hex(&Sha256::digest(bytes)))).collect();
         let mut whole = Sha256::new();
-        sums.iter().for_each(|(name, sum)| whole.update(format!("{name} {sum}\n")));
+        for (name, sum) in &sums {
+            whole.update(format!("{name} {sum}\n"));
+        }
         let content: String = hex(&whole.finalize()).chars().take(16).collect();
         let folder = format!("baselines/v{:08}-{content}/", self.number);
         for (name, bytes) in files {
@@ -191,7 +198,9 @@ impl Learned {
     /// Observations not folded in, or not whole, in order of their days.
     pub(crate) async fn pending(&self, state: &State) -> anyhow::Result<Vec<Listed>> {
         let mut all = state.list("observations/", &self.listed_after()).await?;
-        all.retain(|listed| place(&listed.key).is_some() && (self.begun.contains(&listed.key) || !self.holds(&listed.key)));
+        all.retain(|listed| {
+            place(&listed.key).is_some() && (self.begun.contains(&listed.key) || !self.holds(&listed.key))
+        });
         Ok(all)
     }
 
@@ -273,7 +282,7 @@ pub(crate) fn day_of(key: &str) -> Option<Day> {
 }
 
 fn pack(hashes: &BTreeSet<u64>) -> String {
-    hashes.iter().map(|hash| format!("{hash:016x}")).collect()
+    hashes.iter().map(|hash| hex(&hash.to_be_bytes())).collect()
 }
 
 fn unpack(text: &str) -> anyhow::Result<BTreeSet<u64>> {
@@ -284,7 +293,8 @@ fn unpack(text: &str) -> anyhow::Result<BTreeSet<u64>> {
 
 /// Bytes in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]
@@ -307,7 +317,10 @@ mod tests {
         let bare = observations_key("logs", "flows.parquet", "", &observations()).unwrap();
         assert!(bare.starts_with("observations/2026-03-31/_"), "{bare}: the day of the first window");
         assert_eq!(flow_log(&bare), "");
-        assert_ne!(key.rsplit('_').next(), observations_key("log", "s", "", &observations()).unwrap().rsplit('_').next());
+        assert_ne!(
+            key.rsplit('_').next(),
+            observations_key("log", "s", "", &observations()).unwrap().rsplit('_').next()
+        );
         assert_eq!(observations_key("logs", source, "", &Observations::default()), None);
     }
 

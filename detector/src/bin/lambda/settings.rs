@@ -79,7 +79,8 @@ impl Settings {
     pub(crate) fn from_env() -> anyhow::Result<Self> {
         let of_ours = |name: &str| name.starts_with("CALLOUT_") || name == "AWS_LAMBDA_FUNCTION_NAME";
         // A name or value that is no Unicode cannot be one of ours; `vars` would panic on it.
-        let pairs = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let pairs =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Self::read(&pairs.filter(|(name, _)| of_ours(name)).collect())
     }
 
@@ -119,8 +120,9 @@ impl Settings {
             None => GRACE_SECS,
             Some(text) => {
                 let secs = parse_duration(text).and_then(|secs| i64::try_from(secs).ok());
-                secs.filter(|secs| *secs <= MAX_GRACE_SECS)
-                    .with_context(|| format!("`CALLOUT_LEARN_GRACE` is `{text}`; it must be a duration from `0s` to `2d`"))?
+                secs.filter(|secs| *secs <= MAX_GRACE_SECS).with_context(|| {
+                    format!("`CALLOUT_LEARN_GRACE` is `{text}`; it must be a duration from `0s` to `2d`")
+                })?
             }
         };
         let all_interfaces = match get("CALLOUT_ALL_INTERFACES") {
@@ -150,7 +152,9 @@ mod tests {
 
     fn read(more: &[(&str, &str)]) -> anyhow::Result<Settings> {
         let base = [("CALLOUT_ROLE", "detect"), ("CALLOUT_STATE_BUCKET", "state"), ("CALLOUT_TOPIC_ARN", TOPIC)];
-        Settings::read(&base.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Settings::read(
+            &base.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        )
     }
 
     #[test]

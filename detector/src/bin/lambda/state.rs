@@ -107,9 +107,7 @@ impl State {
                 Err(error) => {
                     return match (status(&error), error.code()) {
                         (Some(304), _) => Ok(None),
-                        (_, Some("NoSuchKey")) => Ok(Some(None)),
-                        // An answer that is kept from its body, as to a HEAD, names no code.
-                        (Some(404), None | Some("NotFound")) => Ok(Some(None)),
+                        (_, Some("NoSuchKey")) | (Some(404), None | Some("NotFound")) => Ok(Some(None)),
                         _ => Err(self.error("reading", key, &error)),
                     };
                 }
@@ -152,7 +150,8 @@ impl State {
         notes: &[(&str, &str)],
         condition: Condition<'_>,
     ) -> Result<Put, Error> {
-        let kind = if key.ends_with(".json") { "application/json" } else { "application/vnd.apache.parquet" };
+        let kind =
+            if key.strip_suffix(".json").is_some() { "application/json" } else { "application/vnd.apache.parquet" };
         let mut request = self.client.put_object().bucket(&self.bucket).key(format!("{}{key}", self.prefix));
         request = match condition {
             Condition::Absent => request.if_none_match("*"),
@@ -191,7 +190,8 @@ impl State {
         let mut found = Vec::new();
         let mut token = None;
         loop {
-            let mut request = self.client.list_objects_v2().bucket(&self.bucket).prefix(format!("{}{folder}", self.prefix));
+            let mut request =
+                self.client.list_objects_v2().bucket(&self.bucket).prefix(format!("{}{folder}", self.prefix));
             if !after.is_empty() {
                 request = request.start_after(format!("{}{after}", self.prefix));
             }

@@ -70,14 +70,21 @@ impl Sets {
                 let known = fresh.get(&listed.key).or_else(|| self.sets.get(&listed.key));
                 loaded.extend(known.map(|set| (listed.key.clone(), Arc::clone(set))));
             }
-            fresh.into_iter().for_each(|(key, set)| self.insert(key, set));
+            for (key, set) in fresh {
+                self.insert(key, set);
+            }
         }
         Ok(loaded)
     }
 }
 
 /// The rows of sets in windows of a span, half-open, that were not folded in before.
-pub(crate) fn rows_between(sets: &[Set], learned: &Learned, from: Window, until: Window) -> Vec<(String, Observations)> {
+pub(crate) fn rows_between(
+    sets: &[Set],
+    learned: &Learned,
+    from: Window,
+    until: Window,
+) -> Vec<(String, Observations)> {
     let of_set = |(key, set): &Set| {
         let folded_until = if learned.begun.contains(key) { learned.until } else { Window(0) };
         let from = from.max(folded_until);
@@ -163,7 +170,8 @@ pub(crate) async fn walk(
 ) -> anyhow::Result<(Vec<Finding>, Memory)> {
     let world = world.clone();
     let walked = tokio::task::spawn_blocking(move || {
-        let job = Job { config: &world.config, knowledge: &world.knowledge, mode: Mode::Replay, span: None, progress: &() };
+        let job =
+            Job { config: &world.config, knowledge: &world.knowledge, mode: Mode::Replay, span: None, progress: &() };
         let sets = sets.iter().map(|(flow_log, observations)| (flow_log.as_str(), observations));
         let scratch = Box::new(TmpScratch::default());
         let (findings, _) = pipeline::walk_observations(&job, sets, &mut memory, scratch)?;
@@ -180,11 +188,11 @@ struct TmpScratch {
 
 impl TmpScratch {
     fn path(&mut self, day: u32) -> io::Result<PathBuf> {
-        if self.dir.is_none() {
-            self.dir = Some(tempfile::tempdir()?);
-        }
-        let dir = self.dir.as_ref().map(tempfile::TempDir::path).unwrap_or(std::path::Path::new(""));
-        Ok(dir.join(day.to_string()))
+        let dir = match &mut self.dir {
+            Some(dir) => dir,
+            none => none.insert(tempfile::tempdir()?),
+        };
+        Ok(dir.path().join(day.to_string()))
     }
 }
 

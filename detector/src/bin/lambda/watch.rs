@@ -1,4 +1,4 @@
-//! Watching itself: one line of JSON for each thing worth telling, and numbers in CloudWatch's embedded metric format.
+//! Watching itself: one line of JSON for each thing worth telling, and numbers in `CloudWatch`'s embedded metric format.
 //!
 //! What it does not do: it calls no service. Lambda takes both from the standard output.
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 /// The namespace of all metrics.
 const NAMESPACE: &str = "Callout";
 
-/// Metrics a line of the embedded format may hold. Source: CloudWatch embedded metric format specification.
+/// Metrics a line of the embedded format may hold. Source: `CloudWatch` embedded metric format specification.
 const MAX_METRICS: usize = 100;
 
 /// Sets up the log: JSON lines, level by `CALLOUT_LOG` or `RUST_LOG`, `info` by default.
@@ -56,7 +56,7 @@ impl Metrics {
         }
     }
 
-    /// The line CloudWatch makes metrics of.
+    /// The line `CloudWatch` makes metrics of.
     pub(crate) fn line(&self, function: &str, role: &str, request: &str, now_millis: i64) -> String {
         let told = || self.0.iter().take(MAX_METRICS);
         let metrics: Vec<Value> = told().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
@@ -94,7 +94,10 @@ mod tests {
         let line: Value = serde_json::from_str(&metrics.line("f", "detect", "r", 7)).unwrap();
         assert_eq!((&line["Objects"], &line["Lag"], &line["_aws"]["Timestamp"]), (&json!(3.0), &json!(4.0), &json!(7)));
         let declared = &line["_aws"]["CloudWatchMetrics"][0];
-        assert_eq!(declared["Metrics"], json!([{"Name": "Objects", "Unit": "Count"}, {"Name": "Lag", "Unit": "Seconds"}]));
+        assert_eq!(
+            declared["Metrics"],
+            json!([{"Name": "Objects", "Unit": "Count"}, {"Name": "Lag", "Unit": "Seconds"}])
+        );
         for dimension in declared["Dimensions"].as_array().unwrap().iter().flat_map(|set| set.as_array().unwrap()) {
             assert!(line[dimension.as_str().unwrap()].is_string());
         }
