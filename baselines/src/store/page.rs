@@ -324,15 +324,25 @@ impl Page<'_> {
     pub(super) fn mapped<T: Copy>(
         &self,
         name: &str,
-        translate: impl FnMut(&str) -> Result<T, Error>,
+        mut translate: impl FnMut(&str) -> Result<T, Error>,
     ) -> Result<Vec<Option<T>>, Error> {
         let wrong = || self.wrong(name);
         let coded = self.column(name)?.as_dictionary_opt::<Int32Type>().ok_or_else(wrong)?;
         let values = coded.values().as_string_opt::<i32>().ok_or_else(wrong)?;
-        let translated =
-            values.iter().map(Option::unwrap_or_default).map(translate).collect::<Result<Vec<T>, Error>>()?;
+        // Where every row is null the decoder makes a dictionary of one entry that no row means.
+        let mut is_used = vec![false; values.len()];
+        for code in coded.keys().iter().flatten() {
+            if let Some(is_used) = is_used.get_mut(code as usize) {
+                *is_used = true;
+            }
+        }
+        let value = |(value, is_used): (Option<&str>, bool)| match value.filter(|_| is_used) {
+            Some(value) => translate(value).map(Some),
+            None => Ok(None),
+        };
+        let translated: Vec<Option<T>> = values.iter().zip(is_used).map(value).collect::<Result<_, Error>>()?;
         let read = |code: Option<i32>| match code {
-            Some(code) => translated.get(code as usize).copied().map(Some),
+            Some(code) => translated.get(code as usize).copied(),
             None => Some(None),
         };
         let codes: Option<Vec<Option<T>>> = coded.keys().iter().map(read).collect();
