@@ -1,1 +1,19 @@
-//! What normal looks like.
+//! What normal looks like: observations, the destination ladder, distributions, learning, merging, the stored form.
+//!
+//! The lower floor: knows nothing of flow log formats, of AWS's APIs or of what is odd. The `detector` stands on it.
+
+pub mod baseline;
+pub mod distribution;
+#[cfg(test)]
+mod fleet;
+pub mod known;
+pub mod ladder;
+mod merge;
+pub mod names;
+pub mod newcomer;
+pub mod observation;
+pub mod store;
+pub mod table;
+pub mod window;
+
+pub use baseline::Baselines;

@@ -1,1 +1,25 @@
-//! Generator.
+//! Seeded fleets of Lambda functions, their flow logs, and the measurements made with them.
+//!
+//! The data's way: `internet` (who owns which address) ─▶ `fleet` (functions, interfaces, destinations)
+//! ─▶ `traffic` and `attacks` (connections) ─▶ `traffic::capture` (flow records) ─▶ `write` (objects in S3 layout).
+//! `evaluate` and `compare` run the detector and its peers over what was written.
+//!
+//! What it does not do: read a clock, iterate in hash order, or call the engine. The same seed gives the same bytes.
+#![expect(clippy::indexing_slicing, reason = "indexes tables this crate filled itself; no index comes from input")]
+
+mod attacks;
+mod calendar;
+mod cases;
+mod compare;
+mod dice;
+mod evaluate;
+mod fleet;
+mod internet;
+mod traffic;
+mod truth;
+mod write;
+
+pub use cases::{FleetOptions, Large, write_fleet, write_large, write_sample_logs};
+pub use compare::{Comparison, compare};
+pub use evaluate::{Evaluation, Sensitivity, evaluate};
+pub use write::{Fields, Granularity, ObjectFormat};

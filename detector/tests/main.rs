@@ -1,1 +1,7 @@
-//! Tests.
+//! The tests that look at the whole from outside, one binary for all.
+
+mod doors;
+mod initiator;
+mod oracle;
+mod samples;
+mod tidy;

@@ -1,0 +1,271 @@
+//! What is known of one rung of one owner's ladder, and of how much it carries.
+
+use crate::distribution::Distribution;
+use crate::window::{Day, Window};
+
+/// When something was met: first, last, in how many windows and on how many days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// First window.
+    pub first: Window,
+    /// Last window.
+    pub last: Window,
+    /// Windows it was met in.
+    pub n_windows: u32,
+    /// Days it was met on.
+    pub n_days: u32,
+}
+
+impl Known {
+    /// Met for the first time.
+    pub fn new(window: Window) -> Self {
+        Self { first: window, last: window, n_windows: 1, n_days: 1 }
+    }
+
+    /// Met in a window. Windows come in order of event time; a window told twice counts once, a late one only widens.
+    pub fn touch(&mut self, window: Window) {
+        if window > self.last {
+            self.n_windows += 1;
+            self.n_days += u32::from(window.day() > self.last.day());
+            self.last = window;
+        } else if window < self.first {
+            self.n_windows += 1;
+            self.n_days += u32::from(window.day() < self.first.day());
+            self.first = window;
+        }
+    }
+
+    /// Adds what another learner knew of the same rung. Exact when the two spans follow each other in time, at most
+    /// sharing a window; where they interleave, windows and days they share are counted twice.
+    pub fn merge(&mut self, other: &Self) {
+        let is_early = (self.first, self.last) <= (other.first, other.last);
+        let (early, late) = if is_early { (*self, *other) } else { (*other, *self) };
+        let shared_windows = u32::from(early.last == late.first);
+        let shared_days = u32::from(early.last.day() == late.first.day());
+        *self = Self {
+            first: early.first,
+            last: early.last.max(late.last),
+            n_windows: early.n_windows + late.n_windows - shared_windows,
+            n_days: early.n_days + late.n_days - shared_days,
+        };
+    }
+}
+
+/// Amounts of one window or day that is still growing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Flow records sent.
+    pub n_flows: u64,
+    /// Packets sent.
+    pub packets_out: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Distinct destinations.
+    pub n_peers: u64,
+}
+
+impl Totals {
+    /// Adds other totals of the same span.
+    pub fn add(&mut self, other: &Self) {
+        self.n_flows = self.n_flows.saturating_add(other.n_flows);
+        self.packets_out = self.packets_out.saturating_add(other.packets_out);
+        self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
+        self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
+        self.n_peers = self.n_peers.saturating_add(other.n_peers);
+    }
+}
+
+/// The day of volumes that saw nothing.
+const EMPTY_DAY: (Day, Totals) = (Day(0), Totals { n_flows: 0, packets_out: 0, bytes_out: 0, bytes_in: 0, n_peers: 0 });
+
+/// Distributions of the totals of past windows and days, with the ones still open.
+///
+/// A window is counted when a later one begins, so that one told in two parts counts once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Volumes {
+    /// Bytes sent a window.
+    pub window_bytes: Distribution,
+    /// Flow records sent a window.
+    pub window_flows: Distribution,
+    /// Bytes sent a flow record, the mean of a window.
+    pub flow_bytes_out: Distribution,
+    /// Bytes received a flow record sent, the mean of a window.
+    pub flow_bytes_in: Distribution,
+    /// Bytes sent a day.
+    pub day_bytes: Distribution,
+    /// The window still growing.
+    pub open_window: (Window, Totals),
+    /// The day still growing.
+    pub open_day: (Day, Totals),
+    /// The first day, of which another learner may have seen the beginning: see [`Volumes::merge`]. The open day while
+    /// there was only one.
+    pub first_day: (Day, Totals),
+}
+
+impl Volumes {
+    /// Adds amounts of a window.
+    pub fn add(&mut self, window: Window, totals: &Totals) {
+        if self.open_window.0 != window {
+            self.close_window();
+            self.open_window = (window, Totals::default());
+        }
+        self.open_window.1.add(totals);
+        let is_one_day = self.first_day == self.open_day && self.open_day.0 == window.day();
+        let is_first_day = self.open_day == EMPTY_DAY || is_one_day;
+        if self.open_day.0 != window.day() {
+            self.close_day();
+            self.open_day = (window.day(), Totals::default());
+        }
+        self.open_day.1.add(totals);
+        if is_first_day {
+            self.first_day = self.open_day;
+        }
+    }
+
+    fn close_window(&mut self) {
+        let (_, totals) = self.open_window;
+        if totals == Totals::default() {
+            return;
+        }
+        self.window_bytes.record(totals.bytes_out);
+        self.window_flows.record(totals.n_flows);
+        if let (Some(out), Some(into)) =
+            (totals.bytes_out.checked_div(totals.n_flows), totals.bytes_in.checked_div(totals.n_flows))
+        {
+            self.flow_bytes_out.record(out);
+            self.flow_bytes_in.record(into);
+        }
+    }
+
+    /// Counts the day that was growing.
+    fn close_day(&mut self) {
+        if self.open_day.1 != Totals::default() {
+            self.day_bytes.record(self.open_day.1.bytes_out);
+        }
+    }
+
+    /// Adds what another learner saw; exact when the two spans follow each other in time (see [`Known::merge`]).
+    pub fn merge(&mut self, other: &Self) {
+        self.window_bytes.merge(&other.window_bytes);
+        self.window_flows.merge(&other.window_flows);
+        self.flow_bytes_out.merge(&other.flow_bytes_out);
+        self.flow_bytes_in.merge(&other.flow_bytes_in);
+        self.day_bytes.merge(&other.day_bytes);
+        let (mine, theirs) = (self.open_window, other.open_window);
+        if mine.0 == theirs.0 {
+            self.open_window.1.add(&theirs.1);
+        } else {
+            // Both were still growing; the earlier one has ended.
+            self.open_window = mine.min_by_window(theirs);
+            self.close_window();
+            self.open_window = mine.max_by_window(theirs);
+        }
+        self.merge_days(other);
+    }
+
+    /// Puts the first days and the growing days of both together: what one learner saw of a day as its last and the
+    /// other as its first is one day.
+    fn merge_days(&mut self, other: &Self) {
+        let mut days: Vec<(Day, Totals)> = Vec::with_capacity(4);
+        for (first, open) in [(self.first_day, self.open_day), (other.first_day, other.open_day)] {
+            if open == EMPTY_DAY {
+                continue;
+            }
+            if first != open {
+                // It was counted when it ended, and will be again, perhaps with more.
+                if first.1 != Totals::default() {
+                    self.day_bytes.forget(first.1.bytes_out);
+                }
+                days.push(first);
+            }
+            days.push(open);
+        }
+        days.sort_by_key(|&(day, _)| day);
+        days.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            if is_same {
+                kept.1.add(&next.1);
+            }
+            is_same
+        });
+        self.first_day = days.first().copied().unwrap_or(EMPTY_DAY);
+        self.open_day = EMPTY_DAY;
+        for day in days {
+            self.close_day();
+            self.open_day = day;
+        }
+    }
+}
+
+trait ByWindow: Sized {
+    fn min_by_window(self, other: Self) -> Self;
+    fn max_by_window(self, other: Self) -> Self;
+}
+
+impl ByWindow for (Window, Totals) {
+    fn min_by_window(self, other: Self) -> Self {
+        if self.0 < other.0 { self } else { other }
+    }
+
+    fn max_by_window(self, other: Self) -> Self {
+        if self.0 < other.0 { other } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn touching_counts_each_window_and_day_once() {
+        let mut known = Known::new(Window(144));
+        for window in [144, 145, 145, 288, 143] {
+            known.touch(Window(window));
+        }
+        assert_eq!(known, Known { first: Window(143), last: Window(288), n_windows: 4, n_days: 3 });
+    }
+
+    fn known_of(windows: &[u32]) -> Option<Known> {
+        let (first, rest) = windows.split_first()?;
+        let mut known = Known::new(Window(*first));
+        for &w in rest {
+            known.touch(Window(w));
+        }
+        Some(known)
+    }
+
+    fn volumes_of(windows: &[(u32, u64)]) -> Volumes {
+        let mut out = Volumes::default();
+        for &(window, bytes) in windows {
+            out.add(Window(window), &Totals { n_flows: 1, bytes_out: bytes, ..Totals::default() });
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn learning_in_two_parts_is_learning_at_once(
+            mut windows in prop::collection::vec((1u32..1500, 1u64..1_000_000), 2..60),
+            cut in 1usize..60,
+        ) {
+            windows.sort_unstable();
+            let cut = cut.min(windows.len() - 1);
+            let (a, b) = windows.split_at(cut);
+            let only = |part: &[(u32, u64)]| part.iter().map(|&(w, _)| w).collect::<Vec<_>>();
+            let (mut known, later) = (known_of(&only(a)).unwrap(), known_of(&only(b)).unwrap());
+            known.merge(&later);
+            prop_assert_eq!(Some(known), known_of(&only(&windows)));
+            // A window that both learners saw in part is closed by the one that saw a later one.
+            if a.last().map(|l| l.0) != b.first().map(|f| f.0) {
+                let (mut merged, mut swapped) = (volumes_of(a), volumes_of(b));
+                merged.merge(&volumes_of(b));
+                swapped.merge(&volumes_of(a));
+                prop_assert_eq!(&merged, &volumes_of(&windows));
+                prop_assert_eq!(&merged, &swapped);
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The destination ladder: address → prefix → network owner, and port. Novelty is judged rung by rung.
+//!
+//! A cloud or a CDN rotates addresses all day: on a quiet server more than half of each day's (address, port) pairs are
+//! new. So a new address alone says little; a new address in a network the function never met says much. Naming the
+//! network owner is the detector's knowledge; the rest is arithmetic on the address.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::names::Names;
+
+/// A network owner: who it is, and how to call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its identity, the same after it was renamed: `AS64500`, `AWS S3 eu-west-1`, or a prefix where nothing is known.
+    pub key: Arc<str>,
+    /// The key with its name: `AS64500 Example Hosting`.
+    pub label: Arc<str>,
+}
+
+/// The CIDR block an address is folded into: /24 for IPv4, /48 for IPv6, the sizes that are routed and leased as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Prefix(pub u128);
+
+impl Prefix {
+    /// The block of an address given as bits of its IPv6 form.
+    pub fn of(address: u128) -> Self {
+        let host_bits = if is_ipv4(address) { 8 } else { 80 };
+        Self(address >> host_bits << host_bits)
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = ();
+
+    /// Undoes `Display`: only the block's own first address and length are taken.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (address, len) = text.split_once('/').ok_or(())?;
+        let address = from_ip(address.parse().map_err(drop)?);
+        let expected = if is_ipv4(address) { "24" } else { "48" };
+        if len == expected && Self::of(address).0 == address { Ok(Self(address)) } else { Err(()) }
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", to_ip(self.0), if is_ipv4(self.0) { 24 } else { 48 })
+    }
+}
+
+/// Whether the bits are those of an IPv4 address in IPv6 form.
+pub fn is_ipv4(address: u128) -> bool {
+    address >> 32 == 0xffff
+}
+
+/// The address of the bits, IPv4 as such.
+pub fn to_ip(address: u128) -> IpAddr {
+    Ipv6Addr::from_bits(address).to_canonical()
+}
+
+/// The bits of an address in IPv6 form.
+pub fn from_ip(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+/// Whether an address is inside: private, shared, link-local or unique local space, never the internet.
+pub fn is_private(address: u128) -> bool {
+    match to_ip(address) {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private() || v4.is_link_local() || v4.is_loopback() || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
+    }
+}
+
+/// One address and the rungs above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rungs {
+    /// Bits of the IPv6 form.
+    pub address: u128,
+    /// Number of its prefix in [`Ladder::prefixes`].
+    pub prefix: u32,
+    /// Number of its network owner in [`Ladder::networks`].
+    pub network: u32,
+}
+
+/// Every address met, each named once.
+#[derive(Clone, Debug, Default)]
+pub struct Ladder {
+    ids: HashMap<u128, u32, FixedState>,
+    peers: Vec<Rungs>,
+    prefix_ids: HashMap<Prefix, u32, FixedState>,
+    prefixes: Vec<Prefix>,
+    networks: Names,
+    labels: Vec<Arc<str>>,
+}
+
+impl Ladder {
+    /// The number of an address; on first sight its network is asked for.
+    pub fn peer(&mut self, address: u128, network: impl FnOnce() -> Network) -> u32 {
+        if let Some(&id) = self.ids.get(&address) {
+            return id;
+        }
+        let prefix = self.prefix_id(Prefix::of(address));
+        let network = self.network(&network());
+        let id = self.peers.len() as u32;
+        self.peers.push(Rungs { address, prefix, network });
+        self.ids.insert(address, id);
+        id
+    }
+
+    /// The number of a network owner that another ladder knows. Of two labels the one told earlier stays.
+    pub(crate) fn network_told(&mut self, key: &Arc<str>, label: &Arc<str>, is_earlier: bool) -> u32 {
+        let is_known = self.networks.id(key).is_some();
+        let id = self.network(&Network { key: Arc::clone(key), label: Arc::clone(label) });
+        if let Some(mine) = self.labels.get_mut(id as usize).filter(|_| is_known && is_earlier) {
+            mine.clone_from(label);
+        }
+        id
+    }
+
+    /// The number of an address, in a network if it is not known in one.
+    pub(crate) fn peer_or(&mut self, address: u128, network: u32) -> u32 {
+        match self.ids.get(&address) {
+            Some(&id) => id,
+            None => self.peer_in(address, network).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The number of an address whose network's number is known; `None` when the address is known in another network.
+    pub(crate) fn peer_in(&mut self, address: u128, network: u32) -> Option<u32> {
+        if let Some(&id) = self.ids.get(&address) {
+            return (self.rungs(id).network == network).then_some(id);
+        }
+        let prefix = self.prefix_id(Prefix::of(address));
+        let id = self.peers.len() as u32;
+        self.peers.push(Rungs { address, prefix, network });
+        self.ids.insert(address, id);
+        Some(id)
+    }
+
+    /// Makes room for more addresses.
+    pub(crate) fn reserve_peers(&mut self, additional: usize) {
+        self.ids.reserve(additional);
+        self.peers.reserve(additional);
+    }
+
+    /// The rungs of an address's number.
+    pub fn rungs(&self, peer: u32) -> Rungs {
+        self.peers.get(peer as usize).copied().unwrap_or(Rungs { address: 0, prefix: u32::MAX, network: u32::MAX })
+    }
+
+    /// The block of a prefix's number.
+    pub fn prefix(&self, id: u32) -> Prefix {
+        self.prefixes.get(id as usize).copied().unwrap_or_default()
+    }
+
+    /// Keys of the network owners met, by number.
+    pub fn networks(&self) -> &Names {
+        &self.networks
+    }
+
+    /// The label of a network owner's number.
+    pub fn label(&self, network: u32) -> Arc<str> {
+        self.labels.get(network as usize).cloned().unwrap_or_default()
+    }
+
+    /// The number of a network owner. A label told later for a key known already is ignored.
+    pub fn network(&mut self, network: &Network) -> u32 {
+        let id = self.networks.intern(&network.key);
+        if self.labels.len() <= id as usize {
+            self.labels.push(Arc::clone(&network.label));
+        }
+        id
+    }
+
+    /// The number of a prefix.
+    pub fn prefix_id(&mut self, prefix: Prefix) -> u32 {
+        let Self { prefix_ids, prefixes, .. } = self;
+        *prefix_ids.entry(prefix).or_insert_with(|| {
+            prefixes.push(prefix);
+            (prefixes.len() - 1) as u32
+        })
+    }
+
+    /// How many addresses were met.
+    pub fn n_peers(&self) -> usize {
+        self.peers.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bits(address: &str) -> u128 {
+        from_ip(address.parse().unwrap())
+    }
+
+    #[test]
+    fn prefixes_are_24_and_48() {
+        assert_eq!(Prefix::of(bits("203.0.113.77")).to_string(), "203.0.113.0/24");
+        assert_eq!(Prefix::of(bits("2001:db8:1:2::3")).to_string(), "2001:db8:1::/48");
+    }
+
+    #[test]
+    fn private_space() {
+        for inside in
+            ["10.1.2.3", "172.31.0.1", "192.168.1.1", "100.64.0.1", "169.254.1.1", "fd00::1", "fe80::1", "::1"]
+        {
+            assert!(is_private(bits(inside)), "{inside}");
+        }
+        for outside in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2001:db8::1", "203.0.113.1"] {
+            assert!(!is_private(bits(outside)), "{outside}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_named_once() {
+        let mut ladder = Ladder::default();
+        let network = || Network { key: "AS1".into(), label: "AS1 One".into() };
+        let a = ladder.peer(bits("203.0.113.1"), network);
+        let b = ladder.peer(bits("203.0.113.2"), network);
+        assert_eq!(ladder.peer(bits("203.0.113.1"), || unreachable!()), a);
+        assert_eq!(ladder.rungs(a).prefix, ladder.rungs(b).prefix);
+        assert_eq!((ladder.n_peers(), ladder.networks().len()), (2, 1));
+    }
+}

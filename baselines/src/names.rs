@@ -1,0 +1,68 @@
+//! Names: strings told once, and dense numbers for them.
+
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+/// An append-only set of strings, each with a dense number in order of arrival.
+///
+/// The numbers are private to one set: what leaves the process carries the strings.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    ids: HashMap<Arc<str>, u32, FixedState>,
+    names: Vec<Arc<str>>,
+}
+
+impl Names {
+    /// The number of a name, given on first sight.
+    pub fn intern(&mut self, name: &str) -> u32 {
+        if let Some(&id) = self.ids.get(name) {
+            return id;
+        }
+        let id = self.names.len() as u32;
+        let name: Arc<str> = name.into();
+        self.names.push(Arc::clone(&name));
+        self.ids.insert(name, id);
+        id
+    }
+
+    /// The number of a name, if it was told.
+    pub fn id(&self, name: &str) -> Option<u32> {
+        self.ids.get(name).copied()
+    }
+
+    /// The name of a number; empty for a number that was never given.
+    pub fn name(&self, id: u32) -> Arc<str> {
+        self.names.get(id as usize).cloned().unwrap_or_default()
+    }
+
+    /// All names, by number.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.names.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_its_number() {
+        let mut names = Names::default();
+        assert_eq!((names.intern("a"), names.intern("b"), names.intern("a")), (0, 1, 0));
+        assert_eq!(&*names.name(1), "b");
+        assert_eq!((names.id("b"), names.id("c"), names.len()), (Some(1), None, 2));
+        assert_eq!(&*names.name(9), "");
+    }
+}

@@ -1,0 +1,281 @@
+//! Observations: what one interface exchanged with one destination in one window. The contract between the heavy step
+//! and everything after it.
+//!
+//! Takes rows from the detector's `rollup`, gives them to judging and learning, in memory or as Parquet
+//! ([`crate::store`]). Holds no opinion on what is odd.
+//!
+//! ```text
+//!  owner (function)  eni    destination               window  out          in           contact
+//!  ───────────────   ─────  ────────────────────────  ──────  ───────────  ───────────  ─────────────────────────
+//!  arn:…:activities  eni-1  203.0.113.7 : 443 / tcp   09:10   flows bytes  packets      first last minutes ports
+//!  arn:…:activities  eni-1  203.0.113.7 : 443 / tcp   09:20   …
+//! ```
+
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::names::Names;
+use crate::window::Window;
+
+/// Totals of one owner × interface × destination × window. Merging adds amounts and joins masks: associative and
+/// commutative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observation {
+    /// Whose traffic: index into [`Observations::owners`].
+    pub owner: u32,
+    /// On which interface: index into [`Observations::enis`].
+    pub eni: u32,
+    /// To whom: index into [`Observations::peers`].
+    pub peer: u32,
+    /// Port of the peer; 0 for protocols without ports.
+    pub port: u16,
+    /// IANA protocol number.
+    pub protocol: u8,
+    /// The window of the records' start.
+    pub window: Window,
+    /// Accepted flow records sent.
+    pub n_flows: u32,
+    /// Refused flow records sent (`REJECT`). Their bytes never left and are not in `bytes_out`.
+    pub n_rejected: u32,
+    /// Records that opened a connection (SYN without ACK); 0 when the log has no flags.
+    pub n_opened: u32,
+    /// Packets sent, as the flow log reports them.
+    pub packets_out: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Packets received.
+    pub packets_in: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Start of the first record, Unix seconds.
+    pub first: i64,
+    /// End of the last record, Unix seconds.
+    pub last: i64,
+    /// Bit *m* set: a record sent started in minute *m* of the window.
+    pub minutes: u16,
+    /// Local ports in use in the first half of the window, bit `port mod 64`: a connection held over windows keeps its bit.
+    pub ports_early: u64,
+    /// The same of the second half.
+    pub ports_late: u64,
+    /// Sum of the hashes of the records: two tellings of the same records have the same.
+    pub digest: u64,
+}
+
+impl Observation {
+    /// Adds another observation of the same owner, destination and window.
+    pub fn merge(&mut self, other: &Self) {
+        self.n_flows = self.n_flows.saturating_add(other.n_flows);
+        self.n_rejected = self.n_rejected.saturating_add(other.n_rejected);
+        self.n_opened = self.n_opened.saturating_add(other.n_opened);
+        self.packets_out = self.packets_out.saturating_add(other.packets_out);
+        self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
+        self.packets_in = self.packets_in.saturating_add(other.packets_in);
+        self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.minutes |= other.minutes;
+        self.ports_early |= other.ports_early;
+        self.ports_late |= other.ports_late;
+        self.digest = self.digest.wrapping_add(other.digest);
+    }
+
+    /// What the observation is of, apart from the interface: it merges with others of the same key.
+    pub fn key(&self) -> (Window, u32, u32, u16, u8) {
+        (self.window, self.owner, self.peer, self.port, self.protocol)
+    }
+}
+
+/// A remote address, with what the log itself says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    /// Bits of the IPv6 form; IPv4 as `::ffff:a.b.c.d`.
+    pub address: u128,
+    /// The service code of `pkt-dst-aws-service`: index into [`Observations::services`], 0 for none.
+    pub service: u32,
+}
+
+/// An interface, with what the log says of it. Empty where the log says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Eni {
+    /// `eni-…`
+    pub id: Arc<str>,
+    /// Account of the interface.
+    pub account: Arc<str>,
+    /// Its region.
+    pub region: Arc<str>,
+    /// Its VPC.
+    pub vpc: Arc<str>,
+}
+
+/// A set of observations with the tables its numbers point into.
+#[derive(Clone, Debug)]
+pub struct Observations {
+    /// Owners: a function's ARN without version; several, comma-separated, when they share the interface; or the
+    /// interface's id when there is no inventory.
+    pub owners: Names,
+    /// Interfaces.
+    pub enis: Vec<Eni>,
+    /// Remote addresses.
+    pub peers: Vec<Peer>,
+    /// AWS service codes; number 0 is the empty name.
+    pub services: Names,
+    /// The observations. Sets made by `rollup` are sorted by [`Observation::key`] and interface.
+    pub rows: Vec<Observation>,
+}
+
+impl Default for Observations {
+    fn default() -> Self {
+        let mut services = Names::default();
+        services.intern("");
+        Self { owners: Names::default(), enis: Vec::new(), peers: Vec::new(), services, rows: Vec::new() }
+    }
+}
+
+/// One set growing out of many: keeps what it has seen of the others' tables.
+#[derive(Clone, Debug, Default)]
+pub struct Collector {
+    set: Observations,
+    enis: HashMap<Arc<str>, u32, FixedState>,
+    peers: HashMap<u128, u32, FixedState>,
+}
+
+impl Collector {
+    /// Starts from a set.
+    pub fn new(set: &Observations) -> Self {
+        let mut out = Self::default();
+        out.add(set);
+        out
+    }
+
+    /// The set so far.
+    pub fn set(&self) -> &Observations {
+        &self.set
+    }
+
+    /// Takes the rows out, leaving the tables: numbers given so far stay valid.
+    pub fn take_rows(&mut self) -> Vec<Observation> {
+        std::mem::take(&mut self.set.rows)
+    }
+
+    /// The set, with rows put in by the caller: their numbers are those given by this collector.
+    pub fn finish(self, rows: Vec<Observation>) -> Observations {
+        Observations { rows, ..self.set }
+    }
+
+    /// The number of an address in [`Observations::peers`].
+    ///
+    /// An address told with a service once keeps it; of several, the alphabetically last, so that order does not matter.
+    pub fn peer(&mut self, address: u128, service: &str) -> u32 {
+        let service = if service.is_empty() { 0 } else { self.set.services.intern(service) };
+        let id = *self.peers.entry(address).or_insert_with(|| {
+            self.set.peers.push(Peer { address, service });
+            (self.set.peers.len() - 1) as u32
+        });
+        let Self { set, .. } = self;
+        if let Some(peer) = set.peers.get_mut(id as usize)
+            && peer.service != service
+            && set.services.name(peer.service) < set.services.name(service)
+        {
+            peer.service = service;
+        }
+        id
+    }
+
+    /// The number of an interface in [`Observations::enis`]. What is told first of it stays, what was empty is filled.
+    pub fn eni(&mut self, eni: &Eni) -> u32 {
+        let Some(&at) = self.enis.get(&eni.id) else {
+            let at = self.set.enis.len() as u32;
+            self.enis.insert(Arc::clone(&eni.id), at);
+            self.set.enis.push(eni.clone());
+            return at;
+        };
+        if let Some(known) = self.set.enis.get_mut(at as usize) {
+            for (mine, other) in
+                [(&mut known.account, &eni.account), (&mut known.region, &eni.region), (&mut known.vpc, &eni.vpc)]
+            {
+                if mine.is_empty() {
+                    mine.clone_from(other);
+                }
+            }
+        }
+        at
+    }
+
+    /// The number of an owner in [`Observations::owners`].
+    pub fn owner(&mut self, owner: &str) -> u32 {
+        self.set.owners.intern(owner)
+    }
+
+    /// Adds all rows of another set, renumbered.
+    pub fn add(&mut self, other: &Observations) {
+        let owners: Vec<u32> = other.owners.iter().map(|name| self.set.owners.intern(name)).collect();
+        let enis: Vec<u32> = other.enis.iter().map(|eni| self.eni(eni)).collect();
+        let peers: Vec<u32> =
+            other.peers.iter().map(|peer| self.peer(peer.address, &other.services.name(peer.service))).collect();
+        let of = |table: &[u32], id: u32| table.get(id as usize).copied().unwrap_or(u32::MAX);
+        self.set.rows.extend(other.rows.iter().map(|row| Observation {
+            owner: of(&owners, row.owner),
+            eni: of(&enis, row.eni),
+            peer: of(&peers, row.peer),
+            ..*row
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn observation() -> impl Strategy<Value = Observation> {
+        (any::<[u32; 4]>(), any::<[u64; 6]>(), any::<u16>(), any::<[i64; 2]>()).prop_map(|(n, b, minutes, t)| {
+            Observation {
+                n_flows: n[0],
+                n_rejected: n[1],
+                n_opened: n[2],
+                packets_out: b[0],
+                bytes_out: b[1],
+                packets_in: b[2],
+                bytes_in: b[3],
+                minutes,
+                ports_early: b[4],
+                ports_late: b[5],
+                digest: b[0] ^ b[5],
+                first: t[0],
+                last: t[1],
+                ..Observation::default()
+            }
+        })
+    }
+
+    fn merged(a: &Observation, b: &Observation) -> Observation {
+        let mut out = *a;
+        out.merge(b);
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_associative_and_commutative(a in observation(), b in observation(), c in observation()) {
+            prop_assert_eq!(merged(&a, &b), merged(&b, &a));
+            prop_assert_eq!(merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
+        }
+    }
+
+    #[test]
+    fn a_collector_renumbers() {
+        let mut a = Collector::default();
+        let (owner, peer) = (a.owner("f"), a.peer(7, ""));
+        let mut b = Collector::default();
+        b.owner("g");
+        let eni = b.eni(&Eni { id: "eni-1".into(), ..Eni::default() });
+        let row = Observation { owner: b.owner("f"), peer: b.peer(7, "S3"), eni, ..Observation::default() };
+        b.set.rows.push(row);
+        a.add(b.set());
+        let added = a.set().rows.first().copied().unwrap_or_default();
+        assert_eq!((added.owner, added.peer), (owner, peer));
+        assert_eq!(&*a.set().services.name(a.set().peers[0].service), "S3", "the log's word for an address is kept");
+    }
+}

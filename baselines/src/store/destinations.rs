@@ -1,0 +1,79 @@
+//! The table of `destinations`, the one that grows with traffic, and the addresses of the ladder with it.
+
+use bytes::Bytes;
+
+use super::Order;
+use super::columns::{Column, KNOWN, Kind, Sheet, column};
+use super::error::Error;
+use super::page::Reader;
+use crate::baseline::{Baselines, DestinationKnown};
+use crate::ladder::to_ip;
+
+/// Place of the owner, address, port, protocol: what rows are sorted by.
+type Place = (u32, u128, u16, u8);
+
+pub(super) fn columns() -> Vec<Column> {
+    let keys = [
+        column("owner", Kind::Name),
+        column("address", Kind::Address),
+        column("port", Kind::U16),
+        column("protocol", Kind::U8),
+        column("network", Kind::Name),
+    ];
+    let amounts = [column("bytes_out", Kind::U64), column("bytes_in", Kind::U64)];
+    [&keys, KNOWN, &amounts].concat()
+}
+
+pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+    let columns = columns();
+    let mut sheet = Sheet::new(file, &columns);
+    let mut rows: Vec<(Place, u32, &DestinationKnown)> = from
+        .destinations
+        .iter()
+        .map(|(&(owner, peer, port, protocol), known)| {
+            let rungs = from.ladder.rungs(peer);
+            ((order.owner(owner), rungs.address, port, protocol), rungs.network, known)
+        })
+        .collect();
+    rows.sort_unstable_by_key(|row| row.0);
+    sheet.text(rows.iter().map(|row| order.owner_name(from, row.0.0)));
+    sheet.text(rows.iter().map(|row| to_ip(row.0.1).to_string()));
+    sheet.u16(rows.iter().map(|row| row.0.2));
+    sheet.u8(rows.iter().map(|row| row.0.3));
+    sheet.text(rows.iter().map(|row| from.ladder.networks().name(row.1)));
+    sheet.known(rows.iter().map(|row| &row.2.known));
+    sheet.u64(rows.iter().map(|row| row.2.bytes_out));
+    sheet.u64(rows.iter().map(|row| row.2.bytes_in));
+    sheet.finish(&super::facts())
+}
+
+pub(super) fn decode(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
+    // The names are read while addresses are added to the same ladder.
+    let names = into.ladder.networks().clone();
+    let Baselines { owners, ladder, destinations, .. } = into;
+    destinations.reserve(reader.n_reserved());
+    ladder.reserve_peers(reader.n_reserved());
+    reader.read(
+        |page| {
+            let peers = page.addresses("address")?.into_iter().zip(page.codes("network", &names)?);
+            let ports = page.u16("port")?.iter().zip(page.u8("protocol")?);
+            let amounts = page.u64("bytes_out")?.iter().zip(page.u64("bytes_in")?);
+            let keys = page.codes("owner", owners)?.into_iter().zip(peers).zip(ports);
+            Ok(keys
+                .zip(page.known()?)
+                .zip(amounts)
+                .map(|((((owner, peer), (&port, &protocol)), known), (&bytes_out, &bytes_in))| {
+                    (owner, peer, (port, protocol), DestinationKnown { known, bytes_out, bytes_in })
+                })
+                .collect::<Vec<_>>())
+        },
+        |rows| {
+            for (owner, (address, network), (port, protocol), known) in rows {
+                let peer = ladder.peer_in(address, network);
+                let peer = peer.ok_or_else(|| reader.damaged(format!("{} is in two networks", to_ip(address))))?;
+                reader.put(destinations, (owner, peer, port, protocol), known)?;
+            }
+            Ok(())
+        },
+    )
+}

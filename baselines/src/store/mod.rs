@@ -1,0 +1,249 @@
+//! The stored form of a baseline and of observations.
+//!
+//! Where it sits: takes [`Baselines`] and [`crate::observation::Observations`], gives bytes, and back. [`encode`] and
+//! [`decode`] are pure, for any place that keeps files; [`save`] and [`load`] keep them in a folder.
+//! What it does not do: it never gives half of what was stored. Bytes that are not exactly what was written are refused.
+//!
+//! # Shape
+//! A stored baseline is a set of Parquet tables and `manifest.json`, which names each table's file, rows and SHA-256.
+//! The tables carry names and addresses, never the numbers of one process, and are sorted, so that equal baselines are
+//! equal bytes. Times are UTC timestamps of milliseconds (Parquet has no seconds), windows by their start.
+//!
+//! | table | a row for each | columns beside the key |
+//! | --- | --- | --- |
+//! | `owners` | owner | first, last, windows, days, volumes |
+//! | `hours` | owner, hour of the week | windows of activity |
+//! | `activity` | owner, window of the latest week | active minutes |
+//! | `diary` | owner, day | networks, services, prefixes, ports met for the first time |
+//! | `labels` | network | how to call it |
+//! | `networks` | owner, network | first, last, windows, days, prefixes |
+//! | `services` | owner, network, port, protocol | first, last, windows, days, volumes |
+//! | `prefixes` | owner, prefix | network, first, last, windows, days |
+//! | `ports` | owner, port, protocol | first, last, windows, days |
+//! | `destinations` | owner, address, port, protocol | network, first, last, windows, days, bytes |
+//! | `newcomers` | owner, network or service or prefix under watch | circumstances, amounts, held connections, finding |
+//! | `contacts` | newcomer, minute | |
+//! | `counts` | newcomer, window | flow records sent |
+//! | `contacted` | newcomer, destination | amounts, first, last |
+//!
+//! Observations are one Parquet file an object, with the object's name: see [`encode_observations`].
+//!
+//! Volumes are distributions in `HdrHistogram` V2 encoding and the amounts of the window and day still open.
+
+mod columns;
+mod destinations;
+mod disk;
+mod error;
+mod headers;
+mod manifest;
+mod newcomers;
+mod observations;
+mod owners;
+mod page;
+mod rungs;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rayon::prelude::*;
+
+pub use self::disk::{Version, load, load_version, save, save_if_unchanged, version};
+pub use self::error::Error;
+pub use self::observations::{OBSERVATIONS_SCHEMA, Sourced, decode_observations, encode_observations};
+
+use self::columns::{Column, SCHEMA_KEY};
+use self::manifest::{Manifest, TableFile};
+use self::page::Reader;
+use crate::baseline::{Baseline, Baselines};
+use crate::newcomer::Subject;
+
+/// The format's version. A change of any table or of the manifest is a new one.
+pub const SCHEMA: &str = "callout.baseline/1";
+
+/// The name of the manifest among the files of a baseline.
+pub const MANIFEST: &str = "manifest.json";
+
+/// A table of the stored form.
+struct Table {
+    name: &'static str,
+    columns: fn() -> Vec<Column>,
+    encode: fn(&Baselines, &Order, &str) -> Result<Bytes, Error>,
+    decode: fn(&Reader<'_>, &mut Baselines) -> Result<(), Error>,
+}
+
+/// All tables, in the order they are read: owners and labels give the numbers the others refer to, newcomers the rows
+/// their contacts refer to.
+#[rustfmt::skip]
+const TABLES: [Table; 14] = [
+    Table { name: "owners", columns: owners::columns, encode: owners::encode, decode: owners::decode },
+    Table { name: "labels", columns: rungs::label_columns, encode: rungs::encode_labels, decode: rungs::decode_labels },
+    Table { name: "hours", columns: owners::hours_columns, encode: owners::encode_hours, decode: owners::decode_hours },
+    Table { name: "activity", columns: owners::activity_columns, encode: owners::encode_activity, decode: owners::decode_activity },
+    Table { name: "diary", columns: owners::diary_columns, encode: owners::encode_diary, decode: owners::decode_diary },
+    Table { name: "networks", columns: rungs::network_columns, encode: rungs::encode_networks, decode: rungs::decode_networks },
+    Table { name: "services", columns: rungs::service_columns, encode: rungs::encode_services, decode: rungs::decode_services },
+    Table { name: "prefixes", columns: rungs::prefix_columns, encode: rungs::encode_prefixes, decode: rungs::decode_prefixes },
+    Table { name: "ports", columns: rungs::port_columns, encode: rungs::encode_ports, decode: rungs::decode_ports },
+    Table { name: "destinations", columns: destinations::columns, encode: destinations::encode, decode: destinations::decode },
+    Table { name: "newcomers", columns: newcomers::columns, encode: newcomers::encode, decode: newcomers::decode },
+    Table { name: "contacts", columns: newcomers::contact_columns, encode: newcomers::encode_contacts, decode: newcomers::decode_contacts },
+    Table { name: "counts", columns: newcomers::count_columns, encode: newcomers::encode_counts, decode: newcomers::decode_counts },
+    Table { name: "contacted", columns: newcomers::contacted_columns, encode: newcomers::encode_contacted, decode: newcomers::decode_contacted },
+];
+
+impl Table {
+    fn file(&self) -> String {
+        format!("{}.parquet", self.name)
+    }
+}
+
+/// The files of a baseline.
+fn file_names() -> impl Iterator<Item = String> {
+    TABLES.iter().map(Table::file).chain([MANIFEST.into()])
+}
+
+/// The key-value metadata of each table.
+fn facts() -> [(&'static str, &'static str); 1] {
+    [(SCHEMA_KEY, SCHEMA)]
+}
+
+/// The order rows are stored in: that of names, not of the numbers of one process.
+struct Order {
+    owners: Vec<u32>,
+    owner_ranks: Vec<u32>,
+    network_ranks: Vec<u32>,
+    /// Networks some table refers to, by name. The ladder remembers others.
+    networks_in_use: Vec<u32>,
+}
+
+impl Order {
+    fn of(from: &Baselines) -> Self {
+        let names = from.ladder.networks();
+        let mut is_in_use = vec![false; names.len()];
+        let mut uses = |network: u32| {
+            if let Some(slot) = is_in_use.get_mut(network as usize) {
+                *slot = true;
+            }
+        };
+        from.networks.iter().for_each(|(key, _)| uses(key.1));
+        from.services.iter().for_each(|(key, _)| uses(key.1));
+        from.prefixes.iter().for_each(|(_, prefix)| uses(prefix.network));
+        from.destinations.iter().for_each(|(key, _)| uses(from.ladder.rungs(key.1).network));
+        for (&(_, subject), newcomer) in from.newcomers.iter() {
+            if let Subject::Network(network) | Subject::Service(network, ..) = subject {
+                uses(network);
+            }
+            newcomer.destinations.iter().for_each(|contacted| uses(from.ladder.rungs(contacted.peer).network));
+        }
+        let (owners, owner_ranks) = ranked(from.owners.iter());
+        let (mut networks_in_use, network_ranks) = ranked(names.iter());
+        networks_in_use.retain(|&network| is_in_use.get(network as usize) == Some(&true));
+        Self { owners, owner_ranks, network_ranks, networks_in_use }
+    }
+
+    /// The place of an owner.
+    fn owner(&self, id: u32) -> u32 {
+        self.owner_ranks.get(id as usize).copied().unwrap_or(u32::MAX)
+    }
+
+    /// The owner of a place.
+    fn owner_name(&self, from: &Baselines, rank: u32) -> Arc<str> {
+        self.owners.get(rank as usize).map(|&id| from.owners.name(id)).unwrap_or_default()
+    }
+
+    /// The place of a network.
+    fn network(&self, id: u32) -> u32 {
+        self.network_ranks.get(id as usize).copied().unwrap_or(u32::MAX)
+    }
+
+    /// Owners by name, with what is known of them as a whole.
+    fn owners<'a>(&self, from: &'a Baselines) -> Vec<(Arc<str>, &'a Baseline)> {
+        self.owners.iter().filter_map(|&id| Some((from.owners.name(id), from.baseline(id)?))).collect()
+    }
+}
+
+/// The numbers of names sorted by name, and the place of each number.
+fn ranked<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> (Vec<u32>, Vec<u32>) {
+    let mut sorted: Vec<(&Arc<str>, u32)> = names.zip(0..).collect();
+    sorted.sort_unstable();
+    let mut ranks = vec![0; sorted.len()];
+    for (rank, &(_, id)) in (0..).zip(&sorted) {
+        if let Some(slot) = ranks.get_mut(id as usize) {
+            *slot = rank;
+        }
+    }
+    (sorted.into_iter().map(|(_, id)| id).collect(), ranks)
+}
+
+/// Encodes a baseline into files: the tables by name, the manifest last.
+///
+/// # Guarantees
+/// Equal baselines give equal bytes, whatever the order they were learned in.
+///
+/// # Errors
+/// [`Error::TooLarge`] when a table has more rows than the format holds.
+pub fn encode(baselines: &Baselines) -> Result<Vec<(String, Bytes)>, Error> {
+    let order = Order::of(baselines);
+    let mut files = TABLES
+        .par_iter()
+        .map(|table| Ok((table.file(), (table.encode)(baselines, &order, &table.file())?)))
+        .collect::<Result<Vec<(String, Bytes)>, Error>>()?;
+    let mut tables = Vec::with_capacity(TABLES.len());
+    for (table, (file, bytes)) in TABLES.iter().zip(&files) {
+        let rows = Reader::open(file, bytes, &(table.columns)())?.n_rows() as u64;
+        let (name, file, sha256) = (table.name.to_owned(), file.clone(), manifest::sha256(bytes));
+        tables.push(TableFile { name, file, rows, sha256 });
+    }
+    let manifest = Manifest {
+        schema: SCHEMA.into(),
+        learned_from: (&baselines.learned_from).into(),
+        n_owners: baselines.owners.len() as u64,
+        n_destinations: baselines.destinations.len() as u64,
+        tables,
+        checksum: String::new(),
+    };
+    files.push((MANIFEST.into(), manifest.render().into()));
+    Ok(files)
+}
+
+/// Decodes the files of a baseline; others among them are ignored.
+///
+/// # Guarantees
+/// All of what was encoded, or an error; any bytes, no panic.
+///
+/// # Errors
+/// [`Error::Newer`] when a later version wrote it, [`Error::Missing`] and [`Error::Damaged`] when a file is not there or
+/// not what the manifest says, [`Error::Foreign`] when it is something else.
+pub fn decode(files: &[(String, Bytes)]) -> Result<Baselines, Error> {
+    let find = |name: &str| {
+        let file = files.iter().find(|(found, _)| found == name);
+        file.map(|(_, bytes)| bytes).ok_or_else(|| Error::Missing { origin: name.into() })
+    };
+    let manifest = Manifest::parse(MANIFEST, find(MANIFEST)?)?;
+    if !manifest.tables.iter().map(|table| &*table.name).eq(TABLES.iter().map(|table| table.name)) {
+        return Err(Error::damaged(MANIFEST, "its tables are not those of the format"));
+    }
+    let intact = manifest.tables.par_iter().map(|table| {
+        let bytes = find(&table.file)?;
+        if manifest::sha256(bytes) == table.sha256 {
+            Ok(bytes)
+        } else {
+            Err(Error::damaged(&table.file, "its SHA-256 is not the one in the manifest"))
+        }
+    });
+    let intact = intact.collect::<Result<Vec<&Bytes>, Error>>()?;
+    let mut baselines = Baselines::default();
+    for ((table, stored), bytes) in TABLES.iter().zip(&manifest.tables).zip(intact) {
+        let columns = (table.columns)();
+        let reader = Reader::open(&stored.file, bytes, &columns)?;
+        if reader.fact(SCHEMA_KEY) != Some(SCHEMA) || reader.n_rows() as u64 != stored.rows {
+            return Err(Error::damaged(&stored.file, "it is not the table the manifest names"));
+        }
+        (table.decode)(&reader, &mut baselines)?;
+    }
+    baselines.recount();
+    baselines.learned_from = (&manifest.learned_from).into();
+    Ok(baselines)
+}

@@ -1,0 +1,451 @@
+//! Pages: batches of a stored table, their columns proven to be the declared ones.
+//!
+//! Where it sits: decodes Parquet written by [`super::columns`], or by anybody, and gives typed columns to the tables.
+//! What it does not do: it trusts no byte. Whatever the file holds, the answer is pages or an error.
+
+use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Float64Type, Int32Type, TimestampMillisecondType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
+use rayon::prelude::*;
+
+use super::columns::{Column, GROUP_ROWS, Kind, MAX_ROWS, schema};
+use super::error::Error;
+use super::headers;
+use crate::distribution::Distribution;
+use crate::known::{Known, Totals, Volumes};
+use crate::ladder::from_ip;
+use crate::names::Names;
+use crate::table::Table;
+use crate::window::{Day, WINDOW_SECS, Window};
+
+/// The last window of the year 9999: later ones are no moments, and numbers near the end of their range overflow.
+const LAST_WINDOW: Window = Window(422_337_167);
+
+/// A file being read.
+pub(super) struct Reader<'a> {
+    origin: &'a str,
+    bytes: &'a Bytes,
+    metadata: ArrowReaderMetadata,
+    columns: &'a [Column],
+}
+
+impl<'a> Reader<'a> {
+    /// A fact of a file of any columns.
+    pub(super) fn fact_of(origin: &str, bytes: &Bytes, key: &str) -> Result<Option<String>, Error> {
+        guarded(origin, || {
+            let metadata = ArrowReaderMetadata::load(bytes, ArrowReaderOptions::new().with_skip_arrow_metadata(true))?;
+            let facts = metadata.metadata().file_metadata().key_value_metadata();
+            Ok(facts.and_then(|facts| facts.iter().find(|fact| fact.key == key)?.value.clone()))
+        })
+    }
+
+    /// Opens a file whose columns must be the declared ones, in name, type and order.
+    pub(super) fn open(origin: &'a str, bytes: &'a Bytes, columns: &'a [Column]) -> Result<Self, Error> {
+        let metadata = guarded(origin, || {
+            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+            let plain = ArrowReaderMetadata::load(bytes, options.clone())?;
+            let (found, declared) = (plain.schema().fields(), schema(columns));
+            if found != declared.fields() {
+                let differing = found.iter().zip(declared.fields()).find(|(found, declared)| found != declared);
+                return Err(Fault::Why(match differing {
+                    Some((found, declared)) => {
+                        format!(
+                            "column `{}` stands where `{}` belongs, or has another type",
+                            found.name(),
+                            declared.name()
+                        )
+                    }
+                    None => format!("it has {} columns instead of {}", found.len(), declared.fields().len()),
+                }));
+            }
+            headers::check(bytes, plain.metadata()).map_err(Fault::Why)?;
+            Ok(ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options.with_schema(hinted(columns)))?)
+        })?;
+        let file = metadata.metadata().file_metadata();
+        // The sum over the row groups is what would be read; both must agree and be sane.
+        let n_rows = metadata.metadata().row_groups().iter().try_fold(0i64, |n, group| {
+            let rows = group.num_rows();
+            (rows >= 0).then(|| n.checked_add(rows)).flatten()
+        });
+        if n_rows != Some(file.num_rows()) || n_rows.is_none_or(|n| n > MAX_ROWS as i64) {
+            return Err(Error::damaged(origin, format!("it says it has {} rows", file.num_rows())));
+        }
+        Ok(Self { origin, bytes, metadata, columns })
+    }
+
+    /// How many rows the file says it has.
+    pub(super) fn n_rows(&self) -> usize {
+        self.metadata.metadata().file_metadata().num_rows() as usize
+    }
+
+    /// Rows worth reserving memory for: a file cannot make us reserve much more than it brings.
+    pub(super) fn n_reserved(&self) -> usize {
+        self.n_rows().min(self.bytes.len() * 8)
+    }
+
+    pub(super) fn damaged(&self, why: impl Into<String>) -> Error {
+        Error::damaged(self.origin, why)
+    }
+
+    /// Puts a row into its table; one that is there already is refused.
+    pub(super) fn put<K: Copy + Eq + Hash, V>(&self, table: &mut Table<K, V>, key: K, value: V) -> Result<(), Error> {
+        match table.put_new(key, value) {
+            Some(_) => Ok(()),
+            None => Err(self.damaged("a row is there twice")),
+        }
+    }
+
+    /// Puts rows into their table; one that is there already is refused.
+    pub(super) fn put_all<K: Copy + Eq + Hash, V>(
+        &self,
+        table: &mut Table<K, V>,
+        rows: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<(), Error> {
+        rows.into_iter().try_for_each(|(key, value)| self.put(table, key, value))
+    }
+
+    /// A fact of the file's key-value metadata.
+    pub(super) fn fact(&self, key: &str) -> Option<&str> {
+        let facts = self.metadata.metadata().file_metadata().key_value_metadata()?;
+        facts.iter().find(|fact| fact.key == key)?.value.as_deref()
+    }
+
+    /// Decodes all pages, several at a time, and folds them in order. Decoding is ahead of folding by as many row groups
+    /// as there are threads, so that memory is bounded by those.
+    pub(super) fn read<T: Send>(
+        &self,
+        decode: impl Fn(&Page<'_>) -> Result<T, Error> + Sync,
+        mut fold: impl FnMut(T) -> Result<(), Error> + Send,
+    ) -> Result<(), Error> {
+        let groups: Vec<usize> = (0..self.metadata.metadata().num_row_groups()).collect();
+        let decode = |groups: &[usize]| -> Vec<Result<Vec<T>, Error>> {
+            groups.par_iter().map(|&group| self.read_group(group, &decode)).collect()
+        };
+        let mut waves = groups.chunks(rayon::current_num_threads().max(1));
+        let mut ready = waves.next().map(&decode).unwrap_or_default();
+        let mut n_rows_left = true;
+        while n_rows_left {
+            let wave = waves.next();
+            n_rows_left = wave.is_some();
+            let (folded, next) = rayon::join(
+                || ready.into_iter().try_for_each(|pages| pages?.into_iter().try_for_each(&mut fold)),
+                || wave.map(&decode).unwrap_or_default(),
+            );
+            folded?;
+            ready = next;
+        }
+        Ok(())
+    }
+
+    fn read_group<T>(
+        &self,
+        group: usize,
+        decode: &(impl Fn(&Page<'_>) -> Result<T, Error> + Sync),
+    ) -> Result<Vec<T>, Error> {
+        guarded(self.origin, || {
+            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone())
+                .with_row_groups(vec![group])
+                .with_batch_size(GROUP_ROWS)
+                .build()?;
+            let mut out = Vec::new();
+            let mut n_rows = 0;
+            for batch in reader {
+                let batch = batch?;
+                n_rows += batch.num_rows() as i64;
+                out.push(decode(&Page { origin: self.origin, columns: self.columns, batch })?);
+            }
+            let declared = self.metadata.metadata().row_groups().get(group).map_or(0, RowGroupMetaData::num_rows);
+            if n_rows != declared {
+                return Err(Fault::Why(format!("{n_rows} rows are there of {declared}")));
+            }
+            Ok(out)
+        })
+    }
+}
+
+/// The schema to read with: names as dictionary codes.
+fn hinted(columns: &[Column]) -> Arc<Schema> {
+    let field = |column: &Column| {
+        let data_type = match column.kind {
+            Kind::Name => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            kind => kind.data_type(),
+        };
+        Field::new(column.name, data_type, column.optional)
+    };
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+enum Fault {
+    Why(String),
+    Ours(Error),
+}
+
+impl From<ParquetError> for Fault {
+    fn from(error: ParquetError) -> Self {
+        Self::Why(error.to_string())
+    }
+}
+
+impl From<arrow_schema::ArrowError> for Fault {
+    fn from(error: arrow_schema::ArrowError) -> Self {
+        Self::Why(error.to_string())
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+/// Runs a decoder that may panic on hostile bytes.
+fn guarded<T>(origin: &str, run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Error> {
+    let run = catch_unwind(AssertUnwindSafe(run));
+    match run.unwrap_or_else(|_| Err(Fault::Why("its pages contradict themselves".into()))) {
+        Ok(read) => Ok(read),
+        Err(Fault::Why(why)) => Err(Error::damaged(origin, why)),
+        Err(Fault::Ours(error)) => Err(error),
+    }
+}
+
+/// Some rows of a table.
+pub(super) struct Page<'a> {
+    origin: &'a str,
+    columns: &'a [Column],
+    batch: RecordBatch,
+}
+
+impl Page<'_> {
+    pub(super) fn damaged(&self, why: impl Into<String>) -> Error {
+        Error::damaged(self.origin, why)
+    }
+
+    fn column(&self, name: &str) -> Result<&ArrayRef, Error> {
+        let at = self.columns.iter().position(|column| column.name == name);
+        at.and_then(|at| self.batch.columns().get(at)).ok_or_else(|| self.damaged(format!("it lacks `{name}`")))
+    }
+
+    fn wrong(&self, name: &str) -> Error {
+        self.damaged(format!("`{name}` has another type"))
+    }
+
+    fn numbers<T: ArrowPrimitiveType>(&self, name: &str) -> Result<&[T::Native], Error> {
+        let array = self.column(name)?.as_primitive_opt::<T>().ok_or_else(|| self.wrong(name))?;
+        if array.null_count() > 0 {
+            return Err(self.damaged(format!("`{name}` is lacking in a row")));
+        }
+        Ok(array.values())
+    }
+
+    pub(super) fn u8(&self, name: &str) -> Result<&[u8], Error> {
+        self.numbers::<UInt8Type>(name)
+    }
+
+    pub(super) fn u16(&self, name: &str) -> Result<&[u16], Error> {
+        self.numbers::<UInt16Type>(name)
+    }
+
+    pub(super) fn u32(&self, name: &str) -> Result<&[u32], Error> {
+        self.numbers::<UInt32Type>(name)
+    }
+
+    pub(super) fn u64(&self, name: &str) -> Result<&[u64], Error> {
+        self.numbers::<UInt64Type>(name)
+    }
+
+    pub(super) fn f64(&self, name: &str) -> Result<&[f64], Error> {
+        self.numbers::<Float64Type>(name)
+    }
+
+    /// Unix seconds.
+    pub(super) fn secs(&self, name: &str) -> Result<Vec<i64>, Error> {
+        let whole = |&millis: &i64| (millis % 1000 == 0).then_some(millis / 1000);
+        let secs: Option<Vec<i64>> = self.numbers::<TimestampMillisecondType>(name)?.iter().map(whole).collect();
+        secs.ok_or_else(|| self.damaged(format!("`{name}` holds parts of a second")))
+    }
+
+    pub(super) fn windows(&self, name: &str) -> Result<Vec<Window>, Error> {
+        let windows: Option<Vec<Window>> =
+            self.numbers::<TimestampMillisecondType>(name)?.iter().map(|&millis| window(millis)).collect();
+        windows.ok_or_else(|| self.damaged(format!("`{name}` is no start of a window")))
+    }
+
+    pub(super) fn optional_windows(&self, name: &str) -> Result<Vec<Option<Window>>, Error> {
+        let array =
+            self.column(name)?.as_primitive_opt::<TimestampMillisecondType>().ok_or_else(|| self.wrong(name))?;
+        let read = |millis: Option<i64>| match millis {
+            Some(millis) => window(millis).map(Some),
+            None => Some(None),
+        };
+        let windows: Option<Vec<Option<Window>>> = array.iter().map(read).collect();
+        windows.ok_or_else(|| self.damaged(format!("`{name}` is no start of a window")))
+    }
+
+    pub(super) fn days(&self, name: &str) -> Result<Vec<Day>, Error> {
+        let days: Option<Vec<Day>> =
+            self.numbers::<Date32Type>(name)?.iter().map(|&day| u32::try_from(day).ok().map(Day)).collect();
+        let days = days.filter(|days| days.iter().all(|&day| day <= LAST_WINDOW.day()));
+        days.ok_or_else(|| self.damaged(format!("`{name}` is no day since 1970")))
+    }
+
+    pub(super) fn texts(&self, name: &str) -> Result<&StringArray, Error> {
+        self.column(name)?.as_string_opt::<i32>().ok_or_else(|| self.wrong(name))
+    }
+
+    pub(super) fn bytes(&self, name: &str) -> Result<&BinaryArray, Error> {
+        self.column(name)?.as_binary_opt::<i32>().ok_or_else(|| self.wrong(name))
+    }
+
+    /// The numbers that a column of names has in a set; a name the set lacks is refused.
+    pub(super) fn codes(&self, name: &str, names: &Names) -> Result<Vec<u32>, Error> {
+        let codes: Option<Vec<u32>> = self.optional_codes(name, names)?.into_iter().collect();
+        codes.ok_or_else(|| self.damaged(format!("`{name}` is lacking in a row")))
+    }
+
+    pub(super) fn optional_codes(&self, name: &str, names: &Names) -> Result<Vec<Option<u32>>, Error> {
+        self.mapped(name, |value| {
+            names.id(value).ok_or_else(|| self.damaged(format!("`{name}` says `{value}`, which no table explains")))
+        })
+    }
+
+    /// A column of names, each distinct one translated once.
+    pub(super) fn mapped<T: Copy>(
+        &self,
+        name: &str,
+        mut translate: impl FnMut(&str) -> Result<T, Error>,
+    ) -> Result<Vec<Option<T>>, Error> {
+        let wrong = || self.wrong(name);
+        let coded = self.column(name)?.as_dictionary_opt::<Int32Type>().ok_or_else(wrong)?;
+        let values = coded.values().as_string_opt::<i32>().ok_or_else(wrong)?;
+        // Where every row is null the decoder makes a dictionary of one entry that no row means.
+        let mut is_used = vec![false; values.len()];
+        for code in coded.keys().iter().flatten() {
+            if let Some(is_used) = is_used.get_mut(code as usize) {
+                *is_used = true;
+            }
+        }
+        let value = |(value, is_used): (Option<&str>, bool)| match value.filter(|_| is_used) {
+            Some(value) => translate(value).map(Some),
+            None => Ok(None),
+        };
+        let translated: Vec<Option<T>> = values.iter().zip(is_used).map(value).collect::<Result<_, Error>>()?;
+        let read = |code: Option<i32>| match code {
+            Some(code) => translated.get(code as usize).copied(),
+            None => Some(None),
+        };
+        let codes: Option<Vec<Option<T>>> = coded.keys().iter().map(read).collect();
+        codes.ok_or_else(wrong)
+    }
+
+    /// Bits of addresses.
+    pub(super) fn addresses(&self, name: &str) -> Result<Vec<u128>, Error> {
+        let parse = |text: Option<&str>| text.and_then(address);
+        let addresses: Option<Vec<u128>> = self.texts(name)?.iter().map(parse).collect();
+        addresses.ok_or_else(|| self.damaged(format!("`{name}` is no address")))
+    }
+
+    pub(super) fn distributions(&self, name: &str) -> Result<Vec<Distribution>, Error> {
+        let read = |bytes: Option<&[u8]>| Distribution::decode(bytes.unwrap_or_default()).ok();
+        let distributions: Option<Vec<Distribution>> = self.bytes(name)?.iter().map(read).collect();
+        distributions.ok_or_else(|| self.damaged(format!("`{name}` is no HdrHistogram in V2 encoding")))
+    }
+
+    /// The columns [`super::columns::KNOWN`].
+    pub(super) fn known(&self) -> Result<Vec<Known>, Error> {
+        let spans = self.windows("first")?.into_iter().zip(self.windows("last")?);
+        let counts = self.u32("n_windows")?.iter().zip(self.u32("n_days")?);
+        let known: Option<Vec<Known>> = spans
+            .zip(counts)
+            .map(|((first, last), (&n_windows, &n_days))| {
+                (first <= last).then_some(Known { first, last, n_windows, n_days })
+            })
+            .collect();
+        known.ok_or_else(|| self.damaged("`last` is before `first`"))
+    }
+
+    /// The columns [`super::columns::VOLUMES`].
+    pub(super) fn volumes(&self) -> Result<Vec<Volumes>, Error> {
+        let bytes = self.distributions("window_bytes")?.into_iter().zip(self.distributions("window_flows")?);
+        let flows = self.distributions("flow_bytes_out")?.into_iter().zip(self.distributions("flow_bytes_in")?);
+        let windows = self.windows("open_window")?.into_iter().zip(self.totals([
+            "open_window_flows",
+            "open_window_packets_out",
+            "open_window_bytes_out",
+            "open_window_bytes_in",
+            "open_window_peers",
+        ])?);
+        let open_days = self.days("open_day")?.into_iter().zip(self.totals([
+            "open_day_flows",
+            "open_day_packets_out",
+            "open_day_bytes_out",
+            "open_day_bytes_in",
+            "open_day_peers",
+        ])?);
+        let first_days = self.days("first_day")?.into_iter().zip(self.totals([
+            "first_day_flows",
+            "first_day_packets_out",
+            "first_day_bytes_out",
+            "first_day_bytes_in",
+            "first_day_peers",
+        ])?);
+        let days = self.distributions("day_bytes")?.into_iter().zip(open_days).zip(first_days);
+        let volumes = bytes.zip(flows).zip(windows).zip(days).map(|(((bytes, flows), open_window), days)| {
+            let ((day_bytes, open_day), first_day) = days;
+            let (window_bytes, window_flows) = bytes;
+            let (flow_bytes_out, flow_bytes_in) = flows;
+            Volumes {
+                window_bytes,
+                window_flows,
+                flow_bytes_out,
+                flow_bytes_in,
+                day_bytes,
+                open_window,
+                open_day,
+                first_day,
+            }
+        });
+        Ok(volumes.collect())
+    }
+
+    fn totals(&self, names: [&str; 5]) -> Result<Vec<Totals>, Error> {
+        let [flows, packets, out, into, peers] = names;
+        let sent = self.u64(flows)?.iter().zip(self.u64(packets)?).zip(self.u64(out)?);
+        let others = self.u64(into)?.iter().zip(self.u64(peers)?);
+        Ok(sent
+            .zip(others)
+            .map(|(((&n_flows, &packets_out), &bytes_out), (&bytes_in, &n_peers))| Totals {
+                n_flows,
+                packets_out,
+                bytes_out,
+                bytes_in,
+                n_peers,
+            })
+            .collect())
+    }
+}
+
+/// The window that starts at a stored moment.
+fn window(millis: i64) -> Option<Window> {
+    let len = WINDOW_SECS * 1000;
+    (millis >= 0 && millis % len == 0)
+        .then(|| u32::try_from(millis / len).ok().map(Window))
+        .flatten()
+        .filter(|&window| window <= LAST_WINDOW)
+}
+
+/// The bits of an address written in its one canonical way.
+pub(super) fn address(text: &str) -> Option<u128> {
+    text.parse().ok().map(from_ip)
+}

@@ -1,0 +1,205 @@
+//! The tables of the ladder's upper rungs: `labels`, `networks`, `services`, `prefixes`, `ports`.
+
+use bytes::Bytes;
+
+use super::Order;
+use super::columns::{Column, KNOWN, Kind, Sheet, VOLUMES, column};
+use super::error::Error;
+use super::page::Reader;
+use crate::baseline::{Baselines, NetworkKnown, PrefixKnown, ServiceKnown};
+use crate::known::Known;
+use crate::ladder::{Network, Prefix};
+
+pub(super) fn label_columns() -> Vec<Column> {
+    vec![column("network", Kind::Text), column("label", Kind::Text)]
+}
+
+pub(super) fn encode_labels(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+    let columns = label_columns();
+    let mut sheet = Sheet::new(file, &columns);
+    sheet.text(order.networks_in_use.iter().map(|&network| from.ladder.networks().name(network)));
+    sheet.text(order.networks_in_use.iter().map(|&network| from.ladder.label(network)));
+    sheet.finish(&super::facts())
+}
+
+pub(super) fn decode_labels(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
+    reader.read(
+        |page| {
+            let pairs = page.texts("network")?.iter().zip(page.texts("label")?);
+            Ok(pairs
+                .map(|(key, label)| Network {
+                    key: key.unwrap_or_default().into(),
+                    label: label.unwrap_or_default().into(),
+                })
+                .collect::<Vec<_>>())
+        },
+        |networks| {
+            for network in networks {
+                if into.ladder.networks().id(&network.key).is_some() {
+                    return Err(reader.damaged(format!("`{}` is there twice", network.key)));
+                }
+                into.ladder.network(&network);
+            }
+            Ok(())
+        },
+    )
+}
+
+pub(super) fn network_columns() -> Vec<Column> {
+    let keys = [column("owner", Kind::Name), column("network", Kind::Name)];
+    let counts = [column("n_prefixes", Kind::U32), column("n_late_prefixes", Kind::U32)];
+    [&keys, KNOWN, &counts].concat()
+}
+
+pub(super) fn encode_networks(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+    let columns = network_columns();
+    let mut sheet = Sheet::new(file, &columns);
+    let mut rows: Vec<(&(u32, u32), &NetworkKnown)> = from.networks.iter().collect();
+    rows.sort_unstable_by_key(|((owner, network), _)| (order.owner(*owner), order.network(*network)));
+    sheet.text(rows.iter().map(|(key, _)| from.owners.name(key.0)));
+    sheet.text(rows.iter().map(|(key, _)| from.ladder.networks().name(key.1)));
+    sheet.known(rows.iter().map(|(_, network)| &network.known));
+    sheet.u32(rows.iter().map(|(_, network)| network.n_prefixes));
+    sheet.u32(rows.iter().map(|(_, network)| network.n_late_prefixes));
+    sheet.finish(&super::facts())
+}
+
+pub(super) fn decode_networks(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
+    let Baselines { owners, ladder, networks, .. } = into;
+    let names = ladder.networks();
+    networks.reserve(reader.n_reserved());
+    reader.read(
+        |page| {
+            let keys = page.codes("owner", owners)?.into_iter().zip(page.codes("network", names)?);
+            let counts = page.u32("n_prefixes")?.iter().zip(page.u32("n_late_prefixes")?);
+            Ok(keys
+                .zip(page.known()?)
+                .zip(counts)
+                .map(|((key, known), (&n_prefixes, &n_late_prefixes))| {
+                    (key, NetworkKnown { known, n_prefixes, n_late_prefixes })
+                })
+                .collect::<Vec<_>>())
+        },
+        |rows| reader.put_all(networks, rows),
+    )
+}
+
+pub(super) fn service_columns() -> Vec<Column> {
+    let keys = [
+        column("owner", Kind::Name),
+        column("network", Kind::Name),
+        column("port", Kind::U16),
+        column("protocol", Kind::U8),
+    ];
+    [&keys, KNOWN, VOLUMES].concat()
+}
+
+pub(super) fn encode_services(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+    let columns = service_columns();
+    let mut sheet = Sheet::new(file, &columns);
+    let mut rows: Vec<(&crate::baseline::ServiceKey, &ServiceKnown)> = from.services.iter().collect();
+    rows.sort_unstable_by_key(|((owner, network, port, protocol), _)| {
+        (order.owner(*owner), order.network(*network), *port, *protocol)
+    });
+    sheet.text(rows.iter().map(|(key, _)| from.owners.name(key.0)));
+    sheet.text(rows.iter().map(|(key, _)| from.ladder.networks().name(key.1)));
+    sheet.u16(rows.iter().map(|(key, _)| key.2));
+    sheet.u8(rows.iter().map(|(key, _)| key.3));
+    sheet.known(rows.iter().map(|(_, service)| &service.known));
+    sheet.volumes(rows.iter().map(|(_, service)| &service.volumes));
+    sheet.finish(&super::facts())
+}
+
+pub(super) fn decode_services(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
+    let Baselines { owners, ladder, services, .. } = into;
+    let names = ladder.networks();
+    services.reserve(reader.n_reserved());
+    reader.read(
+        |page| {
+            let keys = page.codes("owner", owners)?.into_iter().zip(page.codes("network", names)?);
+            let ports = page.u16("port")?.iter().zip(page.u8("protocol")?);
+            let known = page.known()?.into_iter().zip(page.volumes()?);
+            Ok(keys
+                .zip(ports)
+                .zip(known)
+                .map(|(((owner, network), (&port, &protocol)), (known, volumes))| {
+                    ((owner, network, port, protocol), ServiceKnown { known, volumes })
+                })
+                .collect::<Vec<_>>())
+        },
+        |rows| reader.put_all(services, rows),
+    )
+}
+
+pub(super) fn prefix_columns() -> Vec<Column> {
+    // `network`: the one it was met in first; a prefix may hold addresses of several.
+    let keys = [column("owner", Kind::Name), column("prefix", Kind::Address), column("network", Kind::Name)];
+    [&keys, KNOWN].concat()
+}
+
+pub(super) fn encode_prefixes(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+    let columns = prefix_columns();
+    let mut sheet = Sheet::new(file, &columns);
+    let mut rows: Vec<(u32, Prefix, &PrefixKnown)> = from
+        .prefixes
+        .iter()
+        .map(|(&(owner, prefix), known)| (order.owner(owner), from.ladder.prefix(prefix), known))
+        .collect();
+    rows.sort_unstable_by_key(|&(owner, prefix, _)| (owner, prefix));
+    sheet.text(rows.iter().map(|row| order.owner_name(from, row.0)));
+    sheet.text(rows.iter().map(|row| row.1.to_string()));
+    sheet.text(rows.iter().map(|row| from.ladder.networks().name(row.2.network)));
+    sheet.known(rows.iter().map(|row| &row.2.known));
+    sheet.finish(&super::facts())
+}
+
+pub(super) fn decode_prefixes(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
+    let names = into.ladder.networks().clone();
+    let Baselines { owners, ladder, prefixes, .. } = into;
+    prefixes.reserve(reader.n_reserved());
+    reader.read(
+        |page| {
+            let parse = |text: Option<&str>| text.and_then(|text| text.parse().ok());
+            let blocks: Option<Vec<Prefix>> = page.texts("prefix")?.iter().map(parse).collect();
+            let blocks = blocks.ok_or_else(|| page.damaged("`prefix` is no block of 24 or 48 bits"))?;
+            let known = page.codes("network", &names)?.into_iter().zip(page.known()?);
+            let keys = page.codes("owner", owners)?.into_iter().zip(blocks);
+            Ok(keys.zip(known.map(|(network, known)| PrefixKnown { known, network })).collect::<Vec<_>>())
+        },
+        |rows| {
+            let rows = rows.into_iter().map(|((owner, prefix), known)| ((owner, ladder.prefix_id(prefix)), known));
+            reader.put_all(prefixes, rows)
+        },
+    )
+}
+
+pub(super) fn port_columns() -> Vec<Column> {
+    [&[column("owner", Kind::Name), column("port", Kind::U16), column("protocol", Kind::U8)], KNOWN].concat()
+}
+
+pub(super) fn encode_ports(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+    let columns = port_columns();
+    let mut sheet = Sheet::new(file, &columns);
+    let mut rows: Vec<(&(u32, u16, u8), &Known)> = from.ports.iter().collect();
+    rows.sort_unstable_by_key(|((owner, port, protocol), _)| (order.owner(*owner), *port, *protocol));
+    sheet.text(rows.iter().map(|(key, _)| from.owners.name(key.0)));
+    sheet.u16(rows.iter().map(|(key, _)| key.1));
+    sheet.u8(rows.iter().map(|(key, _)| key.2));
+    sheet.known(rows.iter().map(|(_, known)| *known));
+    sheet.finish(&super::facts())
+}
+
+pub(super) fn decode_ports(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
+    let Baselines { owners, ports, .. } = into;
+    ports.reserve(reader.n_reserved());
+    reader.read(
+        |page| {
+            let keys = page.codes("owner", owners)?.into_iter().zip(page.u16("port")?).zip(page.u8("protocol")?);
+            Ok(keys
+                .zip(page.known()?)
+                .map(|(((owner, &port), &protocol), known)| ((owner, port, protocol), known))
+                .collect::<Vec<_>>())
+        },
+        |rows| reader.put_all(ports, rows),
+    )
+}

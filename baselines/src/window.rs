@@ -1,0 +1,73 @@
+//! Windows: our own fixed grid of event time, half-open, UTC, and the days and hours above it.
+
+/// Length of a window in seconds. Ten minutes is the longest aggregation interval of a flow log, so that one record
+/// falls into one window of its start and rarely reaches into more than the next.
+pub const WINDOW_SECS: i64 = 600;
+
+/// Windows in a day.
+pub const WINDOWS_PER_DAY: u32 = 144;
+
+/// A window, counted in steps of [`WINDOW_SECS`] since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Window(pub u32);
+
+impl Window {
+    /// The window a second falls into. Seconds before 1970 fall into the first one, those past the year 83 000 into
+    /// the last; `read` refuses both long before.
+    pub fn of(unix_secs: i64) -> Self {
+        Self(u32::try_from(unix_secs.max(0) / WINDOW_SECS).unwrap_or(u32::MAX))
+    }
+
+    /// First second.
+    pub fn start(self) -> i64 {
+        i64::from(self.0) * WINDOW_SECS
+    }
+
+    /// First second after it.
+    pub fn end(self) -> i64 {
+        self.start() + WINDOW_SECS
+    }
+
+    /// The day it lies in.
+    pub fn day(self) -> Day {
+        Day(self.0 / WINDOWS_PER_DAY)
+    }
+
+    /// Hour of the week, 0 to 167, from Monday 00:00 UTC.
+    pub fn hour_of_week(self) -> u8 {
+        // 1970-01-01 was a Thursday: three days after a Monday.
+        ((self.0 / 6 + 72) % 168) as u8
+    }
+}
+
+/// A UTC day, counted since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(pub u32);
+
+impl Day {
+    /// The day's first window.
+    pub fn first_window(self) -> Window {
+        Window(self.0.saturating_mul(WINDOWS_PER_DAY))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_half_open() {
+        let window = Window::of(1_774_951_964);
+        assert_eq!((window.start(), window.end()), (1_774_951_800, 1_774_952_400));
+        assert_eq!(Window::of(1_774_952_400), Window(window.0 + 1));
+        assert_eq!(Window::of(-5), Window(0));
+    }
+
+    #[test]
+    fn the_week_starts_on_monday() {
+        // 2026-03-30 00:00 UTC is a Monday.
+        assert_eq!(Window::of(1_774_828_800).hour_of_week(), 0);
+        assert_eq!(Window::of(1_774_828_800 - 1).hour_of_week(), 167);
+        assert_eq!(Window::of(1_774_828_800 + 25 * 3600).hour_of_week(), 25);
+    }
+}

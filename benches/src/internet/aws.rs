@@ -1,0 +1,62 @@
+//! AWS's address ranges as far as the fleets use them.
+//!
+//! A few of AWS's own published prefixes (`ip-ranges.json`), each specific one also listed under `AMAZON`, as AWS does.
+
+use super::Prefix;
+
+/// One entry of `ip-ranges.json`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range {
+    pub(crate) prefix: Prefix,
+    pub(crate) region: &'static str,
+    pub(crate) service: &'static str,
+}
+
+const fn range(a: u8, b: u8, c: u8, len: u8, region: &'static str, service: &'static str) -> Range {
+    Range { prefix: Prefix::v4(a, b, c, 0, len), region, service }
+}
+
+pub(crate) const REGION: &str = "eu-west-1";
+
+/// IPv4 ranges, the specific ones first.
+pub(crate) const RANGES: [Range; 34] = [
+    range(52, 218, 0, 17, REGION, "S3"),
+    range(3, 5, 64, 21, REGION, "S3"),
+    range(52, 92, 0, 17, REGION, "S3"),
+    range(52, 94, 5, 24, REGION, "DYNAMODB"),
+    range(52, 119, 240, 21, REGION, "DYNAMODB"),
+    range(52, 94, 24, 23, REGION, "DYNAMODB"),
+    range(54, 247, 0, 16, REGION, "EC2"),
+    range(18, 200, 0, 16, REGION, "EC2"),
+    range(54, 74, 0, 15, REGION, "EC2"),
+    range(18, 97, 192, 18, REGION, "EC2"),
+    range(52, 4, 0, 14, "us-east-1", "EC2"),
+    range(50, 16, 0, 15, "us-east-1", "EC2"),
+    range(18, 232, 0, 14, "us-east-1", "EC2"),
+    range(108, 128, 160, 23, REGION, "API_GATEWAY"),
+    range(13, 32, 0, 15, "GLOBAL", "CLOUDFRONT"),
+    range(18, 64, 0, 14, "GLOBAL", "CLOUDFRONT"),
+    range(99, 84, 0, 16, "GLOBAL", "CLOUDFRONT"),
+    range(52, 218, 0, 17, REGION, "AMAZON"),
+    range(3, 5, 64, 21, REGION, "AMAZON"),
+    range(52, 92, 0, 17, REGION, "AMAZON"),
+    range(52, 94, 5, 24, REGION, "AMAZON"),
+    range(52, 119, 240, 21, REGION, "AMAZON"),
+    range(52, 94, 24, 23, REGION, "AMAZON"),
+    range(54, 247, 0, 16, REGION, "AMAZON"),
+    range(18, 200, 0, 16, REGION, "AMAZON"),
+    range(54, 74, 0, 15, REGION, "AMAZON"),
+    range(18, 97, 192, 18, REGION, "AMAZON"),
+    range(52, 4, 0, 14, "us-east-1", "AMAZON"),
+    range(50, 16, 0, 15, "us-east-1", "AMAZON"),
+    range(18, 232, 0, 14, "us-east-1", "AMAZON"),
+    range(108, 128, 160, 23, REGION, "AMAZON"),
+    range(13, 32, 0, 15, "GLOBAL", "AMAZON"),
+    range(18, 64, 0, 14, "GLOBAL", "AMAZON"),
+    range(99, 84, 0, 16, "GLOBAL", "AMAZON"),
+];
+
+/// Prefixes of one service in one region (or `GLOBAL`).
+pub(crate) fn prefixes(service: &str, region: &str) -> Vec<Prefix> {
+    RANGES.iter().filter(|r| r.service == service && r.region == region).map(|r| r.prefix).collect()
+}

@@ -1,0 +1,238 @@
+//! What becomes of a run: findings to stdout or a file, the account to `--report` and stderr, and the exit status.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use detector::coverage::Unreadable;
+use detector::finding::Finding;
+use detector::write::{self, Format, report, table};
+
+use crate::console::{Console, Failure, Hint as _, Status, to_stderr};
+use crate::engine::Outcome;
+use crate::objects::Listing;
+
+/// Unreadable objects told one by one; `--report` lists all.
+const TOLD: usize = 20;
+
+/// Where findings go, and which.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) format: Format,
+    pub(crate) look: table::Look,
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) report: Option<PathBuf>,
+    pub(crate) min_severity: Option<f64>,
+    pub(crate) fail_on: Option<f64>,
+}
+
+/// The files a run writes, created before it starts: a wrong path costs a second, not an hour.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    output: Option<(PathBuf, File)>,
+    report: Option<(PathBuf, File)>,
+}
+
+impl Delivery {
+    /// Creates the files the run will write.
+    pub(crate) fn open(&self) -> Result<Opened, Failure> {
+        Ok(Opened {
+            output: create("--output", self.output.as_deref())?,
+            report: create("--report", self.report.as_deref())?,
+        })
+    }
+
+    /// Writes everything a run gave, and says how it ended.
+    ///
+    /// Suppressed findings and those below `--min-severity` are counted, not written. `--fail-on` looks at every
+    /// finding that is not suppressed, also at those `--min-severity` leaves out.
+    pub(crate) fn deliver(&self, mut outcome: Outcome, listing: &Listing, opened: Opened, console: Console) -> Status {
+        let coverage = &mut outcome.coverage;
+        (coverage.n_findings, coverage.n_suppressed, coverage.n_below_severity) = (0, 0, 0);
+        let mut status = Status::Done;
+        let mut shown = Vec::new();
+        for finding in &outcome.findings {
+            let severity = finding.severity.value();
+            if finding.suppressed_by.is_some() {
+                coverage.n_suppressed += 1;
+                continue;
+            }
+            if self.fail_on.is_some_and(|limit| severity >= limit) {
+                status = Status::FailOn;
+            }
+            if self.min_severity.is_some_and(|limit| severity < limit) {
+                coverage.n_below_severity += 1;
+            } else {
+                coverage.n_findings += 1;
+                shown.push(finding);
+            }
+        }
+        for unreadable in coverage.unreadable.iter().take(TOLD) {
+            console.error(&format!("{}: {}", unreadable.object, unreadable.error));
+        }
+        if let Some(more) = coverage.unreadable.len().checked_sub(TOLD).filter(|more| *more > 0) {
+            console.error(&format!("and {more} unreadable objects more"));
+            console.hint("--report FILE lists all of them");
+        }
+        coverage
+            .unreadable
+            .extend(listing.problems.iter().map(|p| Unreadable { object: p.path.clone(), error: p.error.clone() }));
+        coverage.unreadable.sort();
+        if !coverage.unreadable.is_empty() {
+            status = Status::Unfinished;
+        }
+
+        let written = match opened.output {
+            Some((path, file)) => {
+                self.write(&shown, BufWriter::new(file)).with_context(|| format!("could not write {}", path.display()))
+            }
+            // A reader who has gone away has read enough.
+            None => match self.write(&shown, BufWriter::new(io::stdout().lock())) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                written => written.context("could not write to stdout"),
+            },
+        };
+        let reported = opened.report.map_or(Ok(()), |(path, mut file)| {
+            writeln!(file, "{}", report::json(coverage)).with_context(|| format!("could not write {}", path.display()))
+        });
+        for lost in [written, reported].into_iter().filter_map(Result::err) {
+            console.error(&format!("{lost:#}"));
+            status = Status::Unfinished;
+        }
+        to_stderr(&report::line(coverage));
+        status
+    }
+
+    fn write(&self, findings: &[&Finding], mut sink: impl Write) -> io::Result<()> {
+        for (index, finding) in findings.iter().enumerate() {
+            if self.format == Format::Table {
+                let gap = if index == 0 { "" } else { "\n" };
+                writeln!(sink, "{gap}{}", table::finding(finding, self.look))?;
+            } else {
+                writeln!(sink, "{}", write::finding(self.format, finding))?;
+            }
+        }
+        sink.flush()
+    }
+}
+
+fn create(option: &str, path: Option<&Path>) -> Result<Option<(PathBuf, File)>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let file = File::create(path)
+        .with_context(|| format!("could not create `{option} {}`", path.display()))
+        .hint("the folder must exist and be writable")?;
+    Ok(Some((path.to_owned(), file)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::When;
+    use crate::objects::Problem;
+    use detector::coverage::Coverage;
+    use detector::finding::Severity;
+    use detector::write::json;
+    use std::fs;
+
+    const FINDING: &str = r#"{"schema":"callout.finding/1","id":"0000000000000000000000000000002a","type":"beacon",
+        "activity":"create","severity":7.4,"severity_label":"High","confidence":0.9,"title":"t","description":"d",
+        "account_id":null,"region":null,"vpc_id":null,
+        "owner":{"kind":"function","functions":["activities-api"],"arns":[],"eni_ids":[]},"destinations":[],
+        "window":{"start":"2026-03-31T09:10:00Z","end":"2026-03-31T09:20:00Z"},
+        "first_seen":"2026-03-31T09:12:44Z","last_seen":"2026-03-31T09:13:40Z","count":1,"evidence":[],
+        "deployment":null,"suppressed_by":null}"#;
+
+    fn finding(severity: f64, suppressed: bool) -> Finding {
+        let mut finding = json::parse(FINDING).expect("a finding");
+        finding.severity = Severity::new(severity);
+        finding.suppressed_by = suppressed.then(|| "known".into());
+        finding
+    }
+
+    struct Ran {
+        status: Status,
+        output: String,
+        report: serde_json::Value,
+    }
+
+    fn run(findings: Vec<Finding>, coverage: Coverage, listing: &Listing, set: impl FnOnce(&mut Delivery)) -> Ran {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| dir.path().join(name);
+        let mut delivery = Delivery {
+            format: Format::Json,
+            look: table::Look::PLAIN,
+            output: Some(path("output")),
+            report: Some(path("report")),
+            min_severity: None,
+            fail_on: None,
+        };
+        set(&mut delivery);
+        let opened = delivery.open().unwrap_or_else(|failure| panic!("{:#}", failure.error));
+        let outcome = Outcome { findings, coverage };
+        let status = delivery.deliver(outcome, listing, opened, Console::new(When::Never));
+        Ran {
+            status,
+            output: fs::read_to_string(path("output")).expect("the output"),
+            report: serde_json::from_str(&fs::read_to_string(path("report")).expect("the report")).expect("JSON"),
+        }
+    }
+
+    #[test]
+    fn every_finding_is_shown_suppressed_or_below() {
+        let findings = vec![finding(2.0, false), finding(7.4, false), finding(9.0, true), finding(4.0, false)];
+        let ran = run(findings, Coverage::default(), &Listing::default(), |d| d.min_severity = Some(4.0));
+        assert_eq!(ran.status, Status::Done);
+        assert_eq!(ran.output.lines().count(), 2);
+        assert_eq!(ran.report["n_findings"], 2);
+        assert_eq!(ran.report["n_suppressed"], 1);
+        assert_eq!(ran.report["n_below_severity"], 1);
+    }
+
+    #[test]
+    fn fail_on_counts_what_is_not_suppressed() {
+        let met = |findings: Vec<Finding>| {
+            let set = |d: &mut Delivery| (d.fail_on, d.min_severity) = (Some(7.0), Some(9.5));
+            run(findings, Coverage::default(), &Listing::default(), set).status
+        };
+        assert_eq!(met(vec![finding(6.9, false)]), Status::Done);
+        assert_eq!(met(vec![finding(9.0, true)]), Status::Done);
+        assert_eq!(met(vec![finding(7.0, false)]), Status::FailOn);
+    }
+
+    #[test]
+    fn what_could_not_be_read_wins_over_fail_on() {
+        let unreadable = Unreadable { object: "b.gz".into(), error: "not gzip".into() };
+        let coverage = Coverage { unreadable: vec![unreadable], ..Coverage::default() };
+        let problem = Problem { path: "a".into(), error: "no such file or folder".into(), hint: "" };
+        let listing = Listing { problems: vec![problem], ..Listing::default() };
+        let ran = run(vec![finding(9.0, false)], coverage, &listing, |d| d.fail_on = Some(7.0));
+        assert_eq!(ran.status, Status::Unfinished);
+        assert_eq!(ran.output.lines().count(), 1, "what was found is still told");
+        let objects = [&ran.report["unreadable"][0]["object"], &ran.report["unreadable"][1]["object"]];
+        assert_eq!(objects, ["a", "b.gz"]);
+    }
+
+    #[test]
+    fn blocks_of_a_table_are_set_apart() {
+        let findings = vec![finding(7.4, false), finding(7.4, false)];
+        let ran = run(findings, Coverage::default(), &Listing::default(), |d| d.format = Format::Table);
+        assert_eq!(ran.output.matches("\n\nHIGH 7.4  beacon").count(), 1, "{}", ran.output);
+        assert!(ran.output.starts_with("HIGH") && ran.output.ends_with(" %\n"), "{}", ran.output);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_created_ends_the_run_before_it_starts() {
+        let delivery = Delivery {
+            format: Format::Json,
+            look: table::Look::PLAIN,
+            output: Some("/nonexistent/folder/file".into()),
+            report: None,
+            min_severity: None,
+            fail_on: None,
+        };
+        let failure = delivery.open().expect_err("no such folder");
+        assert!(failure.error.to_string().starts_with("could not create `--output "), "{:#}", failure.error);
+        assert!(failure.hint.is_some());
+    }
+}

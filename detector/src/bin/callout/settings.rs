@@ -1,0 +1,194 @@
+//! What was typed, interpreted: files read, settings checked, defaults filled in. Nothing here runs the engine.
+
+use std::fs;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context as _, anyhow};
+use bytes::Bytes;
+use detector::config::Config;
+use detector::write::Format;
+use detector::write::table::Look;
+
+use crate::args;
+use crate::console::{Console, Failure, Hint as _, stdout_look};
+use crate::deliver::Delivery;
+use crate::engine::{Document, Knowledge, Request};
+use crate::objects::Listing;
+use crate::progress::Bar;
+
+/// Everything a run over objects needs.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    pub(crate) knowledge: Knowledge,
+    pub(crate) listing: Listing,
+    pub(crate) span: (Option<i64>, Option<i64>),
+    pub(crate) all_interfaces: bool,
+    pub(crate) threads: usize,
+    pub(crate) baseline: Option<PathBuf>,
+    pub(crate) save_baseline: Option<PathBuf>,
+    pub(crate) delivery: Delivery,
+    pub(crate) console: Console,
+    progress: args::When,
+}
+
+impl Settings {
+    /// What `replay` was asked.
+    pub(crate) fn of_replay(typed: args::Replay) -> Result<Self, Failure> {
+        if let Some(dir) = &typed.baseline {
+            existing_baseline(dir)?;
+        }
+        let mut settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
+        settings.baseline = typed.baseline;
+        settings.save_baseline = typed.save_baseline;
+        Ok(settings)
+    }
+
+    /// What `learn` was asked. The baseline may be new.
+    pub(crate) fn of_learn(typed: args::Learn) -> Result<Self, Failure> {
+        let mut settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
+        settings.baseline = Some(typed.baseline);
+        Ok(settings)
+    }
+
+    /// What `scan` was asked.
+    pub(crate) fn of_scan(typed: args::Scan) -> Result<Self, Failure> {
+        existing_baseline(&typed.baseline)?;
+        let mut settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
+        settings.baseline = Some(typed.baseline);
+        Ok(settings)
+    }
+
+    fn new(
+        input: &args::Input,
+        files: &args::Knowledge,
+        judging: &args::Judging,
+        run: &args::Run,
+    ) -> Result<Self, Failure> {
+        let console = Console::new(run.color);
+        let span = span(input)?;
+        let config = config(run.config.as_deref(), judging.warm_up.as_deref())?;
+        let knowledge = knowledge(files)?;
+        let listing = Listing::of(&input.paths);
+        for problem in &listing.problems {
+            console.error(&format!("{}: {}", problem.path, problem.error));
+            console.hint(problem.hint);
+        }
+        if listing.n_hidden > 0 {
+            console.note(&format!("{} files and folders with names beginning with a dot left out", listing.n_hidden));
+        }
+        Ok(Self {
+            config,
+            // Without an inventory nothing says which interfaces are Lambda's.
+            all_interfaces: input.all_interfaces || knowledge.enis.is_empty(),
+            knowledge,
+            listing,
+            span,
+            threads: run.threads.map_or_else(|| thread::available_parallelism().map_or(1, NonZero::get), usize::from),
+            baseline: None,
+            save_baseline: None,
+            delivery: delivery(judging, run),
+            console,
+            progress: run.progress,
+        })
+    }
+
+    /// What the engine is asked.
+    pub(crate) fn request(&self) -> Request<'_> {
+        Request {
+            config: &self.config,
+            knowledge: &self.knowledge,
+            span: self.span,
+            all_interfaces: self.all_interfaces,
+            threads: self.threads,
+            baseline: self.baseline.as_deref(),
+            objects: &self.listing.objects,
+        }
+    }
+
+    /// The bar that shows how far the run is.
+    pub(crate) fn bar(&self) -> Bar {
+        Bar::new(self.progress, self.listing.n_bytes())
+    }
+}
+
+fn delivery(judging: &args::Judging, run: &args::Run) -> Delivery {
+    Delivery {
+        format: match judging.format {
+            args::Form::Table => Format::Table,
+            args::Form::Json => Format::Json,
+            args::Form::Ocsf => Format::Ocsf,
+            args::Form::Asff => Format::Asff,
+            args::Form::Guardduty => Format::Guardduty,
+            args::Form::Chat => Format::Chat,
+        },
+        look: if judging.output.is_some() { Look::PLAIN } else { stdout_look(run.color) },
+        output: judging.output.clone(),
+        report: run.report.clone(),
+        min_severity: judging.min_severity,
+        fail_on: judging.fail_on,
+    }
+}
+
+fn span(input: &args::Input) -> Result<(Option<i64>, Option<i64>), Failure> {
+    if let (Some(from), Some(until)) = (input.from, input.until)
+        && from >= until
+    {
+        return Err(anyhow!("`--from` is {from}, which is not before `--until` {until}"))
+            .hint("records from the first time on and before the second are read");
+    }
+    Ok((input.from.map(jiff::Timestamp::as_second), input.until.map(jiff::Timestamp::as_second)))
+}
+
+fn config(file: Option<&Path>, warm_up: Option<&str>) -> Result<Config, Failure> {
+    const HINT: &str = "callout.toml of the repository lists every key with its default, range and reason";
+    let config = match file {
+        None => Config::defaults(),
+        Some(path) => {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("could not read the settings {}", path.display()))
+                .hint("--config takes a TOML file; every key is optional")?;
+            Config::from_toml(&text).with_context(|| path.display().to_string()).hint(HINT)?
+        }
+    };
+    match warm_up {
+        None => Ok(config),
+        Some(text) => config.with_warm_up("--warm-up", text).hint("write a number and a unit, such as 7d"),
+    }
+}
+
+fn knowledge(files: &args::Knowledge) -> Result<Knowledge, Failure> {
+    let all = |option: &str, paths: &[PathBuf]| {
+        paths.iter().map(|path| document(option, path)).collect::<Result<Vec<_>, Failure>>()
+    };
+    let one = |option: &str, path: &Option<PathBuf>| path.as_deref().map(|path| document(option, path)).transpose();
+    let lists = |option: &str, files: &[args::NamedFile]| {
+        files.iter().map(|list| Ok((list.name.clone(), document(option, &list.file)?))).collect::<Result<_, Failure>>()
+    };
+    Ok(Knowledge {
+        enis: all("--enis", &files.enis)?,
+        functions: all("--functions", &files.functions)?,
+        asn: one("--asn", &files.asn)?,
+        aws_ranges: one("--aws-ranges", &files.aws_ranges)?,
+        threat_lists: lists("--threat-list", &files.threat_list)?,
+        trusted_lists: lists("--trusted-list", &files.trusted_list)?,
+    })
+}
+
+fn document(option: &str, path: &Path) -> Result<Document, Failure> {
+    let bytes = fs::read(path)
+        .with_context(|| format!("could not read `{option} {}`", path.display()))
+        .hint(format!("`callout replay --help` says what {option} takes"))?;
+    Ok(Document { origin: path.to_string_lossy().into_owned(), bytes: Bytes::from(bytes) })
+}
+
+/// Refuses a baseline that is not there, before anything is read.
+pub(crate) fn existing_baseline(dir: &Path) -> Result<(), Failure> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    Err(anyhow!("{}: there is no baseline", dir.display()))
+        .hint("`callout learn PATH... --baseline DIR` creates one, and so does `callout replay --save-baseline DIR`")
+}

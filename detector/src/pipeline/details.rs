@@ -1,0 +1,116 @@
+//! Details: a baseline as `inspect` shows it.
+
+use std::collections::BTreeMap;
+
+use baselines::Baselines;
+use baselines::baseline::Baseline;
+use baselines::distribution::Distribution;
+
+use crate::finding::protocol_name;
+use crate::score::Scorer;
+use crate::write::inspect::{Detail, Function, Network, State, Volume};
+
+/// What is known of each owner, by name. A function is ready when it was observed through `warm_up_secs`.
+pub fn details(baselines: &Baselines, warm_up_secs: i64) -> Vec<Detail> {
+    let mut networks = networks(baselines);
+    let mut details: Vec<Detail> = baselines
+        .iter()
+        .zip(0..)
+        .filter_map(|((name, baseline), owner)| {
+            let (n_destinations, networks) = networks.remove(&owner).unwrap_or_default();
+            let function = function(baselines, name, baseline, warm_up_secs, n_destinations, networks.len())?;
+            let watched = baselines.newcomers().filter(|((of, _), _)| *of == owner).count();
+            let note = format!("{watched} of its destinations are new or rare and still watched");
+            Some(Detail {
+                function,
+                networks,
+                volumes: volumes(baseline),
+                hours: hours(baseline),
+                notes: if watched == 0 { Vec::new() } else { vec![note] },
+            })
+        })
+        .collect();
+    details.sort_by(|a, b| a.function.name.cmp(&b.function.name));
+    details
+}
+
+fn function(
+    baselines: &Baselines,
+    name: &str,
+    baseline: &Baseline,
+    warm_up_secs: i64,
+    n_destinations: u64,
+    n_networks: usize,
+) -> Option<Function> {
+    let known = baseline.known?;
+    // Warm-up is a matter of the time the whole baseline reaches to, not of the function's own last call.
+    let now = baselines.iter().filter_map(|(_, b)| b.known).map(|known| known.last).max().unwrap_or(known.last);
+    let names: Vec<&str> = name.split(',').map(|arn| arn.rsplit(':').next().unwrap_or(arn)).collect();
+    Some(Function {
+        name: names.join(", "),
+        state: if Scorer::is_ready(baseline, now, warm_up_secs) { State::Ready } else { State::Learning },
+        since: known.first.start(),
+        last_seen: known.last.end() - 1,
+        n_windows: u64::from(known.n_windows),
+        n_destinations,
+        n_networks: n_networks as u64,
+    })
+}
+
+/// Bytes sent to one network, and the ports used with it.
+type Sum = (u64, Vec<(u16, u8)>);
+
+/// Destinations by number, and networks, those with the most bytes first, of each owner.
+fn networks(baselines: &Baselines) -> BTreeMap<u32, (u64, Vec<Network>)> {
+    let mut sums: BTreeMap<(u32, u32), Sum> = BTreeMap::new();
+    let mut out: BTreeMap<u32, (u64, Vec<Network>)> = BTreeMap::new();
+    for (&(owner, peer, port, protocol), known) in baselines.destinations() {
+        let sum = sums.entry((owner, baselines.ladder.rungs(peer).network)).or_default();
+        sum.0 += known.bytes_out;
+        if !sum.1.contains(&(port, protocol)) {
+            sum.1.push((port, protocol));
+        }
+        out.entry(owner).or_default().0 += 1;
+    }
+    for ((owner, network), (bytes_out, mut ports)) in sums {
+        let Some(known) = baselines.network(owner, network) else { continue };
+        ports.sort_unstable();
+        out.entry(owner).or_default().1.push(Network {
+            label: baselines.ladder.label(network).to_string(),
+            first_seen: known.known.first.start(),
+            last_seen: known.known.last.end() - 1,
+            n_days: u64::from(known.known.n_days),
+            bytes_out,
+            ports: ports.into_iter().map(|(port, protocol)| format!("{port}/{}", protocol_name(protocol))).collect(),
+        });
+    }
+    for (_, networks) in out.values_mut() {
+        networks.sort_by(|a, b| b.bytes_out.cmp(&a.bytes_out).then_with(|| a.label.cmp(&b.label)));
+    }
+    out
+}
+
+fn volumes(baseline: &Baseline) -> Vec<Volume> {
+    let volume = |measure: &str, is_bytes: bool, past: &Distribution| Volume {
+        measure: measure.to_owned(),
+        is_bytes,
+        p50: past.value_at(0.5),
+        p99: past.value_at(0.99),
+        max: past.max(),
+    };
+    vec![
+        volume("bytes sent", true, &baseline.volumes.window_bytes),
+        volume("flows", false, &baseline.volumes.window_flows),
+        volume("destinations", false, &baseline.window_peers),
+    ]
+}
+
+fn hours(baseline: &Baseline) -> [u64; 24] {
+    let mut hours = [0; 24];
+    for day in baseline.hours.chunks(hours.len()) {
+        for (sum, &n) in hours.iter_mut().zip(day) {
+            *sum += u64::from(n);
+        }
+    }
+    hours
+}

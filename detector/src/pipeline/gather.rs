@@ -1,0 +1,231 @@
+//! Gather: objects into observations on the shelf, in parallel, each object all or nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use baselines::observation::Observations;
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::shelf::{Scratch, Shelf};
+use super::{Job, Observed, limits};
+use crate::coverage::{Coverage, Unreadable};
+use crate::read::{self, Object};
+use crate::rollup::{self, Interface, Rollup};
+
+/// Unknown interfaces named in the coverage.
+const MAX_UNKNOWN_NAMED: usize = 1000;
+
+/// Bytes hashed at a time.
+const HASH_CHUNK: usize = 1 << 20;
+
+/// What one object gave.
+struct Read {
+    observations: Observations,
+    rows: rollup::Account,
+    account: read::Account,
+    unknown: BTreeSet<String>,
+}
+
+/// Reads all objects onto a shelf.
+pub(super) fn gather(
+    job: &Job<'_>,
+    objects: Vec<Arc<dyn Object>>,
+    scratch: Box<dyn Scratch>,
+) -> io::Result<(Shelf, Coverage)> {
+    let (objects, n_duplicate) = distinct(objects);
+    let mut coverage = Coverage { n_objects_duplicate: n_duplicate, ..Coverage::default() };
+    let gathered = Mutex::new((Shelf::new(scratch), &mut coverage, Ok(())));
+    objects.par_iter().for_each(|object| {
+        let read = read_object(job, object);
+        let n_rows = read.as_ref().map_or(0, |read| read.account.rows_read);
+        let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let (shelf, coverage, kept) = &mut *gathered;
+        match read {
+            Ok(read) => {
+                coverage.add(&read);
+                if kept.is_ok() {
+                    *kept = shelf.add(flow_log(object.name()), &read.observations);
+                }
+            }
+            Err(error) => coverage.unreadable.push(Unreadable { object: object.name().to_owned(), error }),
+        }
+        drop(gathered);
+        job.progress.object_done(object.size(), n_rows);
+    });
+    let (shelf, _, kept) = gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
+    kept?;
+    coverage.unreadable.sort();
+    coverage.reject_examples.sort();
+    coverage.reject_examples.truncate(read::MAX_EXAMPLES);
+    coverage.unknown_interfaces.sort();
+    coverage.unknown_interfaces.dedup();
+    coverage.unknown_interfaces.truncate(MAX_UNKNOWN_NAMED);
+    Ok((shelf, coverage))
+}
+
+/// Reads one object for a door that keeps observations itself.
+pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, String> {
+    let read = read_object(job, object)?;
+    let mut coverage = Coverage::default();
+    coverage.add(&read);
+    job.progress.object_done(object.size(), coverage.n_rows);
+    Ok(Observed { flow_log: flow_log(object.name()).to_owned(), observations: read.observations, coverage })
+}
+
+/// Reads one object; the error is the whole chain in words.
+fn read_object(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Read, String> {
+    // Formats are guarded where they are decoded; this holds the door against what nobody foresaw.
+    catch_unwind(AssertUnwindSafe(|| read_units(job, object)))
+        .unwrap_or_else(|_| Err("an internal error; the other objects are not affected".to_owned()))
+}
+
+fn read_units(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Read, String> {
+    let said = |error: read::Error| {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            text = format!("{text}: {inner}");
+            cause = inner.source();
+        }
+        text
+    };
+    let opened = read::open(Arc::clone(object), &limits(job.config)).map_err(said)?;
+    let units: Result<Vec<_>, read::Error> =
+        (0..opened.n_units()).into_par_iter().map(|unit| read_unit(job, &opened, unit)).collect();
+    let mut account = read::Account::default();
+    let mut unknown = BTreeSet::new();
+    let mut whole: Option<Rollup> = None;
+    for (rollup, part, names) in units.map_err(said)? {
+        account.add(&part);
+        unknown.extend(names);
+        match &mut whole {
+            Some(whole) => whole.merge(rollup),
+            None => whole = Some(rollup),
+        }
+    }
+    opened.check(&account).map_err(said)?;
+    let knowledge = job.knowledge;
+    let own = |id: &str| knowledge.inventory.own_addresses(id).map(std::net::Ipv6Addr::to_bits).collect();
+    let whole = whole.unwrap_or_default();
+    let (observations, rows) = whole.finish(&mut |id, window| knowledge.owner(id, window), &own);
+    Ok(Read { observations, rows, account, unknown })
+}
+
+fn read_unit(
+    job: &Job<'_>,
+    opened: &read::Opened,
+    unit: usize,
+) -> Result<(Rollup, read::Account, BTreeSet<String>), read::Error> {
+    let mut rollup = Rollup::new(job.span);
+    let mut unknown = BTreeSet::new();
+    let mut judge = |id: &str| {
+        let interface = job.knowledge.interface(id);
+        if interface == Interface::Unknown && unknown.len() < MAX_UNKNOWN_NAMED {
+            unknown.insert(id.to_owned());
+        }
+        interface
+    };
+    let account = opened.read_unit(unit, &mut |batch| rollup.push(&batch, &mut judge))?;
+    Ok((rollup, account, unknown))
+}
+
+impl Coverage {
+    fn add(&mut self, read: &Read) {
+        let (account, rows) = (&read.account, &read.rows);
+        self.n_objects += 1;
+        self.n_rows += account.rows_read;
+        self.n_nodata += account.rows_nodata;
+        self.n_skipdata += account.rows_skipdata;
+        for (reason, rejected) in &account.rows_rejected {
+            *self.rejected.entry(reason.name()).or_default() += rejected.n_rows;
+            self.reject_examples.extend(rejected.examples.iter().map(|example| {
+                format!("{} at {}: {}: {}", example.object, example.position, reason.name(), example.text)
+            }));
+        }
+        self.n_outside_span += rows.n_outside_span;
+        self.n_not_egress += rows.n_not_egress;
+        self.n_observed += rows.n_observed;
+        self.n_other_interface += rows.n_other_interface;
+        self.n_unknown_interface += rows.n_unknown_interface;
+        self.unknown_interfaces.extend(read.unknown.iter().cloned());
+        if self.unknown_interfaces.len() > 4 * MAX_UNKNOWN_NAMED {
+            self.unknown_interfaces.sort();
+            self.unknown_interfaces.dedup();
+        }
+        let observations = &read.observations.rows;
+        let first = observations.iter().map(|row| row.first).min();
+        let last = observations.iter().map(|row| row.last).max();
+        if let (Some(first), Some(last)) = (first, last) {
+            let (from, until) = self.span.unwrap_or((first, last));
+            self.span = Some((from.min(first), until.max(last)));
+        }
+    }
+}
+
+/// Objects with different bytes, by name, and how many more there were. Only objects of one size are compared.
+fn distinct(mut objects: Vec<Arc<dyn Object>>) -> (Vec<Arc<dyn Object>>, u64) {
+    objects.sort_by(|a, b| a.name().cmp(b.name()));
+    let mut n_of_size: BTreeMap<u64, u32> = BTreeMap::new();
+    for object in &objects {
+        *n_of_size.entry(object.size()).or_default() += 1;
+    }
+    let digests: Vec<Option<[u8; 32]>> = objects
+        .par_iter()
+        .map(|object| if n_of_size.get(&object.size()) > Some(&1) { content_digest(&**object) } else { None })
+        .collect();
+    let mut seen = HashSet::new();
+    let before = objects.len();
+    let objects: Vec<_> = objects
+        .into_iter()
+        .zip(digests)
+        .filter(|(_, digest)| digest.is_none_or(|digest| seen.insert(digest)))
+        .map(|(object, _)| object)
+        .collect();
+    let n_duplicate = (before - objects.len()) as u64;
+    (objects, n_duplicate)
+}
+
+/// SHA-256 of an object; `None` when it cannot be read, which reading will report.
+fn content_digest(object: &dyn Object) -> Option<[u8; 32]> {
+    let mut hash = Sha256::new();
+    let mut at = 0;
+    while at < object.size() {
+        let len = usize::try_from(object.size() - at).unwrap_or(HASH_CHUNK).min(HASH_CHUNK);
+        hash.update(object.read_at(at, len).ok()?);
+        at += len as u64;
+    }
+    Some(hash.finalize().into())
+}
+
+/// The flow log an object was delivered by, from AWS's file name; empty for another name.
+///
+/// Two flow logs may record the same interface; their records must not be added up. Format and content are never taken
+/// from the name.
+fn flow_log(name: &str) -> &str {
+    let file = name.rsplit('/').next().unwrap_or_default();
+    file.split('_').find(|part| part.starts_with("fl-")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::InMemory;
+
+    #[test]
+    fn the_flow_log_is_in_awss_file_name() {
+        assert_eq!(flow_log("a/1_vpcflowlogs_eu-west-1_fl-0a1b_20260331T0910Z_9c.log.gz"), "fl-0a1b");
+        assert_eq!(flow_log("a/fl-1_x/flows.parquet"), "");
+    }
+
+    #[test]
+    fn an_object_given_twice_is_read_once() {
+        let object = |name: &str, bytes: &'static [u8]| Arc::new(InMemory::new(name, bytes)) as Arc<dyn Object>;
+        let (kept, n) =
+            distinct(vec![object("b", b"same"), object("a", b"same"), object("c", b"else"), object("d", b"longer")]);
+        let names: Vec<&str> = kept.iter().map(|object| object.name()).collect();
+        assert_eq!((names, n), (vec!["a", "c", "d"], 1));
+    }
+}

@@ -1,0 +1,191 @@
+//! The pipeline: strings the stages together, from objects to findings.
+//!
+//! Where it sits: above the stages, below the doors. Both doors call [`run`]; what differs between the commands is the
+//! [`Mode`]. It starts no thread of its own: it works in the rayon pool it is called in.
+//!
+//! ```text
+//!  objects ─▶ read ─▶ rollup ─▶ shelf, by day ─▶ walk: window by window, owner by owner: judge, then learn ─▶ findings
+//!  (any order, in parallel)                       (event time, in order)
+//! ```
+
+mod details;
+mod gather;
+mod shelf;
+mod walk;
+mod world;
+
+use std::sync::Arc;
+
+use baselines::Baselines;
+use baselines::observation::Observations;
+use baselines::window::Day;
+
+use crate::config::Config;
+use crate::coverage::Coverage;
+use crate::finding::Finding;
+use crate::read::{self, Object};
+use crate::resolve::{Inventory, Lists, Networks};
+use crate::score::Incidents;
+
+pub use details::details;
+pub use shelf::{InMemoryScratch, Scratch};
+
+/// What the user's files say of interfaces, functions, networks and addresses.
+#[derive(Debug, Default)]
+pub struct Knowledge {
+    /// Interfaces and functions.
+    pub inventory: Inventory,
+    /// Network owners.
+    pub networks: Networks,
+    /// Known bad addresses.
+    pub threat_lists: Lists,
+    /// Known good addresses.
+    pub trusted_lists: Lists,
+    /// Judge every interface, not only Lambda's.
+    pub all_interfaces: bool,
+}
+
+/// What to do with the windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Judge each window against what was known before it, then learn it.
+    Replay,
+    /// Learn, judge nothing.
+    Learn,
+    /// Judge against a fixed baseline, learn nothing.
+    Scan,
+}
+
+/// Told while objects are read.
+pub trait Progress: Sync {
+    /// An object is done: its size and the rows it held.
+    fn object_done(&self, n_bytes: u64, n_rows: u64);
+    /// Reading is done; the days walked and those to walk.
+    fn day_done(&self, n_done: usize, n_days: usize);
+}
+
+/// Nobody watches.
+impl Progress for () {
+    fn object_done(&self, _: u64, _: u64) {}
+    fn day_done(&self, _: usize, _: usize) {}
+}
+
+/// One run.
+pub struct Job<'a> {
+    /// The settings.
+    pub config: &'a Config,
+    /// What the user's files say.
+    pub knowledge: &'a Knowledge,
+    /// What to do.
+    pub mode: Mode,
+    /// Only records starting in this span of Unix seconds, half-open.
+    pub span: Option<(i64, i64)>,
+    /// Who watches.
+    pub progress: &'a dyn Progress,
+}
+
+/// What a run gives.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The findings, by time of the first record; suppressed ones too.
+    pub findings: Vec<Finding>,
+    /// The account.
+    pub coverage: Coverage,
+    /// What is known now; of a scan, what was known before.
+    pub baselines: Baselines,
+}
+
+/// Reads objects, judges and learns.
+///
+/// # Guarantees
+/// The order of objects, the size of batches, the number of threads and the scratch change nothing. An object that cannot
+/// be read is named in the coverage and contributes nothing; the others are read.
+///
+/// # Errors
+/// Only when `scratch` fails to keep or return what it was given.
+pub fn run(
+    job: &Job<'_>,
+    objects: Vec<Arc<dyn Object>>,
+    baselines: Baselines,
+    scratch: Box<dyn Scratch>,
+) -> std::io::Result<Outcome> {
+    let (shelf, mut coverage) = gather::gather(job, objects, scratch)?;
+    let memory = Memory { baselines, ..Memory::default() };
+    let (findings, memory) = walk::walk(job, shelf, memory, &mut coverage)?;
+    let mut baselines = memory.baselines;
+    if let Some(day) = memory.open_day.filter(|_| job.mode != Mode::Scan) {
+        baselines.age(day.first_window(), job.config.novelty_memory_days);
+    }
+    coverage.n_suppressed = findings.iter().filter(|finding| finding.suppressed_by.is_some()).count() as u64;
+    coverage.n_findings = findings.len() as u64 - coverage.n_suppressed;
+    Ok(Outcome { findings, coverage, baselines })
+}
+
+/// Where a walk stands: all that is needed to go on later as if it had never stopped.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Everything learned so far.
+    pub baselines: Baselines,
+    /// Incidents told so far.
+    pub incidents: Incidents,
+    /// The latest day walked, which may still go on; `None` before the first.
+    pub open_day: Option<Day>,
+}
+
+/// What one object told.
+#[derive(Debug)]
+pub struct Observed {
+    /// The flow log it was delivered by, from AWS's file name; empty for another name.
+    pub flow_log: String,
+    /// Its observations.
+    pub observations: Observations,
+    /// The account of reading it.
+    pub coverage: Coverage,
+}
+
+/// Reads one object, for a door that keeps observations itself and walks them later.
+///
+/// # Errors
+/// In words, causes included: why the object could not be read. Nothing of it may be used then.
+pub fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, String> {
+    gather::observe(job, object)
+}
+
+/// Walks observations kept before, each set with its flow log, from where `memory` stands; judges and learns as
+/// [`run`] does and leaves in `memory` where it came to.
+///
+/// # Guarantees
+/// Sets walked at once or one span of whole hours after the other, in order of event time, give the same findings: those
+/// of [`run`] over the objects the sets were read from.
+///
+/// # Errors
+/// Only when `scratch` fails; `memory` is at its beginning then and must be loaded anew.
+pub fn walk_observations<'a>(
+    job: &Job<'_>,
+    sets: impl IntoIterator<Item = (&'a str, &'a Observations)>,
+    memory: &mut Memory,
+    scratch: Box<dyn Scratch>,
+) -> std::io::Result<(Vec<Finding>, Coverage)> {
+    let mut shelf = shelf::Shelf::new(scratch);
+    let mut coverage = Coverage::default();
+    for (flow_log, observations) in sets {
+        shelf.add(flow_log, observations)?;
+        coverage.n_objects += 1;
+    }
+    let (findings, after) = walk::walk(job, shelf, std::mem::take(memory), &mut coverage)?;
+    *memory = after;
+    coverage.n_suppressed = findings.iter().filter(|finding| finding.suppressed_by.is_some()).count() as u64;
+    coverage.n_findings = findings.len() as u64 - coverage.n_suppressed;
+    Ok((findings, coverage))
+}
+
+/// The limits of reading that the settings ask for.
+fn limits(config: &Config) -> read::Limits {
+    read::Limits {
+        max_rejected_share: config.max_rejected_share,
+        max_inflated_ratio: config.max_inflated_ratio,
+        max_inflated_bytes: config.max_inflated_bytes,
+        max_line_bytes: config.max_line_bytes,
+        ..read::Limits::DEFAULT
+    }
+}

@@ -1,0 +1,89 @@
+//! The world: the user's files as the stages ask for them.
+
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use baselines::ladder::Network;
+use baselines::window::Window;
+
+use super::Knowledge;
+use crate::finding::Deployment;
+use crate::resolve::{Attribution, public_resolver};
+use crate::rollup::Interface;
+use crate::score::Facts;
+
+impl Knowledge {
+    /// Whether an interface is judged.
+    pub(super) fn interface(&self, eni_id: &str) -> Interface {
+        if self.all_interfaces || self.inventory.is_empty() {
+            return Interface::Judged;
+        }
+        let spans = self.inventory.spans(eni_id);
+        let is = |wanted: fn(&Attribution) -> bool| spans.iter().any(|span| wanted(&span.owner));
+        if is(|owner| matches!(owner, Attribution::Functions(_))) || (!spans.is_empty() && self.knows_no_function()) {
+            Interface::Judged
+        } else if is(|owner| matches!(owner, Attribution::Other(_))) {
+            Interface::Other
+        } else {
+            Interface::Unknown
+        }
+    }
+
+    /// The owner of an interface in a window; `None` where nobody knows.
+    pub(super) fn owner(&self, eni_id: &str, window: Window) -> Option<Arc<str>> {
+        match self.inventory.owner(eni_id, window.start()) {
+            Attribution::Functions(functions) => {
+                let arns: Vec<&str> = functions.iter().map(|function| &*function.arn).collect();
+                Some(arns.join(",").into())
+            }
+            Attribution::Other(_) | Attribution::Unknown => {
+                let is_owner = self.all_interfaces || self.inventory.is_empty() || self.knows_no_function();
+                is_owner.then(|| eni_id.into())
+            }
+        }
+    }
+
+    /// Interfaces were given and no functions: then Lambda's interfaces are owners themselves.
+    fn knows_no_function(&self) -> bool {
+        self.inventory.functions().next().is_none()
+    }
+
+    /// The network owner of an address; `service` is the log's own word for it.
+    pub(super) fn network(&self, address: u128, service: &str) -> Network {
+        let network = self.networks.network(Ipv6Addr::from_bits(address));
+        if network.aws.is_none() && !service.is_empty() {
+            let key: Arc<str> = format!("AWS {service}").into();
+            return Network { label: Arc::clone(&key), key };
+        }
+        Network { key: network.key().into(), label: network.to_string().into() }
+    }
+}
+
+impl Facts for Knowledge {
+    fn threat_list(&self, address: u128) -> Option<Arc<str>> {
+        self.threat_lists.listed(Ipv6Addr::from_bits(address)).cloned()
+    }
+
+    fn trusted_list(&self, address: u128) -> Option<Arc<str>> {
+        self.trusted_lists.listed(Ipv6Addr::from_bits(address)).cloned()
+    }
+
+    fn public_resolver(&self, address: u128) -> Option<&'static str> {
+        public_resolver(Ipv6Addr::from_bits(address))
+    }
+
+    fn deployment(&self, owner: &str, from: i64, until: i64) -> Option<Deployment> {
+        let all = owner.split(',').flat_map(|arn| self.inventory.deployments(arn));
+        let latest =
+            all.filter(|deployment| (from..until).contains(&deployment.at)).max_by_key(|deployment| deployment.at)?;
+        Some(Deployment {
+            version: Arc::clone(&latest.version),
+            code_sha256: Arc::clone(&latest.code_sha256),
+            at: latest.at,
+        })
+    }
+
+    fn aws_service(&self, address: u128) -> Option<Arc<str>> {
+        self.networks.network(Ipv6Addr::from_bits(address)).aws.map(|block| block.service)
+    }
+}

@@ -1,0 +1,203 @@
+//! Who opened a connection: the flags say it, else the ports, else other records of the same connection.
+//!
+//! A reply is not a call-out. Replies of a server under an internet scan are the classic false alarm, so the order of
+//! trust is fixed: the SYN without ACK; a port on one side only that is privileged or that services are known to listen
+//! on; the flags of another record of the connection; the side whose port other connections share; the lower port.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::Record;
+use super::groups::Groups;
+
+/// TCP flag bits of VPC flow logs. Source: AWS, "Flow log records", `tcp-flags`.
+pub(super) const SYN: u8 = 2;
+const ACK: u8 = 16;
+
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// First port an unprivileged process may take, and so the first Lambda's interfaces take for their own side.
+const FIRST_EPHEMERAL: u16 = 1024;
+
+/// Ports at or above 1024 that services are registered for and that real functions talk to. Source: IANA service names
+/// and port numbers; only ones seen in practice behind Lambda functions.
+const SERVICE_PORTS: [u16; 40] = [
+    1194, 1433, 1434, 1521, 1883, 2049, 2181, 2375, 2376, 2379, 3000, 3128, 3260, 3306, 3389, 3478, 4222, 4317, 4318,
+    5000, 5432, 5439, 5601, 5671, 5672, 6379, 6443, 7687, 8000, 8080, 8086, 8125, 8126, 8443, 8883, 9092, 9200, 9418,
+    11211, 27017,
+];
+
+/// Which way a record goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sense {
+    /// From the side that opened the connection.
+    Asks,
+    /// To it.
+    Answers,
+}
+
+impl Sense {
+    /// What the record itself says; `None` when neither flags nor ports do.
+    pub(super) fn of(record: &Record) -> Option<Self> {
+        if record.protocol == TCP && record.flags & SYN != 0 {
+            return Some(if record.flags & ACK == 0 { Self::Asks } else { Self::Answers });
+        }
+        match record.protocol {
+            TCP | UDP => by_port(record),
+            // No ports and no flags: both directions go into groups of their own, see `Groups::is_answer`.
+            _ => Some(Self::Asks),
+        }
+    }
+}
+
+/// What the ports of a record say: a privileged one against an ephemeral one, else a service's against a nameless one.
+fn by_port(record: &Record) -> Option<Sense> {
+    let (src, dst) = (record.src_port, record.dst_port);
+    let is_service = |port: u16| port < FIRST_EPHEMERAL || SERVICE_PORTS.binary_search(&port).is_ok();
+    by(dst < FIRST_EPHEMERAL, src < FIRST_EPHEMERAL).or_else(|| by(is_service(dst), is_service(src)))
+}
+
+/// Whether a protocol has neither ports nor flags to tell who asks.
+pub(super) fn is_portless(protocol: u8) -> bool {
+    !matches!(protocol, TCP | UDP)
+}
+
+/// Whether a protocol is ICMP, over IPv4 or IPv6.
+pub(super) fn is_icmp(protocol: u8) -> bool {
+    matches!(protocol, ICMP | 58)
+}
+
+/// One connection, both directions: the side with the smaller (address, port) first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Connection {
+    interface: u32,
+    sides: [(u32, u16); 2],
+    protocol: u8,
+}
+
+impl Connection {
+    /// The connection of a record, and whether the sender is its first side.
+    fn of(record: &Record) -> (Self, bool) {
+        let (src, dst) = ((record.src, record.src_port), (record.dst, record.dst_port));
+        let sides = if src <= dst { [src, dst] } else { [dst, src] };
+        (Self { interface: record.interface, sides, protocol: record.protocol }, src <= dst)
+    }
+
+    fn renumbered(mut self, interfaces: &[u32], addresses: &[u32]) -> (Self, bool) {
+        let of = |table: &[u32], id: u32| table.get(id as usize).copied().unwrap_or(id);
+        self.interface = of(interfaces, self.interface);
+        for (address, _) in &mut self.sides {
+            *address = of(addresses, *address);
+        }
+        let swapped = self.sides[0] > self.sides[1];
+        if swapped {
+            self.sides.swap(0, 1);
+        }
+        (self, swapped)
+    }
+}
+
+/// One end of a connection as others see it: interface, address, port, protocol.
+type End = (u32, u32, u16, u8);
+
+/// The first side of a [`Connection`] opened it.
+const FIRST: u8 = 1;
+/// The second side did.
+const SECOND: u8 = 2;
+
+/// Records whose sense neither their flags nor their ports tell, and what is known of their connections.
+#[derive(Debug, Default)]
+pub(super) struct Undecided {
+    records: Vec<Record>,
+    /// Who opened a connection, by the SYN of another record: [`FIRST`], [`SECOND`], or both when a port was reused.
+    opened: HashMap<Connection, u8, FixedState>,
+}
+
+impl Undecided {
+    /// Keeps a record for later.
+    pub(super) fn add(&mut self, record: &Record) {
+        self.records.push(*record);
+    }
+
+    /// Remembers who opened a connection. Connections whose ports decide need no memory.
+    pub(super) fn learn(&mut self, record: &Record, sense: Sense) {
+        if by_port(record).is_some() {
+            return;
+        }
+        let (connection, sender_is_first) = Connection::of(record);
+        let first_asks = (sense == Sense::Asks) == sender_is_first;
+        *self.opened.entry(connection).or_default() |= if first_asks { FIRST } else { SECOND };
+    }
+
+    /// Adds what another unit kept, renumbered.
+    pub(super) fn merge(&mut self, other: Self, interfaces: &[u32], addresses: &[u32]) {
+        let of = |table: &[u32], id: u32| table.get(id as usize).copied().unwrap_or(id);
+        self.records.extend(other.records.into_iter().map(|record| Record {
+            interface: of(interfaces, record.interface),
+            src: of(addresses, record.src),
+            dst: of(addresses, record.dst),
+            ..record
+        }));
+        self.opened.reserve(other.opened.len());
+        // Joining masks by key does not depend on the order.
+        for (connection, sides) in other.opened {
+            let (connection, swapped) = connection.renumbered(interfaces, addresses);
+            let sides = if swapped { (sides & FIRST) << 1 | (sides & SECOND) >> 1 } else { sides };
+            *self.opened.entry(connection).or_default() |= sides;
+        }
+    }
+
+    /// Decides every record kept, and adds it to the groups.
+    pub(super) fn settle(self, groups: &mut Groups) {
+        // How many different counterparts each end has among the undecided: a server's port is shared.
+        let mut pairs: Vec<(End, (u32, u16))> = Vec::with_capacity(self.records.len() * 2);
+        for r in &self.records {
+            pairs.push(((r.interface, r.src, r.src_port, r.protocol), (r.dst, r.dst_port)));
+            pairs.push(((r.interface, r.dst, r.dst_port, r.protocol), (r.src, r.src_port)));
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        let mut n_counterparts: HashMap<End, u32, FixedState> = HashMap::default();
+        for (end, _) in pairs {
+            *n_counterparts.entry(end).or_default() += 1;
+        }
+        let served = groups.served();
+        let decided: Vec<Sense> = self
+            .records
+            .iter()
+            .map(|record| {
+                let (connection, sender_is_first) = Connection::of(record);
+                if let Some(&sides) = self.opened.get(&connection)
+                    && sides != FIRST | SECOND
+                {
+                    return if (sides == FIRST) == sender_is_first { Sense::Asks } else { Sense::Answers };
+                }
+                let src = (record.interface, record.src, record.src_port, record.protocol);
+                let dst = (record.interface, record.dst, record.dst_port, record.protocol);
+                let n = |end: &End| n_counterparts.get(end).copied().unwrap_or(0);
+                by(served.contains(&dst), served.contains(&src))
+                    .or_else(|| by(n(&dst) > n(&src), n(&src) > n(&dst)))
+                    .or_else(|| by(record.dst_port < record.src_port, record.src_port < record.dst_port))
+                    .unwrap_or(if groups.address(record.src) <= groups.address(record.dst) {
+                        Sense::Asks
+                    } else {
+                        Sense::Answers
+                    })
+            })
+            .collect();
+        for (record, sense) in self.records.iter().zip(decided) {
+            groups.add(record, sense);
+        }
+    }
+}
+
+/// `Asks` when only the receiver looks like a server, `Answers` when only the sender does.
+fn by(receiver_serves: bool, sender_serves: bool) -> Option<Sense> {
+    match (receiver_serves, sender_serves) {
+        (true, false) => Some(Sense::Asks),
+        (false, true) => Some(Sense::Answers),
+        _ => None,
+    }
+}

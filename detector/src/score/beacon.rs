@@ -1,0 +1,334 @@
+//! `beacon`: contact with a newcomer at a regular interval that the function's own rhythm does not explain.
+//!
+//! Why it matters: an implant polls. What it weighs: how much closer together the intervals between contacts lie than
+//! chance would have them, for periods from minutes to hours, with jitter. A function that itself runs at that rhythm
+//! explains it; so does a contact in nearly every window the function is active in.
+//!
+//! Statistic: how many intervals lie within a share of their median, against the binomial chance of contacts at random
+//! (shifted exponential intervals of the same median); the two that fixed the median are not counted. Compare RITA's beacon score
+//! (activecm/rita), which measures skew and dispersion of the same intervals over a day, without asking what the host
+//! itself does.
+//!
+//! False positives: a scheduled report to a new service; it is told once.
+
+use std::collections::BTreeSet;
+
+use baselines::newcomer::{Newcomer, Subject};
+use baselines::window::Window;
+
+use super::Check;
+use super::oddity::{Oddity, Topic};
+use super::view::{View, span_words};
+use crate::finding::{CheckId, Evidence, Quantity};
+
+/// Contacts needed: three intervals, so that the third can confirm what two suggest.
+const MIN_CONTACTS: usize = 4;
+
+/// Contacts looked at, the latest ones: older rhythm need not be today's.
+const MAX_CONTACTS: usize = 32;
+
+/// Minutes within which contacts are one: a poll and its retries.
+const ONE_CONTACT_MINUTES: u32 = 2;
+
+/// Shortest period judged by intervals. Below, every minute has contact and rhythm cannot be told from use.
+const MIN_PERIOD_MINUTES: f64 = 4.0;
+
+/// Least spread assumed, as a share of the period: capture windows round to the minute.
+const SPREAD_FLOOR: f64 = 0.05;
+
+/// Widest spread of a poll: a jitter of ± 35 % of the period has a median distance of 17 % from it.
+const MAX_SPREAD: f64 = 0.18;
+
+/// Shares of the period within which intervals are counted.
+const WIDTHS: [f64; 3] = [0.08, 0.2, 0.4];
+
+/// Share of the function's own active windows with contact above which the function's rhythm explains it.
+const EXPLAINED_SHARE: f64 = 0.5;
+
+/// Share of minutes below which a function rests in most of them, so that its own runs can be told from its pauses.
+const RESTING_SHARE: f64 = 0.4;
+
+/// Whole windows of steady contact needed, and records in each: five polls in ten minutes, for an hour.
+const MIN_STEADY_WINDOWS: usize = 5;
+const MIN_STEADY_FLOWS: f64 = 2.5;
+
+/// Index of dispersion above which nothing is called steady: a poll a minute, jittered by half of it, stays below 0.2;
+/// calls at random have 1.
+const MAX_DISPERSION: f64 = 0.4;
+
+/// Bans taken off for trying three widths and for looking anew at every contact of every newcomer.
+const TRIALS_BANS: f64 = 1.0;
+
+/// Bans taken off a prefix of a known network besides: there are many of them, and one will look regular.
+const PREFIX_TRIALS_BANS: f64 = 0.6;
+
+/// Bans a contact can bring at the most: four contacts suggest, a dozen convince.
+const BANS_PER_CONTACT: f64 = 0.25;
+
+/// Bans at the most: regular is not yet malicious.
+const MOST_BANS: f64 = 3.0;
+
+/// The check.
+pub(super) struct Beacon;
+
+impl Check for Beacon {
+    fn id(&self) -> CheckId {
+        CheckId::Beacon
+    }
+
+    fn check(&self, view: &View<'_>) -> Vec<Oddity> {
+        let newcomers = view.newcomers_after_warm_up().filter(|(_, newcomer)| !view.is_inside(newcomer));
+        newcomers
+            .filter_map(|(subject, newcomer)| {
+                let by_interval = rhythm(&newcomer.contacts).filter(|_| !is_explained(view, newcomer));
+                let rhythm =
+                    by_interval.or_else(|| steady(&newcomer.counts).filter(|_| !is_steady_itself(view, newcomer)))?;
+                let candidates = if matches!(subject, Subject::Prefix(_)) { PREFIX_TRIALS_BANS } else { 0.0 };
+                let bans = (rhythm.bans - candidates).min(rhythm.n_contacts as f64 * BANS_PER_CONTACT).min(MOST_BANS);
+                (bans > 0.3).then(|| Oddity {
+                    check: CheckId::Beacon,
+                    topic: Topic::Newcomer(subject),
+                    bans,
+                    severity: 7.2,
+                    evidence: vec![Evidence {
+                        check: CheckId::Beacon,
+                        measure: "interval",
+                        observed: Quantity::Secs((rhythm.period_minutes * 60.0).round()),
+                        expected: Quantity::Secs(0.0),
+                        surprise: bans,
+                        statement: format!(
+                            "{} contacts about every {}, give or take {:.0} %; the function itself has no such rhythm",
+                            rhythm.n_contacts,
+                            span_words((rhythm.period_minutes * 60.0) as i64),
+                            rhythm.spread * 100.0
+                        ),
+                    }],
+                    destinations: newcomer.destinations.clone(),
+                })
+            })
+            .collect()
+    }
+}
+
+/// Whether the function's own activity explains the contacts: it runs no oftener than they come, or they come in the
+/// minutes it runs in and it rests in most others.
+fn is_explained(view: &View<'_>, newcomer: &Newcomer) -> bool {
+    let Some(baseline) = view.baseline() else { return true };
+    let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of(i64::from(*minute) * 60));
+    let mut n_active_windows = 0u32;
+    let mut n_active_minutes = 0u32;
+    for (_, minutes) in baseline.active.windows(from, view.window).filter(|&(_, minutes)| minutes != 0) {
+        n_active_windows += 1;
+        n_active_minutes += minutes.count_ones();
+    }
+    let contact_windows: BTreeSet<u32> = newcomer.contacts.iter().map(|minute| minute / 10).collect();
+    if contact_windows.len() as f64 > f64::from(n_active_windows.max(1)) * EXPLAINED_SHARE {
+        return true;
+    }
+    // The window under judgement is not in the ring yet.
+    let past = newcomer.contacts.iter().filter(|&&minute| Window::of(i64::from(minute) * 60) < view.window);
+    let (n_past, n_with_others) = past.fold((0u32, 0u32), |(n, n_with), &minute| {
+        let around = minute.saturating_sub(1)..=minute + 1;
+        let is_active = |minute: u32| baseline.active.minutes(Window(minute / 10)) >> (minute % 10) & 1 == 1;
+        (n + 1, n_with + u32::from(around.into_iter().any(is_active)))
+    });
+    let rests = f64::from(n_active_minutes) < f64::from(n_active_windows * 10) * RESTING_SHARE;
+    rests && n_past > 0 && f64::from(n_with_others) >= f64::from(n_past) * 0.8
+}
+
+/// Whether the function's own flow records in the same windows are as steady: then steadiness is its own.
+fn is_steady_itself(view: &View<'_>, newcomer: &Newcomer) -> bool {
+    let Some(baseline) = view.baseline() else { return true };
+    let own: Vec<(Window, u32)> =
+        newcomer.counts.iter().map(|&(window, _)| (window, baseline.active.n_flows(window))).collect();
+    // A function that hardly spoke in those windows has no rhythm to lend.
+    steady(&own).is_some_and(|own| own.bans > 0.0)
+}
+
+/// The rhythm of a poll too fast for intervals: as many records in each window, varying far less than calls at random
+/// would. `counts`: records sent by window, in order; the first and the last, which may be cut, are left out.
+///
+/// Statistic: the index of dispersion, Σ (n − mean)² / mean, against χ² of as many degrees of freedom less one; the lower
+/// tail by the Wilson-Hilferty approximation. Reference: Cox & Lewis (1966), "The statistical analysis of series of
+/// events", 6.3.
+fn steady(counts: &[(Window, u32)]) -> Option<Rhythm> {
+    let mut run = 1;
+    for pair in counts.windows(2).rev() {
+        let [(before, _), (after, _)] = pair else { break };
+        if after.0 != before.0 + 1 {
+            break;
+        }
+        run += 1;
+    }
+    let inner = counts.get(counts.len().saturating_sub(run) + 1..counts.len().saturating_sub(1))?;
+    if inner.len() < MIN_STEADY_WINDOWS {
+        return None;
+    }
+    let n = inner.len() as f64;
+    let mean = inner.iter().map(|&(_, count)| f64::from(count)).sum::<f64>() / n;
+    if mean < MIN_STEADY_FLOWS {
+        return None;
+    }
+    let dispersion = inner.iter().map(|&(_, count)| (f64::from(count) - mean).powi(2)).sum::<f64>() / mean;
+    let freedom = n - 1.0;
+    if dispersion / freedom > MAX_DISPERSION {
+        return None;
+    }
+    let z = ((dispersion / freedom).cbrt() - (1.0 - 2.0 / (9.0 * freedom))) / (2.0 / (9.0 * freedom)).sqrt();
+    let bans = normal_lower_tail_bans(z) - TRIALS_BANS;
+    let period_minutes = 10.0 / mean;
+    Some(Rhythm {
+        n_contacts: inner.len() * mean.round() as usize,
+        period_minutes,
+        spread: (dispersion / (freedom * mean)).sqrt(),
+        bans,
+    })
+}
+
+/// −log10 of the chance that a standard normal value is at most z, for z below 0; 0 above.
+///
+/// Source: the asymptotic bound φ(z) / |z| · (1 − 1/z²), within 1 % below −3; above, Abramowitz & Stegun 26.2.17.
+fn normal_lower_tail_bans(z: f64) -> f64 {
+    if z >= 0.0 {
+        return 0.0;
+    }
+    let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let t = 1.0 / (1.0 + 0.231_641_9 * -z);
+    let series =
+        t * (0.319_381_53 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    -(density * series).max(1e-30).log10()
+}
+
+/// A regular interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Rhythm {
+    n_contacts: usize,
+    period_minutes: f64,
+    /// Median distance of the intervals from the period, as a share of it.
+    spread: f64,
+    bans: f64,
+}
+
+/// The rhythm of contacts given in minutes, sorted; `None` when there are too few or they are too close.
+fn rhythm(contacts: &[u32]) -> Option<Rhythm> {
+    let mut starts: Vec<u32> = Vec::with_capacity(contacts.len());
+    let mut last = None;
+    for &minute in contacts {
+        if last.is_none_or(|last: u32| minute - last > ONE_CONTACT_MINUTES) {
+            starts.push(minute);
+        }
+        last = Some(minute);
+    }
+    let starts = starts.get(starts.len().saturating_sub(MAX_CONTACTS)..)?;
+    if starts.len() < MIN_CONTACTS {
+        return None;
+    }
+    let mut intervals: Vec<f64> = starts.windows(2).filter_map(|w| Some(f64::from(w.get(1)? - w.first()?))).collect();
+    let period_minutes = median(&mut intervals)?;
+    if period_minutes < MIN_PERIOD_MINUTES {
+        return None;
+    }
+    let mut off: Vec<f64> = intervals.iter().map(|i| (i - period_minutes).abs() / period_minutes).collect();
+    let spread = median(&mut off)?.max(SPREAD_FLOOR);
+    if spread > MAX_SPREAD {
+        return None;
+    }
+    // Two intervals were spent on finding the period and its spread; three widths were tried.
+    let n_free = intervals.len() - 1;
+    let bans = WIDTHS
+        .iter()
+        .map(|&width| {
+            let n_within = off.iter().filter(|&&off| off <= width).count();
+            binomial_tail_bans(n_free, n_within.saturating_sub(1), chance_within(period_minutes, width))
+        })
+        .fold(0.0, f64::max)
+        - TRIALS_BANS;
+    Some(Rhythm { n_contacts: starts.len(), period_minutes, spread, bans })
+}
+
+/// The chance that an interval of contacts at random lies within a share of their median, when none can be shorter than
+/// [`ONE_CONTACT_MINUTES`]: a shifted exponential with that median.
+fn chance_within(median: f64, width: f64) -> f64 {
+    let least = f64::from(ONE_CONTACT_MINUTES);
+    let below = |minutes: f64| 1.0 - 0.5f64.powf((minutes - least).max(0.0) / (median - least).max(0.5));
+    below(median * (1.0 + width)) - below(median * (1.0 - width))
+}
+
+/// The median; `None` of nothing. Sorts its argument.
+fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = *values.get(middle)?;
+    Some(if values.len() % 2 == 1 { upper } else { f64::midpoint(upper, *values.get(middle - 1)?) })
+}
+
+/// −log10 of the chance of at least `k` successes in `n` tries.
+fn binomial_tail_bans(n: usize, k: usize, chance: f64) -> f64 {
+    let (n, k) = (n as i32, k as i32);
+    let mut term = 1.0;
+    let mut tail = 0.0;
+    for i in 0..=n {
+        if i > 0 {
+            term *= f64::from(n - i + 1) / f64::from(i);
+        }
+        if i >= k {
+            tail += term * chance.powi(i) * (1.0 - chance).powi(n - i);
+        }
+    }
+    -tail.clamp(1e-12, 1.0).log10()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jittered_poll_is_regular() {
+        let contacts = [0, 50, 97, 151, 199, 252, 300];
+        let rhythm = rhythm(&contacts).unwrap();
+        assert!((rhythm.period_minutes - 50.0).abs() < 3.0, "{rhythm:?}");
+        assert!(rhythm.bans > 1.5, "{rhythm:?}");
+    }
+
+    #[test]
+    fn four_contacts_are_enough_to_speak() {
+        assert!(rhythm(&[0, 50, 100, 150]).unwrap().bans > 0.5);
+        assert_eq!(rhythm(&[0, 50, 100]), None);
+    }
+
+    #[test]
+    fn chance_contacts_are_not() {
+        let contacts = [0, 12, 80, 85, 160, 290, 300, 420];
+        assert!(rhythm(&contacts).is_none_or(|rhythm| rhythm.bans < 0.8), "{:?}", rhythm(&contacts));
+    }
+
+    #[test]
+    fn contact_in_every_minute_is_use() {
+        let contacts: Vec<u32> = (0..64).collect();
+        assert_eq!(rhythm(&contacts), None);
+        assert_eq!(rhythm(&[]), None);
+    }
+
+    #[test]
+    fn a_fast_poll_is_steady_and_use_is_not() {
+        let counts = |counts: &[u32]| counts.iter().zip(0..).map(|(&n, w)| (Window(w), n)).collect::<Vec<_>>();
+        let poll = steady(&counts(&[4, 10, 10, 9, 10, 11, 10, 10, 3])).unwrap();
+        assert!(poll.bans > 1.0, "{poll:?}");
+        assert_eq!(steady(&counts(&[4, 7, 14, 9, 10, 16, 6, 10, 3])), None, "calls at random");
+        assert_eq!(steady(&counts(&[10; 4])), None);
+        assert_eq!(steady(&[]), None);
+    }
+
+    #[test]
+    fn normal_tails() {
+        assert!((normal_lower_tail_bans(-1.6449) - 1.301).abs() < 0.01);
+        assert!((normal_lower_tail_bans(-3.0902) - 3.0).abs() < 0.02);
+        assert!(normal_lower_tail_bans(0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn binomial_tails() {
+        assert!((binomial_tail_bans(1, 1, 0.1) - 1.0).abs() < 1e-9);
+        assert!(binomial_tail_bans(5, 0, 0.3).abs() < 1e-9);
+    }
+}

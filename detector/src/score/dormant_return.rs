@@ -1,0 +1,105 @@
+//! `dormant-return`: a destination met once, long ago, silent since, and back.
+//!
+//! Why it matters: a sleeper probes during warm-up, when everything is new, and calls a week later, when it would be
+//! known. So what was met on a day or two only stays a newcomer ([`baselines::newcomer`]), and its return is judged like
+//! a first contact: by how often this function meets anything new. What grew since the probe weighs more.
+//!
+//! False positives: a weekly or monthly job. It comes back at its hour of the week with its usual size, which is taken
+//! off.
+
+use baselines::newcomer::Subject;
+use baselines::window::{WINDOW_SECS, WINDOWS_PER_DAY};
+
+use super::oddity::{Oddity, Topic};
+use super::view::{View, bytes_words, span_words};
+use super::{Check, novelty};
+use crate::finding::{CheckId, Evidence, Quantity};
+
+/// Days of silence after which a return is a return.
+const SILENT_DAYS: u32 = 3;
+
+/// Days on which something may have been met and still be rare.
+const RARE_DAYS: u32 = 3;
+
+/// Factor by which the call must exceed what was sent before to count as grown, and the bans for it.
+const GROWN: u64 = 4;
+const GROWN_BANS: f64 = 0.7;
+
+/// Bans taken off a return at the same hour of the week with a like size.
+const SCHEDULED_BANS: f64 = 1.5;
+
+/// Bans taken off inside the VPC and its peers.
+const PRIVATE_BANS: f64 = 1.2;
+
+/// The check.
+pub(super) struct DormantReturn;
+
+impl Check for DormantReturn {
+    fn id(&self) -> CheckId {
+        CheckId::DormantReturn
+    }
+
+    fn check(&self, view: &View<'_>) -> Vec<Oddity> {
+        let mut out = Vec::new();
+        for (subject, newcomer) in view.newcomers() {
+            let silent = newcomer.known.last.0.saturating_sub(newcomer.before.0);
+            if silent < SILENT_DAYS * WINDOWS_PER_DAY
+                || newcomer.known.n_days > RARE_DAYS
+                || newcomer.known.last != view.window
+                || matches!(subject, Subject::Service(..))
+            {
+                continue;
+            }
+            let Some(row) = newcomer.destinations.last() else { continue };
+            let today = novelty::circumstances(
+                view.baselines,
+                view.owner,
+                subject,
+                &baselines::observation::Observation {
+                    peer: row.peer,
+                    port: row.port,
+                    protocol: row.protocol,
+                    ..Default::default()
+                },
+                view.window,
+            );
+            let mut bans = novelty::surprise(subject, &today, view.prior);
+            if view.is_inside(newcomer) {
+                bans -= PRIVATE_BANS;
+            }
+            let earlier = newcomer.bytes_out.saturating_sub(newcomer.latest_bytes_out);
+            let earlier = earlier / u64::from(newcomer.known.n_windows.saturating_sub(1).max(1));
+            let has_grown = newcomer.latest_bytes_out > earlier.saturating_mul(GROWN);
+            let same_hour = view.window.hour_of_week().abs_diff(newcomer.before.hour_of_week()) <= 1;
+            if has_grown {
+                bans += GROWN_BANS;
+            } else if same_hour {
+                bans -= SCHEDULED_BANS;
+            }
+            let silent_secs = i64::from(silent) * WINDOW_SECS;
+            out.push(Oddity {
+                check: CheckId::DormantReturn,
+                topic: Topic::Newcomer(subject),
+                bans,
+                severity: if has_grown { 6.0 } else { 5.0 },
+                evidence: vec![Evidence {
+                    check: CheckId::DormantReturn,
+                    measure: "silence",
+                    observed: Quantity::Secs(silent_secs as f64),
+                    expected: Quantity::Secs(86_400.0),
+                    surprise: bans,
+                    statement: format!(
+                        "back after {} of silence, met on {} day{} before; {} sent now, {} a time before",
+                        span_words(silent_secs),
+                        newcomer.known.n_days.saturating_sub(1).max(1),
+                        if newcomer.known.n_days > 2 { "s" } else { "" },
+                        bytes_words(newcomer.latest_bytes_out),
+                        bytes_words(earlier),
+                    ),
+                }],
+                destinations: newcomer.destinations.clone(),
+            });
+        }
+        out
+    }
+}

@@ -1,0 +1,60 @@
+//! `long-connection`: one connection to a newcomer held far longer than chance and short connections explain.
+//!
+//! Why it matters: a miner and a reverse shell hold one connection for hours. What it weighs: the same local port in
+//! every half window of hours ([`baselines::newcomer::Held`]), against the chance that other connections reuse its bit.
+//! False positives: a stream that is new to the function; it is told once. Inside the VPC connections are pooled and held
+//! for days, so none is judged there.
+
+use super::Check;
+use super::oddity::{Oddity, Topic};
+use super::view::{View, span_words};
+use crate::finding::{CheckId, Evidence, Quantity};
+
+/// Shortest connection worth a word: Lambda freezes idle environments within minutes, and NAT drops idle flows after 350 s.
+const MIN_SECS: i64 = 3600;
+
+/// Bits by which a run must beat chance.
+const MIN_AGAINST_CHANCE: f64 = 20.0;
+
+/// Bans for the shortest, and for each doubling.
+const BASE_BANS: f64 = 0.7;
+const DOUBLING_BANS: f64 = 0.3;
+/// Bans at the most.
+const MOST_BANS: f64 = 2.0;
+
+/// The check.
+pub(super) struct LongConnection;
+
+impl Check for LongConnection {
+    fn id(&self) -> CheckId {
+        CheckId::LongConnection
+    }
+
+    fn check(&self, view: &View<'_>) -> Vec<Oddity> {
+        let newcomers = view.newcomers_after_warm_up().filter(|(_, newcomer)| !view.is_inside(newcomer));
+        newcomers
+            .filter(|(_, newcomer)| {
+                newcomer.held.secs() >= MIN_SECS && newcomer.held.against_chance >= MIN_AGAINST_CHANCE
+            })
+            .map(|(subject, newcomer)| {
+                let secs = newcomer.held.secs();
+                let bans = (BASE_BANS + (secs as f64 / MIN_SECS as f64).log2() * DOUBLING_BANS).min(MOST_BANS);
+                Oddity {
+                    check: CheckId::LongConnection,
+                    topic: Topic::Newcomer(subject),
+                    bans,
+                    severity: 7.2,
+                    evidence: vec![Evidence {
+                        check: CheckId::LongConnection,
+                        measure: "connection_held",
+                        observed: Quantity::Secs(secs as f64),
+                        expected: Quantity::Secs(600.0),
+                        surprise: bans,
+                        statement: format!("one connection to it was held for {}", span_words(secs)),
+                    }],
+                    destinations: newcomer.destinations.clone(),
+                }
+            })
+            .collect()
+    }
+}

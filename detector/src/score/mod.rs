@@ -1,0 +1,234 @@
+//! Score: what is odd in a window, compared with what was known before it.
+//!
+//! Where it sits: takes an owner's observations and the baselines, gives findings. Only this stage knows what is odd.
+//! What it does not do: it reads no clock, no file and no log; it learns nothing (the pipeline does, after judging).
+//!
+//! Each check is one file. A check says how much what it sees speaks against chance, in bans (−log10 of a tail
+//! probability under the function's own past); what several checks say about one topic adds up, and a topic is told
+//! when its sum passes the threshold of the sensitivity. Topics of one owner close in time are one finding
+//! ([`incidents`]).
+
+mod beacon;
+mod dormant_return;
+mod egress_volume;
+mod fan_out;
+mod incidents;
+mod long_connection;
+mod new_destination;
+mod new_port;
+mod novelty;
+mod novelty_burst;
+mod oddity;
+mod rejected_egress;
+mod threat_list;
+mod unusual_resolver;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use baselines::Baselines;
+use baselines::baseline::{Baseline, Standing};
+use baselines::newcomer::Subject;
+use baselines::observation::{Eni, Observation};
+use baselines::window::{Day, Window};
+
+use crate::config::{Config, Sensitivity};
+use crate::finding::{CheckId, Deployment, Finding};
+pub use incidents::{Incident, Incidents, StoredError};
+use novelty::Prior;
+use oddity::{Oddity, Topic};
+use view::View;
+
+/// Active days an owner must have been observed on before its behaviour is judged: on fewer nothing is habit.
+const READY_DAYS: u32 = 3;
+
+/// What the user's files and tables say about addresses and functions.
+pub trait Facts: Sync {
+    /// The threat list an address is on.
+    fn threat_list(&self, address: u128) -> Option<Arc<str>>;
+    /// The trusted list an address is on.
+    fn trusted_list(&self, address: u128) -> Option<Arc<str>>;
+    /// The operator of the public resolver at an address.
+    fn public_resolver(&self, address: u128) -> Option<&'static str>;
+    /// The latest deployment of any of an owner's functions in a span of Unix seconds, half-open.
+    fn deployment(&self, owner: &str, from: i64, until: i64) -> Option<Deployment>;
+    /// The AWS service an address belongs to.
+    fn aws_service(&self, address: u128) -> Option<Arc<str>>;
+}
+
+/// One way of comparing a window with what was known before it.
+trait Check: Sync {
+    /// Which one.
+    fn id(&self) -> CheckId;
+    /// Whether it judges owners that are still learning.
+    fn judges_learning(&self) -> bool {
+        false
+    }
+    /// What it finds odd. Pure and total.
+    fn check(&self, view: &View<'_>) -> Vec<Oddity>;
+}
+
+/// Every check, in the order of the contract.
+static CHECKS: [&dyn Check; 11] = [
+    &new_destination::NewDestination,
+    &new_port::NewPort,
+    &egress_volume::EgressVolume,
+    &beacon::Beacon,
+    &long_connection::LongConnection,
+    &unusual_resolver::UnusualResolver,
+    &novelty_burst::NoveltyBurst,
+    &fan_out::FanOut,
+    &rejected_egress::RejectedEgress,
+    &threat_list::ThreatList,
+    &dormant_return::DormantReturn,
+];
+
+/// Bans a topic needs to be told: what is left of the chance that a quiet day brings it.
+///
+/// Chosen on the tuning seeds of the evaluation, see `docs/detection.md`.
+fn threshold(sensitivity: Sensitivity) -> f64 {
+    match sensitivity {
+        Sensitivity::Low => 2.2,
+        Sensitivity::Default => 1.65,
+        Sensitivity::High => 1.1,
+    }
+}
+
+/// Judges windows one by one, in order of event time.
+pub struct Scorer<'a> {
+    config: &'a Config,
+    facts: &'a dyn Facts,
+    prior: (Day, Prior),
+    /// Incidents so far.
+    pub incidents: Incidents,
+}
+
+impl<'a> Scorer<'a> {
+    /// A judge that has seen nothing yet.
+    pub fn new(config: &'a Config, facts: &'a dyn Facts) -> Self {
+        Self { config, facts, prior: (Day(0), Prior::default()), incidents: Incidents::default() }
+    }
+
+    /// Judges one owner's window and follows its newcomers. Learning is the caller's, afterwards.
+    ///
+    /// # Columns
+    /// `rows`: observations of this owner and window, sorted by address, port, protocol and interface; `peer` a number of
+    /// the baselines' ladder, `eni` one of `enis`.
+    pub fn judge(&mut self, baselines: &mut Baselines, owner: u32, window: Window, rows: &[Observation], enis: &[Eni]) {
+        let merged = by_destination(rows);
+        let (standings, subjects) = self.follow_merged(baselines, owner, window, &merged);
+        let warm_up_secs = self.config.warm_up_secs as i64;
+        let is_ready = baselines.baseline(owner).is_some_and(|baseline| Self::is_ready(baseline, window, warm_up_secs));
+        let view = View {
+            baselines,
+            owner,
+            window,
+            rows: &merged,
+            standings: &standings,
+            subjects: &subjects,
+            is_ready,
+            warm_up_secs,
+            prior: &self.prior.1,
+            facts: self.facts,
+        };
+        let mut topics: BTreeMap<Topic, Vec<Oddity>> = BTreeMap::new();
+        for check in CHECKS {
+            if self.config.checks.contains(&check.id()) && (is_ready || check.judges_learning()) {
+                for oddity in check.check(&view) {
+                    topics.entry(oddity.topic).or_default().push(oddity);
+                }
+            }
+        }
+        let needed = threshold(self.config.sensitivity);
+        // By name: the first topic of a window names the incident, and numbers are another process's after a reload.
+        let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
+        topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(baselines, *topic));
+        for (topic, oddities) in topics {
+            let bans = total_bans(&oddities);
+            let told = bans >= needed || Incidents::goes_on(baselines, owner, topic);
+            if !told {
+                continue;
+            }
+            let finding = self.incidents.add(
+                self.config,
+                self.facts,
+                baselines,
+                owner,
+                window,
+                topic,
+                bans,
+                oddities,
+                rows,
+                enis,
+            );
+            if let Topic::Newcomer(subject) = topic {
+                baselines.set_finding(owner, subject, finding.0);
+            }
+        }
+    }
+
+    /// Follows one owner's newcomers without judging anything.
+    pub fn follow(&mut self, baselines: &mut Baselines, owner: u32, window: Window, rows: &[Observation]) {
+        self.follow_merged(baselines, owner, window, &by_destination(rows));
+    }
+
+    /// Where each destination stood before the window, and the newcomers met in it.
+    fn follow_merged(
+        &mut self,
+        baselines: &mut Baselines,
+        owner: u32,
+        window: Window,
+        merged: &[Observation],
+    ) -> (Vec<Standing>, Vec<Subject>) {
+        if self.prior.0 != window.day() {
+            self.prior = (window.day(), Prior::of(baselines, window.day()));
+        }
+        let standings: Vec<Standing> = merged.iter().map(|row| baselines.standing(owner, row)).collect();
+        if standings.iter().all(|standing| *standing == Standing::Settled) {
+            return (standings, Vec::new());
+        }
+        let subjects = baselines.follow(owner, window, merged, |baselines, subject, row| {
+            novelty::circumstances(baselines, owner, subject, row, window)
+        });
+        (standings, subjects)
+    }
+
+    /// Whether an owner was observed long enough to be judged by its behaviour.
+    pub fn is_ready(baseline: &Baseline, now: Window, warm_up_secs: i64) -> bool {
+        baseline.is_ready(now, warm_up_secs, READY_DAYS)
+    }
+
+    /// How many owners meet new networks so often that novelty alone says nothing about them.
+    pub fn n_restless(&self, baselines: &Baselines) -> u64 {
+        novelty::n_restless(baselines, self.prior.0, threshold(self.config.sensitivity))
+    }
+
+    /// The findings of all incidents so far, sorted by time of the first record, then id.
+    pub fn findings(&self, baselines: &Baselines) -> Vec<Finding> {
+        self.incidents.findings(self.config, self.facts, baselines)
+    }
+}
+
+/// What several checks say of one topic: the sum, but of a first contact and a return only the louder, because both judge
+/// the same novelty.
+fn total_bans(oddities: &[Oddity]) -> f64 {
+    let of = |check: CheckId| oddities.iter().find(|oddity| oddity.check == check).map(|oddity| oddity.bans);
+    let sum: f64 = oddities.iter().map(|oddity| oddity.bans).sum();
+    match (of(CheckId::NewDestination), of(CheckId::DormantReturn)) {
+        (Some(new), Some(back)) => sum - new.min(back),
+        _ => sum,
+    }
+}
+
+/// Adds up observations of the same destination on several interfaces.
+fn by_destination(rows: &[Observation]) -> Vec<Observation> {
+    let mut merged: Vec<Observation> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match merged.last_mut().filter(|last| last.key() == row.key()) {
+            Some(last) => last.merge(row),
+            None => merged.push(*row),
+        }
+    }
+    merged
+}

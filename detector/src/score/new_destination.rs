@@ -1,0 +1,146 @@
+//! `new-destination`: the function reached a network, or a part of one, that nothing in its past explains.
+//!
+//! Why it matters: every call-out begins with it. What it weighs: how often this function meets something new on that
+//! rung ([`super::novelty`]); whether the rest of the fleet knows the network; whether it is an upload; whether the port
+//! was ever used.
+//!
+//! False positives: a deployment that adds an endpoint, a service that moves to another network owner. Both are told
+//! once, with the deployment named where there was one.
+
+use baselines::newcomer::{Newcomer, Subject};
+
+use super::oddity::{Oddity, Topic};
+use super::view::{View, bytes_words};
+use super::{Check, novelty};
+use crate::finding::{CheckId, Evidence, Quantity};
+
+/// Bans taken off where other functions know the network: per doubling of their number, and at the most.
+const FAMILIAR_BANS: f64 = 0.15;
+const FAMILIAR_MOST: f64 = 0.5;
+
+/// Bans taken off inside the VPC and its peers: its own services come and go.
+const PRIVATE_BANS: f64 = 1.2;
+
+/// What a port never used before weighs, of its own surprise: it is rarely independent of the network's.
+const PORT_WEIGHT: f64 = 0.7;
+/// Bans for a port that is none of the web's.
+const ODD_PORT_BANS: f64 = 0.3;
+
+/// Uploads by size and by how many times what came in they are, with the bans for each, the largest first. A TLS handshake
+/// sends a kilobyte and receives five.
+const UPLOADS: [(u64, u64, f64); 3] = [(1 << 20, 4, 1.3), (100 << 10, 3, 0.9), (6000, 1, 0.4)];
+
+/// What is left of those bans where the function's flow records carry as much anyway.
+const USUAL_UPLOAD_SHARE: f64 = 0.25;
+
+/// Bans for each factor of ten beyond twice that, and at the most.
+const UNUSUAL_UPLOAD_BANS: f64 = 0.6;
+
+/// The check.
+pub(super) struct NewDestination;
+
+impl Check for NewDestination {
+    fn id(&self) -> CheckId {
+        CheckId::NewDestination
+    }
+
+    fn check(&self, view: &View<'_>) -> Vec<Oddity> {
+        view.newcomers_after_warm_up()
+            .filter(|(subject, _)| !matches!(subject, Subject::Service(..)))
+            .map(|(subject, newcomer)| judge(view, subject, newcomer))
+            .collect()
+    }
+}
+
+/// How many times the largest record the function sent before, to this network or, where it is new, to any, the largest to the
+/// newcomer is.
+fn times_usual(view: &View<'_>, newcomer: &Newcomer) -> f64 {
+    let Some(first) = newcomer.destinations.first() else { return 0.0 };
+    let network = view.rungs(first.peer).network;
+    let service = view.baselines.service(view.owner, network, first.port, first.protocol);
+    let past = match service {
+        Some(service) if service.volumes.flow_bytes_out.n() > 0 => Some(&service.volumes.flow_bytes_out),
+        _ => view.baseline().map(|baseline| &baseline.volumes.flow_bytes_out),
+    };
+    let largest = newcomer.destinations.iter().map(|d| d.bytes_out / d.n_flows.max(1)).max().unwrap_or(0);
+    past.map_or(0.0, |past| largest as f64 / past.max().max(1) as f64)
+}
+
+fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
+    let met = &newcomer.met;
+    let surprise = novelty::surprise(subject, met, view.prior);
+    let what = match subject {
+        Subject::Network(_) => "network",
+        _ => "prefix",
+    };
+    let familiar =
+        (f64::from(met.n_owners_knowing).ln_1p() / std::f64::consts::LN_2 * FAMILIAR_BANS).min(FAMILIAR_MOST);
+    let mut evidence = vec![Evidence {
+        check: CheckId::NewDestination,
+        measure: if what == "network" { "new_networks" } else { "new_prefixes" },
+        observed: Quantity::Networks(1.0),
+        expected: Quantity::Networks((novelty::chance(subject, met, view.prior) * 1000.0).round() / 1000.0),
+        surprise,
+        statement: format!(
+            "first contact with {} in {}; this function met something new on {:.0} of {:.0} days before; {} of {} \
+             functions know the {what}",
+            view.subject_words(subject),
+            view.age_words(),
+            met.n_new,
+            met.exposure.max(met.n_new),
+            met.n_owners_knowing,
+            met.n_owners,
+        ),
+    }];
+    let inside = if view.is_inside(newcomer) { PRIVATE_BANS } else { 0.0 };
+    let mut bans = (surprise - familiar - inside).max(0.0);
+    let mut severity = 5.0;
+    let upload = UPLOADS.into_iter().find(|&(bytes, times, _)| {
+        newcomer.bytes_out >= bytes && newcomer.bytes_out > newcomer.bytes_in.saturating_mul(times)
+    });
+    if let Some((_, _, upload_bans)) = upload {
+        let times_usual = times_usual(view, newcomer);
+        let upload_bans = if times_usual <= 2.0 {
+            upload_bans * USUAL_UPLOAD_SHARE
+        } else {
+            upload_bans + ((times_usual / 2.0).log10() * UNUSUAL_UPLOAD_BANS).min(UNUSUAL_UPLOAD_BANS)
+        };
+        bans += upload_bans;
+        severity += 0.7 * (1.0 + upload_bans);
+        evidence.push(Evidence {
+            check: CheckId::NewDestination,
+            measure: "bytes_out",
+            observed: Quantity::Bytes(newcomer.bytes_out as f64),
+            expected: Quantity::Bytes(newcomer.bytes_in as f64),
+            surprise: upload_bans,
+            statement: format!(
+                "more was sent than received: {} out, {} in",
+                bytes_words(newcomer.bytes_out),
+                bytes_words(newcomer.bytes_in)
+            ),
+        });
+    }
+    let port = newcomer.destinations.first().map_or(0, |destination| destination.port);
+    if !met.port_known {
+        let odd = !matches!(port, 443 | 80);
+        let port_bans = novelty::port_surprise(met, view.prior) * PORT_WEIGHT + if odd { ODD_PORT_BANS } else { 0.0 };
+        bans += port_bans;
+        severity += if odd { 1.2 } else { 0.5 };
+        evidence.push(Evidence {
+            check: CheckId::NewDestination,
+            measure: "new_ports",
+            observed: Quantity::Ports(1.0),
+            expected: Quantity::Ports(0.0),
+            surprise: port_bans,
+            statement: format!("port {port} was never used by this function, with any network"),
+        });
+    }
+    Oddity {
+        check: CheckId::NewDestination,
+        topic: Topic::Newcomer(subject),
+        bans,
+        severity,
+        evidence,
+        destinations: newcomer.destinations.clone(),
+    }
+}

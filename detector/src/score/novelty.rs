@@ -1,0 +1,193 @@
+//! Novelty: how unlikely it is that this owner meets something new today.
+//!
+//! Definition: the chance that a day of this owner brings something new on a rung of the ladder, as the posterior mean
+//! of a Beta-Bernoulli model over its past days. The prior is what the quieter three quarters of the fleet meet, worth
+//! [`PRIOR_DAYS`] days: a week of history alone cannot tell once a month from never, a fleet of them can.
+//!
+//! Recent days count more (half-life [`HALF_LIFE_DAYS`]); the first days, when everything is new, count nothing.
+//!
+//! Reference: the rate of new entities for a scope, as in the `detect_anomalous_new_entity_fl` function of the Kusto
+//! library (Poisson); Gelman et al., Bayesian Data Analysis, 2.4 (Beta-Bernoulli), 5 (priors from a population).
+
+use baselines::Baselines;
+use baselines::baseline::{Baseline, DiaryDay};
+use baselines::newcomer::{Circumstances, Subject};
+use baselines::observation::Observation;
+use baselines::window::{Day, Window};
+
+/// Days the fleet's prior is worth.
+const PRIOR_DAYS: f64 = 8.0;
+
+/// Days after which a past day counts half.
+const HALF_LIFE_DAYS: f64 = 14.0;
+
+/// First active days that count nothing: what is met then is how the owner works, not news.
+const RAMP_DAYS: usize = 2;
+
+/// The least and the most the fleet may be thought to meet, in chances a day: no fleet is so quiet that nothing ever
+/// changes, and one so restless teaches nothing about a quiet owner.
+const PRIOR_RANGE: (f64, f64) = (0.01, 0.25);
+
+/// The fleet's chance of a day with something new, before it has a past: a change a quarter.
+const PRIOR_WITHOUT_FLEET: f64 = 0.02;
+
+/// What the fleet meets that is new: chances a day, by rung.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Prior {
+    network: f64,
+    service: f64,
+    prefix: f64,
+    port: f64,
+}
+
+impl Default for Prior {
+    fn default() -> Self {
+        let chance = PRIOR_WITHOUT_FLEET;
+        Self { network: chance, service: chance, prefix: chance, port: chance }
+    }
+}
+
+impl Prior {
+    /// The prior of a fleet as of a day.
+    pub(super) fn of(baselines: &Baselines, now: Day) -> Self {
+        let rung = |pick: fn(&DiaryDay) -> u32| {
+            let mut past: Vec<(f64, f64)> = baselines
+                .iter()
+                .map(|(_, baseline)| days_with_news(baseline, now, pick))
+                .filter(|&(_, exposure)| exposure >= 1.0)
+                .collect();
+            past.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)).then(a.1.total_cmp(&b.1)));
+            past.truncate(past.len().div_ceil(4) * 3);
+            let (news, exposure) = past.iter().fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
+            let weight = PRIOR_DAYS * 4.0;
+            ((news + PRIOR_WITHOUT_FLEET * weight) / (exposure + weight)).clamp(PRIOR_RANGE.0, PRIOR_RANGE.1)
+        };
+        Self {
+            network: rung(|day| day.networks),
+            service: rung(|day| day.services),
+            prefix: rung(|day| day.prefixes),
+            port: rung(|day| day.ports),
+        }
+    }
+}
+
+/// Days that brought something new, and days in all, both weighted by age.
+fn days_with_news(baseline: &Baseline, now: Day, pick: fn(&DiaryDay) -> u32) -> (f64, f64) {
+    let past = baseline.diary.iter().skip(RAMP_DAYS).filter(|entry| entry.day < now);
+    past.fold((0.0, 0.0), |(news, exposure), entry| {
+        let weight = 0.5f64.powf(f64::from(now.0 - entry.day.0) / HALF_LIFE_DAYS);
+        (news + weight * f64::from(u8::from(pick(entry) > 0)), exposure + weight)
+    })
+}
+
+/// What is known of an owner's news at the moment it meets a subject.
+pub(super) fn circumstances(
+    baselines: &Baselines,
+    owner: u32,
+    subject: Subject,
+    row: &Observation,
+    now: Window,
+) -> Circumstances {
+    let baseline = baselines.baseline(owner);
+    let rungs = baselines.ladder.rungs(row.peer);
+    let (n_new, exposure) = match subject {
+        Subject::Network(_) => baseline.map_or((0.0, 0.0), |b| days_with_news(b, now.day(), |day| day.networks)),
+        Subject::Service(..) => baseline.map_or((0.0, 0.0), |b| days_with_news(b, now.day(), |day| day.services)),
+        // How this very network wanders, not how others do.
+        Subject::Prefix(_) => baselines.network(owner, rungs.network).map_or((0.0, 0.0), |network| {
+            (f64::from(network.n_late_prefixes), f64::from(network.known.n_days.saturating_sub(1)))
+        }),
+    };
+    let (n_new_networks, network_exposure) =
+        baseline.map_or((0.0, 0.0), |baseline| days_with_news(baseline, now.day(), |day| day.networks));
+    let known = baseline.and_then(|baseline| baseline.known);
+    let n_owners_knowing = match subject {
+        Subject::Prefix(prefix) => baselines.n_owners_knowing_prefix(prefix),
+        _ => baselines.n_owners_knowing(rungs.network),
+    };
+    let (n_new_ports, port_exposure) =
+        baseline.map_or((0.0, 0.0), |baseline| days_with_news(baseline, now.day(), |day| day.ports));
+    Circumstances {
+        n_days: known.map_or(0, |known| known.n_days),
+        n_new,
+        exposure,
+        n_owners_knowing,
+        n_owners: baselines.owners.len() as u32,
+        port_known: baselines.port(owner, row.port, row.protocol).is_some(),
+        n_new_networks,
+        network_exposure,
+        n_new_ports,
+        port_exposure,
+        age: known.map_or(0, |known| now.0.saturating_sub(known.first.0)),
+    }
+}
+
+/// The chance a day that something like the subject is met.
+pub(super) fn chance(subject: Subject, met: &Circumstances, prior: &Prior) -> f64 {
+    let of =
+        |news: f64, exposure: f64, prior: f64| ((news + prior * PRIOR_DAYS) / (exposure + PRIOR_DAYS)).clamp(1e-6, 1.0);
+    match subject {
+        Subject::Network(_) => of(met.n_new, met.exposure, prior.network),
+        Subject::Service(..) => of(met.n_new, met.exposure, prior.service),
+        // Who meets new networks all day has hardly been to most of those it knows: a part of one not met yet is no news.
+        Subject::Prefix(_) => {
+            let network = of(met.n_new_networks, met.network_exposure, prior.network);
+            of(met.n_new, met.exposure, prior.prefix).max(network)
+        }
+    }
+}
+
+/// How surprising a port never used before was, in bans; 0 for a known one.
+pub(super) fn port_surprise(met: &Circumstances, prior: &Prior) -> f64 {
+    if met.port_known {
+        return 0.0;
+    }
+    let chance = (met.n_new_ports + prior.port * PRIOR_DAYS) / (met.port_exposure + PRIOR_DAYS);
+    -chance.clamp(1e-6, 1.0).log10()
+}
+
+/// How surprising the first contact was, in bans: −log10 of [`chance`].
+pub(super) fn surprise(subject: Subject, met: &Circumstances, prior: &Prior) -> f64 {
+    -chance(subject, met, prior).log10()
+}
+
+/// How many owners meet new networks so often that a new one falls short of half of what is needed to be told.
+pub(super) fn n_restless(baselines: &Baselines, now: Day, needed_bans: f64) -> u64 {
+    let chance_of = |baseline: &Baseline| {
+        let (news, exposure) = days_with_news(baseline, now, |day| day.networks);
+        if exposure > 0.0 { news / exposure } else { 0.0 }
+    };
+    baselines.iter().filter(|(_, baseline)| -chance_of(baseline).max(1e-9).log10() < needed_bans / 2.0).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn met(n_new: f64, exposure: f64) -> Circumstances {
+        Circumstances { n_new, exposure, ..Circumstances::default() }
+    }
+
+    fn surprise_of(n_new: f64, exposure: f64) -> f64 {
+        surprise(Subject::Network(0), &met(n_new, exposure), &Prior::default())
+    }
+
+    #[test]
+    fn a_longer_quiet_past_surprises_more() {
+        assert!(surprise_of(0.0, 30.0) > surprise_of(0.0, 5.0));
+        assert!(surprise_of(0.0, 5.0) > surprise_of(1.0, 5.0));
+    }
+
+    #[test]
+    fn degenerate_pasts() {
+        assert!((surprise_of(0.0, 0.0) - 1.699).abs() < 0.01, "no past: the prior speaks");
+        assert!(surprise_of(50.0, 50.0) < 0.1, "news every day surprises nobody");
+        assert!(surprise_of(500.0, 5.0) >= 0.0, "more news than days stays a chance");
+    }
+
+    #[test]
+    fn a_fleet_of_none_has_the_default_prior() {
+        let prior = Prior::of(&Baselines::default(), Day(20_000));
+        assert_eq!(prior, Prior::default());
+    }
+}

@@ -1,0 +1,113 @@
+//! `novelty-burst`: several new destinations within minutes.
+//!
+//! Why it matters: a loader tries its fallbacks one after the other. What it weighs: how many networks or ports were met
+//! for the first time within two minutes, against what the owner's rate of news would bring in an hour (news comes in
+//! bunches, so the whole hour's share is granted to two minutes).
+//!
+//! Statistic: Poisson tail.
+
+use std::collections::BTreeSet;
+
+use baselines::newcomer::{Newcomer, Subject};
+
+use super::oddity::{Oddity, Topic};
+use super::view::View;
+use super::{Check, novelty};
+use crate::finding::{CheckId, Evidence, Quantity};
+
+/// New destinations that make a burst.
+const MIN_NEW: usize = 3;
+
+/// Minutes within which they must be met.
+const WITHIN_MINUTES: u32 = 2;
+
+/// Hours in a day: the share of a day's news granted to a burst.
+const SHARE_OF_DAY: f64 = 1.0 / 24.0;
+
+/// Bans at the most.
+const MOST_BANS: f64 = 4.0;
+
+/// The check.
+pub(super) struct NoveltyBurst;
+
+impl Check for NoveltyBurst {
+    fn id(&self) -> CheckId {
+        CheckId::NoveltyBurst
+    }
+
+    fn check(&self, view: &View<'_>) -> Vec<Oddity> {
+        let mut new: Vec<(u32, Subject, &Newcomer)> = view
+            .newcomers()
+            .filter(|(subject, newcomer)| {
+                !matches!(subject, Subject::Service(..))
+                    && newcomer.known.first == view.window
+                    && view.was_met_ready(newcomer)
+                    && !view.is_inside(newcomer)
+            })
+            .filter_map(|(subject, newcomer)| Some((*newcomer.contacts.first()?, subject, newcomer)))
+            .collect();
+        new.sort_by_key(|&(minute, subject, _)| (minute, subject));
+        // One lookup answers with several addresses: of one network the first counts.
+        let mut networks = BTreeSet::new();
+        new.retain(|(.., newcomer)| {
+            newcomer.destinations.first().is_some_and(|first| networks.insert(view.rungs(first.peer).network))
+        });
+        let bursts = new.iter().enumerate().map(|(from, (minute, ..))| {
+            let n = new.iter().skip(from).take_while(|(other, ..)| other - minute < WITHIN_MINUTES).count();
+            (n, std::cmp::Reverse(from))
+        });
+        let Some((n, std::cmp::Reverse(from))) = bursts.max().filter(|(n, _)| *n >= MIN_NEW) else { return Vec::new() };
+        let burst: Vec<_> = new.into_iter().skip(from).take(n).collect();
+        let chance = burst
+            .iter()
+            .map(|(_, subject, newcomer)| novelty::chance(*subject, &newcomer.met, view.prior))
+            .fold(0.0, f64::max);
+        // A day with news has at least one; the rate behind a chance p of any is −ln(1 − p).
+        let expected = -(1.0 - chance.min(0.9999)).ln() * SHARE_OF_DAY;
+        let bans = poisson_tail_bans(n, expected).min(MOST_BANS) - 0.5;
+        vec![Oddity {
+            check: CheckId::NoveltyBurst,
+            topic: Topic::Owner,
+            bans,
+            severity: 7.3,
+            evidence: vec![Evidence {
+                check: CheckId::NoveltyBurst,
+                measure: "new_destinations_in_two_minutes",
+                observed: Quantity::Networks(n as f64),
+                expected: Quantity::Networks((expected * 1000.0).round() / 1000.0),
+                surprise: bans,
+                statement: format!(
+                    "{n} destinations nobody here had met before, within two minutes; a whole hour brings {expected:.2} \
+                     of them"
+                ),
+            }],
+            destinations: burst.iter().flat_map(|(.., newcomer)| newcomer.destinations.clone()).collect(),
+        }]
+    }
+}
+
+/// −log10 of the chance of at least `k` where `expected` are expected.
+fn poisson_tail_bans(k: usize, expected: f64) -> f64 {
+    let mut term = (-expected).exp();
+    let mut below = 0.0;
+    for i in 0..k {
+        below += term;
+        term *= expected / (i as f64 + 1.0);
+    }
+    // Where the sum below is all but one, the first term of the tail is the tail.
+    let tail = if 1.0 - below > 1e-9 { 1.0 - below } else { term };
+    -tail.max(1e-30).log10()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn poisson_tails() {
+        assert!(poisson_tail_bans(0, 2.0).abs() < 1e-9);
+        assert!((poisson_tail_bans(1, 0.01) - 2.0).abs() < 0.01);
+        assert!(poisson_tail_bans(3, 0.001) > 9.0);
+        assert!(poisson_tail_bans(3, 3.0) < 0.4);
+    }
+}

@@ -1,0 +1,35 @@
+//! Oddities: what a check found odd in one window, before anybody decides whether it is worth a finding.
+
+use baselines::newcomer::{Contacted, Subject};
+
+use crate::finding::{CheckId, Evidence};
+
+/// What an oddity is about. Oddities of different checks about the same topic add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Topic {
+    /// Something new.
+    Newcomer(Subject),
+    /// A port of a network that is known: network, port, protocol.
+    Service(u32, u16, u8),
+    /// Addresses of the user's lists or of public resolvers: number of the address.
+    Peer(u32),
+    /// The owner as a whole.
+    Owner,
+}
+
+/// What one check says about one topic in one window.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Oddity {
+    /// Who says it.
+    pub(super) check: CheckId,
+    /// About what.
+    pub(super) topic: Topic,
+    /// How much it speaks against chance, in bans; below zero it speaks for a harmless explanation.
+    pub(super) bans: f64,
+    /// How bad it is if true, 1 to 10.
+    pub(super) severity: f64,
+    /// The numbers.
+    pub(super) evidence: Vec<Evidence>,
+    /// The destinations it concerns. Of a newcomer, everything since the first contact; else of this window.
+    pub(super) destinations: Vec<Contacted>,
+}

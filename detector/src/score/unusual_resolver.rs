@@ -1,0 +1,97 @@
+//! `unusual-resolver`: DNS, DNS over TLS or DNS over HTTPS to a resolver that is not the VPC's.
+//!
+//! Why it matters: lookups at the VPC's own resolver are not recorded, so any record of port 53 or 853 is a resolver
+//! somebody chose, and data leaves in names. A public resolver on 443 hides the same in TLS.
+//! False positives: a function that has always used its own resolver: known ones are no news.
+
+use baselines::baseline::Standing;
+use baselines::ladder::is_private;
+use baselines::newcomer::{Contacted, Subject};
+
+use super::Check;
+use super::oddity::{Oddity, Topic};
+use super::view::View;
+use crate::finding::{CheckId, Evidence, Quantity};
+
+/// Ports of DNS and DNS over TLS or QUIC. Source: RFC 1035, RFC 7858, RFC 9250.
+const DNS_PORTS: [u16; 2] = [53, 853];
+
+/// Bans for a resolver outside, and one inside the VPC.
+const OUTSIDE_BANS: f64 = 2.2;
+const INSIDE_BANS: f64 = 0.8;
+
+/// The check.
+pub(super) struct UnusualResolver;
+
+impl Check for UnusualResolver {
+    fn id(&self) -> CheckId {
+        CheckId::UnusualResolver
+    }
+
+    fn check(&self, view: &View<'_>) -> Vec<Oddity> {
+        let mut out = Vec::new();
+        for (row, standing) in view.rows() {
+            let address = view.rungs(row.peer).address;
+            let operator = view.facts.public_resolver(address);
+            let is_dns = DNS_PORTS.contains(&row.port);
+            let is_https = row.port == 443 && operator.is_some();
+            if !is_dns && !is_https {
+                continue;
+            }
+            let destination = view.baselines.destination(&(view.owner, row.peer, row.port, row.protocol));
+            let topic = match standing {
+                Standing::New(subject) | Standing::Watched(subject) => {
+                    let newcomer = view.baselines.newcomer(view.owner, subject);
+                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(newcomer)) {
+                        continue;
+                    }
+                    Topic::Newcomer(subject)
+                }
+                // A resolver inside a network the function uses for other things; known after its first day.
+                Standing::Settled => match destination {
+                    Some(known) if known.known.first.day() < view.window.day() => continue,
+                    _ => Topic::Peer(row.peer),
+                },
+            };
+            let inside = is_private(address);
+            let bans = if inside { INSIDE_BANS } else { OUTSIDE_BANS };
+            let how = match (row.port, row.protocol) {
+                (443, _) => "DNS over HTTPS",
+                (853, _) => "DNS over TLS",
+                _ => "DNS",
+            };
+            let whose = operator.map(|name| format!(", the public resolver of {name}")).unwrap_or_default();
+            let destinations = match topic {
+                Topic::Newcomer(subject) => newcomer_destinations(view, subject),
+                _ => vec![Contacted::of(row)],
+            };
+            out.push(Oddity {
+                check: CheckId::UnusualResolver,
+                topic,
+                bans,
+                severity: if inside { 4.5 } else { 7.4 },
+                evidence: vec![Evidence {
+                    check: CheckId::UnusualResolver,
+                    measure: "resolvers_used_before",
+                    observed: Quantity::Peers(1.0),
+                    expected: Quantity::Peers(0.0),
+                    surprise: bans,
+                    statement: format!(
+                        "{how} to {}{whose}; this function never used a resolver but the VPC's there",
+                        view.destination_words(row.peer, row.port)
+                    ),
+                }],
+                destinations,
+            });
+        }
+        // One word for each topic is enough.
+        out.sort_by_key(|oddity| oddity.topic);
+        out.dedup_by_key(|oddity| oddity.topic);
+        out
+    }
+}
+
+/// Everything exchanged with a newcomer.
+fn newcomer_destinations(view: &View<'_>, subject: Subject) -> Vec<Contacted> {
+    view.baselines.newcomer(view.owner, subject).map(|newcomer| newcomer.destinations.clone()).unwrap_or_default()
+}

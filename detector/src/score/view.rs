@@ -1,0 +1,165 @@
+//! The view: one owner's window, as the checks see it, with what was known before it.
+
+use std::sync::Arc;
+
+use baselines::Baselines;
+use baselines::baseline::{Baseline, Standing};
+use baselines::ladder::{Rungs, is_private, to_ip};
+use baselines::newcomer::{Newcomer, Subject};
+use baselines::observation::Observation;
+use baselines::window::Window;
+
+use super::Facts;
+use super::novelty::Prior;
+use crate::finding::protocol_name;
+
+/// AWS's blocks that customers' own hosts are in. Behind every other code AWS itself answers. Source: AWS, "AWS IP address
+/// ranges", `service`.
+const RENTED_BLOCKS: [&str; 3] = ["EC2", "AMAZON", "GLOBALACCELERATOR"];
+
+/// One owner's window: what was observed in it and what was known before it.
+pub(super) struct View<'a> {
+    /// Everything learned before the window; newcomers already hold their contacts of the window.
+    pub(super) baselines: &'a Baselines,
+    /// The owner's number.
+    pub(super) owner: u32,
+    /// The window.
+    pub(super) window: Window,
+    /// Its observations, one a destination, sorted by address, port and protocol.
+    pub(super) rows: &'a [Observation],
+    /// Where each row's destination stood before the window.
+    pub(super) standings: &'a [Standing],
+    /// Newcomers met in the window.
+    pub(super) subjects: &'a [Subject],
+    /// Whether the owner was observed long enough to be judged by its behaviour.
+    pub(super) is_ready: bool,
+    /// How long an owner is observed before it is judged.
+    pub(super) warm_up_secs: i64,
+    /// What the fleet's owners meet that is new.
+    pub(super) prior: &'a Prior,
+    /// What the user's files say.
+    pub(super) facts: &'a dyn Facts,
+}
+
+impl View<'_> {
+    /// What is known of the owner as a whole.
+    pub(super) fn baseline(&self) -> Option<&Baseline> {
+        self.baselines.baseline(self.owner)
+    }
+
+    /// The newcomers met in the window, other than more blocks of a service that AWS runs.
+    pub(super) fn newcomers(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
+        let all =
+            self.subjects.iter().filter_map(|&subject| Some((subject, self.baselines.newcomer(self.owner, subject)?)));
+        all.filter(|(subject, newcomer)| !self.is_part_of_aws(*subject, newcomer))
+    }
+
+    /// The newcomers met in the window after the owner's warm-up: what was met before is part of how it works, unless it
+    /// sleeps ([`super::dormant_return`]).
+    pub(super) fn newcomers_after_warm_up(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
+        self.newcomers().filter(|(_, newcomer)| self.was_met_ready(newcomer))
+    }
+
+    /// Whether a newcomer was met after the owner's warm-up.
+    pub(super) fn was_met_ready(&self, newcomer: &Newcomer) -> bool {
+        self.baseline().and_then(|baseline| baseline.known).is_some_and(|known| {
+            newcomer.met.n_days >= super::READY_DAYS
+                && newcomer.known.first.start() - known.first.start() >= self.warm_up_secs
+        })
+    }
+
+    /// Whether a newcomer is one more block of a service that AWS runs and the function uses: which of its addresses answers
+    /// means nothing.
+    fn is_part_of_aws(&self, subject: Subject, newcomer: &Newcomer) -> bool {
+        let (Subject::Prefix(_), Some(destination)) = (subject, newcomer.destinations.first()) else { return false };
+        let key = self.baselines.ladder.networks().name(self.rungs(destination.peer).network);
+        let mut words = key.split(' ');
+        words.next() == Some("AWS") && words.next().is_some_and(|service| !RENTED_BLOCKS.contains(&service))
+    }
+
+    /// Whether all destinations of a newcomer are inside private space.
+    pub(super) fn is_inside(&self, newcomer: &Newcomer) -> bool {
+        newcomer.destinations.iter().all(|destination| is_private(self.rungs(destination.peer).address))
+    }
+
+    /// Rows with where their destinations stood.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Observation, Standing)> {
+        self.rows.iter().zip(self.standings.iter().copied())
+    }
+
+    /// The address of a row and the rungs above it.
+    pub(super) fn rungs(&self, peer: u32) -> Rungs {
+        self.baselines.ladder.rungs(peer)
+    }
+
+    /// The label of a network.
+    pub(super) fn network(&self, network: u32) -> Arc<str> {
+        self.baselines.ladder.label(network)
+    }
+
+    /// What a subject is, in words.
+    pub(super) fn subject_words(&self, subject: Subject) -> String {
+        match subject {
+            Subject::Network(network) => self.network(network).to_string(),
+            Subject::Service(network, port, protocol) => {
+                format!("{} port {port}/{}", self.network(network), protocol_name(protocol))
+            }
+            Subject::Prefix(prefix) => self.baselines.ladder.prefix(prefix).to_string(),
+        }
+    }
+
+    /// A destination in words: `203.0.113.7:443`.
+    pub(super) fn destination_words(&self, peer: u32, port: u16) -> String {
+        let address = to_ip(self.rungs(peer).address);
+        if address.is_ipv6() { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+    }
+
+    /// How long the owner has been known, in words.
+    pub(super) fn age_words(&self) -> String {
+        let secs = self
+            .baseline()
+            .and_then(|baseline| baseline.known)
+            .map_or(0, |known| self.window.start() - known.first.start());
+        span_words(secs)
+    }
+}
+
+/// A span of time in words a person uses.
+pub(super) fn span_words(secs: i64) -> String {
+    let (n, unit) = match secs {
+        s if s >= 2 * 86_400 => (s / 86_400, "day"),
+        s if s >= 2 * 3600 => (s / 3600, "hour"),
+        s => ((s / 60).max(1), "minute"),
+    };
+    format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Bytes in words a person uses.
+pub(super) fn bytes_words(bytes: u64) -> String {
+    match bytes {
+        b if b >= 10_000_000_000 => format!("{:.0} GB", b as f64 / 1e9),
+        b if b >= 1_000_000_000 => format!("{:.1} GB", b as f64 / 1e9),
+        b if b >= 10_000_000 => format!("{:.0} MB", b as f64 / 1e6),
+        b if b >= 1_000_000 => format!("{:.1} MB", b as f64 / 1e6),
+        b if b >= 10_000 => format!("{:.0} kB", b as f64 / 1e3),
+        b if b >= 1000 => format!("{:.1} kB", b as f64 / 1e3),
+        b => format!("{b} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_amounts() {
+        assert_eq!(
+            [0, 3599, 7200, 200_000].map(span_words),
+            ["1 minute", "59 minutes", "2 hours", "2 days"].map(String::from)
+        );
+        assert_eq!(
+            [999, 1500, 48_211, 3_400_000, 12_000_000_000].map(bytes_words),
+            ["999 bytes", "1.5 kB", "48 kB", "3.4 MB", "12 GB"].map(String::from)
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! What to do next: one or two sentences for whoever reads a finding first, and the commands that show more.
+//!
+//! Shared by the forms with a place for it, so that a mail, a chat and a table say the same.
+
+use crate::finding::{CheckId, Finding, OwnerKind};
+
+use super::words::{bytes, count, shell_word, span};
+
+/// The next steps, most useful first; plain text, foreign names still raw.
+pub(super) fn steps(finding: &Finding) -> Vec<String> {
+    let mut steps = Vec::new();
+    if let Some(deployment) = &finding.deployment {
+        steps.push(format!(
+            "Compare the dependencies of version {} with those of the version before.",
+            deployment.version
+        ));
+    }
+    steps.push(by_check(finding));
+    if finding.severity.value() >= 7.0 && finding.check != CheckId::RejectedEgress {
+        steps.push(match finding.owner.kind {
+            OwnerKind::Interface => {
+                "If nobody can explain it, cut the interface off with an empty security group and treat what it could \
+                 read as leaked."
+                    .into()
+            }
+            OwnerKind::Shared => "If nobody can explain it, set the functions' reserved concurrency to 0, then rotate \
+                                  the secrets in their environments and their roles' sessions."
+                .into(),
+            OwnerKind::Function => {
+                "If nobody can explain it, set the function's reserved concurrency to 0, then rotate the secrets in \
+                  its environment and its role's sessions."
+                    .into()
+            }
+        });
+    }
+    steps
+}
+
+/// What distinguishes the innocent from the bad, for this kind of finding.
+fn by_check(finding: &Finding) -> String {
+    let who = asked(finding);
+    let sent: u64 = finding.destinations.iter().fold(0, |sum, destination| sum.saturating_add(destination.bytes_out));
+    match finding.check {
+        CheckId::NewDestination | CheckId::NoveltyBurst => {
+            let it = if finding.owner.kind == OwnerKind::Shared { "one of them" } else { "it" };
+            format!("Ask {who} whether {it} should talk to {}.", there(finding))
+        }
+        CheckId::NewPort => format!("Ask {who} what it does on that port; the network itself is known."),
+        CheckId::EgressVolume => {
+            format!("Find out what the {} were: ask {who} about an export or a retry storm.", bytes(sent))
+        }
+        CheckId::Beacon => {
+            "Look for a poller among the dependencies; a new telemetry client is the usual innocent cause.".into()
+        }
+        CheckId::LongConnection => format!("Ask {who} whether it holds a connection open; a miner or a tunnel does."),
+        CheckId::UnusualResolver => {
+            "Look for a dependency that sets its own resolver; lookups there leave no trace in the VPC's query logs."
+                .into()
+        }
+        CheckId::FanOut => {
+            format!("Ask {who} about a discovery or health check; else treat it as a search of the network.")
+        }
+        CheckId::RejectedEgress => {
+            "Nothing left: it was refused. Find what tries, before somebody opens the rule.".into()
+        }
+        CheckId::ThreatList => {
+            "Check the list's reason for the address; if it stands, treat the function as compromised.".into()
+        }
+        CheckId::DormantReturn => {
+            format!("Ask {who} why {} came back after so long; code that sleeps first does that.", there(finding))
+        }
+    }
+}
+
+fn asked(finding: &Finding) -> &'static str {
+    match finding.owner.kind {
+        OwnerKind::Function => "the function's owner",
+        OwnerKind::Shared => "the owners of the functions",
+        OwnerKind::Interface => "the interface's owner",
+    }
+}
+
+fn there(finding: &Finding) -> String {
+    let mut networks: Vec<&str> = finding.destinations.iter().map(|d| d.network.as_ref()).collect();
+    networks.sort_unstable();
+    networks.dedup();
+    match networks.as_slice() {
+        [] => "it".into(),
+        [one] => (*one).to_owned(),
+        [..] => format!("these {}", count(networks.len() as u64, "network")),
+    }
+}
+
+/// A command of this program that shows what is known of the finding's owner.
+pub(super) fn inspect_command(finding: &Finding) -> String {
+    let names = if finding.owner.functions.is_empty() { &finding.owner.eni_ids } else { &finding.owner.functions };
+    format!("callout inspect --baseline DIR {}", shell_word(names.first().map_or("", AsRef::as_ref)))
+}
+
+/// The command that stops a function, if the finding names exactly one.
+pub(super) fn stop_command(finding: &Finding) -> Option<String> {
+    let [name] = finding.owner.functions.as_slice() else { return None };
+    let name = finding.owner.arns.first().unwrap_or(name);
+    let name = shell_word(name);
+    Some(format!("aws lambda put-function-concurrency --function-name {name} --reserved-concurrent-executions 0"))
+}
+
+/// How long before the finding the deployment was, in words; `None` without one.
+pub(super) fn deployed(finding: &Finding) -> Option<String> {
+    let deployment = finding.deployment.as_ref()?;
+    let before = finding.first_seen.saturating_sub(deployment.at);
+    Some(if before >= 0 {
+        format!("{} before", span(before.unsigned_abs()))
+    } else {
+        format!("{} after the first record", span(before.unsigned_abs()))
+    })
+}

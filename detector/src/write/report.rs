@@ -1,0 +1,212 @@
+//! The account of a run: the last line on stderr, and `--report` as one JSON object.
+//!
+//! Numbers are plain digits and the words never change with them, so that scripts may read the line.
+
+use serde::Serialize;
+
+use crate::coverage::Coverage;
+
+use super::rfc3339;
+
+/// The form's name and version.
+const SCHEMA: &str = "callout.report/1";
+
+/// Writes the closing line, without a line end.
+///
+/// What belongs to every run is always told, what is rare only when it happened.
+pub fn line(coverage: &Coverage) -> String {
+    let mut seen = vec![
+        (coverage.n_not_egress, "no egress"),
+        (coverage.n_nodata, "NODATA"),
+        (coverage.n_skipdata, "SKIPDATA"),
+        (coverage.unknown_interfaces.len() as u64, "interfaces without an owner"),
+        (coverage.n_learning, "functions still learning"),
+    ];
+    let rare = [
+        (coverage.unreadable.len() as u64, "objects unreadable"),
+        (coverage.n_objects_duplicate, "objects read before"),
+        (coverage.n_repeated, "rows told twice"),
+        (coverage.n_outside_span, "rows outside the span"),
+        (coverage.n_other_interface, "rows of other services"),
+        (coverage.n_novelty_abstained, "functions whose novelty says little"),
+    ];
+    seen.extend(rare.into_iter().filter(|(n, _)| *n > 0));
+    let mut told = vec![(coverage.n_findings, "findings"), (coverage.n_suppressed, "suppressed")];
+    told.extend(Some((coverage.n_below_severity, "below --min-severity")).filter(|(n, _)| *n > 0));
+    let list = |parts: Vec<(u64, &str)>| {
+        parts.into_iter().map(|(n, what)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "read {} objects, {} rows ({} rejected); {}; {}",
+        coverage.n_objects,
+        coverage.n_rows,
+        coverage.n_rejected(),
+        list(seen),
+        list(told)
+    )
+}
+
+/// Writes the account as one JSON object on one line, without a line end: every counter by its name in [`Coverage`].
+///
+/// # Panics
+/// Never: strings, numbers and lists always have a JSON form.
+pub fn json(coverage: &Coverage) -> String {
+    #[derive(Serialize)]
+    struct Form<'a> {
+        schema: &'static str,
+        n_objects: u64,
+        n_objects_duplicate: u64,
+        n_objects_unreadable: u64,
+        n_rows: u64,
+        n_rejected: u64,
+        n_nodata: u64,
+        n_skipdata: u64,
+        n_outside_span: u64,
+        n_not_egress: u64,
+        n_observed: u64,
+        n_other_interface: u64,
+        n_unknown_interface: u64,
+        n_repeated: u64,
+        n_observations: u64,
+        n_owners: u64,
+        n_learning: u64,
+        n_novelty_abstained: u64,
+        n_findings: u64,
+        n_suppressed: u64,
+        n_below_severity: u64,
+        span: Option<Span>,
+        rejected: &'a std::collections::BTreeMap<&'static str, u64>,
+        reject_examples: &'a [String],
+        unknown_interfaces: &'a [String],
+        unreadable: Vec<Unreadable<'a>>,
+    }
+    #[derive(Serialize)]
+    struct Span {
+        start: String,
+        end: String,
+    }
+    #[derive(Serialize)]
+    struct Unreadable<'a> {
+        object: &'a str,
+        error: &'a str,
+    }
+    // No `..`: a new counter does not compile until it is written here.
+    let Coverage {
+        n_objects,
+        n_objects_duplicate,
+        unreadable,
+        n_rows,
+        rejected,
+        reject_examples,
+        n_nodata,
+        n_skipdata,
+        n_outside_span,
+        n_not_egress,
+        n_observed,
+        n_other_interface,
+        n_unknown_interface,
+        n_repeated,
+        unknown_interfaces,
+        n_observations,
+        n_owners,
+        n_learning,
+        n_novelty_abstained,
+        n_findings,
+        n_suppressed,
+        n_below_severity,
+        span,
+    } = coverage;
+    let form = Form {
+        schema: SCHEMA,
+        n_objects: *n_objects,
+        n_objects_duplicate: *n_objects_duplicate,
+        n_objects_unreadable: unreadable.len() as u64,
+        n_rows: *n_rows,
+        n_rejected: coverage.n_rejected(),
+        n_nodata: *n_nodata,
+        n_skipdata: *n_skipdata,
+        n_outside_span: *n_outside_span,
+        n_not_egress: *n_not_egress,
+        n_observed: *n_observed,
+        n_other_interface: *n_other_interface,
+        n_unknown_interface: *n_unknown_interface,
+        n_repeated: *n_repeated,
+        n_observations: *n_observations,
+        n_owners: *n_owners,
+        n_learning: *n_learning,
+        n_novelty_abstained: *n_novelty_abstained,
+        n_findings: *n_findings,
+        n_suppressed: *n_suppressed,
+        n_below_severity: *n_below_severity,
+        span: span.map(|(start, end)| Span { start: rfc3339(start), end: rfc3339(end) }),
+        rejected,
+        reject_examples,
+        unknown_interfaces,
+        unreadable: unreadable.iter().map(|u| Unreadable { object: &u.object, error: &u.error }).collect(),
+    };
+    serde_json::to_string(&form).expect("strings, numbers and lists always have a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coverage::Unreadable;
+
+    fn coverage() -> Coverage {
+        Coverage {
+            n_objects: 42,
+            n_rows: 1_203_944,
+            rejected: [("port", 2), ("address", 1)].into(),
+            n_not_egress: 801,
+            n_nodata: 12,
+            n_skipdata: 0,
+            unknown_interfaces: vec!["eni-1".into(), "eni-2".into()],
+            n_learning: 3,
+            n_findings: 2,
+            n_suppressed: 1,
+            ..Coverage::default()
+        }
+    }
+
+    #[test]
+    fn the_line_tells_what_every_run_has() {
+        assert_eq!(
+            line(&coverage()),
+            "read 42 objects, 1203944 rows (3 rejected); 801 no egress, 12 NODATA, 0 SKIPDATA, \
+             2 interfaces without an owner, 3 functions still learning; 2 findings, 1 suppressed"
+        );
+        assert_eq!(
+            line(&Coverage::default()),
+            "read 0 objects, 0 rows (0 rejected); 0 no egress, 0 NODATA, 0 SKIPDATA, \
+             0 interfaces without an owner, 0 functions still learning; 0 findings, 0 suppressed"
+        );
+    }
+
+    #[test]
+    fn the_rare_is_told_when_it_happened() {
+        let mut coverage = coverage();
+        coverage.unreadable = vec![Unreadable { object: "a".into(), error: "b".into() }];
+        coverage.n_objects_duplicate = 4;
+        coverage.n_below_severity = 7;
+        let line = line(&coverage);
+        assert!(line.contains("learning, 1 objects unreadable, 4 objects read before; 2"), "{line}");
+        assert!(line.ends_with("2 findings, 1 suppressed, 7 below --min-severity"), "{line}");
+    }
+
+    #[test]
+    fn the_report_names_every_counter() {
+        let mut coverage = coverage();
+        coverage.span = Some((0, 86_399));
+        coverage.unreadable = vec![Unreadable { object: "a/b.gz".into(), error: "not gzip".into() }];
+        let report: serde_json::Value = serde_json::from_str(&json(&coverage)).expect("JSON");
+        assert_eq!(report["schema"], "callout.report/1");
+        assert_eq!(report["n_rejected"], 3);
+        assert_eq!(report["rejected"]["port"], 2);
+        assert_eq!(report["span"]["end"], "1970-01-01T23:59:59Z");
+        assert_eq!(report["unreadable"][0]["object"], "a/b.gz");
+        assert_eq!(report["unreadable"][0]["error"], "not gzip");
+        let counters = report.as_object().expect("an object").keys().filter(|key| key.starts_with("n_")).count();
+        assert_eq!(counters, 20);
+        assert_eq!(json(&coverage).lines().count(), 1);
+    }
+}

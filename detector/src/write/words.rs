@@ -1,0 +1,245 @@
+//! Numbers, times and foreign text as a person reads them: `18.2 kB`, `2 h 28 min`, names without control characters.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use unicode_width::UnicodeWidthStr as _;
+
+/// Makes every character of foreign text visible and harmless on a terminal, in a mail and in a log.
+///
+/// Control characters, and those that reorder, hide or split text, are written as escapes: a function named
+/// `\u{1b}[2J` clears no screen, and a right-to-left override turns no address around.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if is_unsafe(character) {
+            safe.extend(character.escape_default());
+        } else {
+            safe.push(character);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Controls (C0, DEL, C1), soft hyphen, joiners and direction marks, line separators, invisible operators, the byte
+/// order mark, interlinear notes, tags. Source: Unicode 16, general categories Cc, Cf, Zl, Zp.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Columns a text takes on a terminal.
+pub(super) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// The text cut to `width` columns, with an ellipsis where something is missing.
+pub(super) fn cut(text: &str, width: usize) -> Cow<'_, str> {
+    if columns(text) <= width {
+        return Cow::Borrowed(text);
+    }
+    // The text is measured, not its characters: a variation selector widens the one before it.
+    let mut kept = String::new();
+    for character in text.chars() {
+        kept.push(character);
+        if columns(&kept) >= width {
+            kept.pop();
+            break;
+        }
+    }
+    let end = kept.trim_end().len();
+    kept.truncate(end);
+    kept.push('…');
+    Cow::Owned(kept)
+}
+
+/// The text cut to `n` characters, for forms that count characters, with `...` where something is missing.
+pub(super) fn cut_chars(text: &str, n: usize) -> Cow<'_, str> {
+    if text.chars().count() <= n {
+        return Cow::Borrowed(text);
+    }
+    let kept: String = text.chars().take(n.saturating_sub(3)).collect();
+    Cow::Owned(format!("{}...", kept.trim_end()))
+}
+
+/// Breaks text into lines of at most `width` columns, between words where it can.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(8);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let needed = columns(word) + usize::from(!line.is_empty());
+        if columns(&line) + needed <= width {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+            continue;
+        }
+        if !line.is_empty() {
+            lines.push(std::mem::take(&mut line));
+        }
+        for character in word.chars() {
+            line.push(character);
+            if columns(&line) > width {
+                line.pop();
+                lines.push(std::mem::replace(&mut line, character.to_string()));
+            }
+        }
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+/// An amount of bytes, decimal units as AWS bills them: `320 B`, `18.2 kB`, `1.8 MB`.
+pub(super) fn bytes(n: u64) -> String {
+    if n < 1000 {
+        return format!("{n} B");
+    }
+    let mut value = n as f64;
+    let mut unit = "B";
+    for larger in ["kB", "MB", "GB", "TB", "PB", "EB"] {
+        // 999.95 would print as 1000.0 in the smaller unit.
+        if value < 999.95 {
+            break;
+        }
+        value /= 1000.0;
+        unit = larger;
+    }
+    format!("{value:.1} {unit}")
+}
+
+/// A span of time in its two largest units: `45 s`, `14 min`, `2 h 28 min`, `3 d 4 h`.
+pub(super) fn span(secs: u64) -> String {
+    let (days, hours, minutes) = (secs / 86_400, secs / 3_600 % 24, secs / 60 % 60);
+    let two = |large: u64, large_unit: &str, small: u64, small_unit: &str| {
+        let mut text = format!("{large} {large_unit}");
+        if small > 0 {
+            let _infallible = write!(text, " {small} {small_unit}");
+        }
+        text
+    };
+    match secs {
+        0..60 => format!("{secs} s"),
+        60..3_600 => format!("{minutes} min"),
+        3_600..86_400 => two(hours, "h", minutes, "min"),
+        _ => two(days, "d", hours, "h"),
+    }
+}
+
+/// Minute of event time: `2026-03-31 09:12 UTC`.
+pub(super) fn minute(unix_secs: i64) -> String {
+    super::timestamp(unix_secs).strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// Day of event time: `2026-03-31`.
+pub(super) fn day(unix_secs: i64) -> String {
+    super::timestamp(unix_secs).strftime("%Y-%m-%d").to_string()
+}
+
+/// Second of event time: `2026-03-31 09:12:44`.
+pub(super) fn second(unix_secs: i64) -> String {
+    super::timestamp(unix_secs).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Time of day: `09:12:44`.
+pub(super) fn clock(unix_secs: i64) -> String {
+    super::timestamp(unix_secs).strftime("%H:%M:%S").to_string()
+}
+
+/// `1 window`, `3 windows`.
+pub(super) fn count(n: u64, noun: &str) -> String {
+    if n == 1 { format!("{n} {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// A name as one word of a shell command; what no function name can hold is never pasted into a shell.
+pub(super) fn shell_word(name: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.' | '/');
+    if !name.is_empty() && !name.starts_with('-') && name.chars().all(plain) {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Borrowed("NAME")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn unsafe_characters_become_visible() {
+        for (text, safe) in [
+            ("activities-api", "activities-api"),
+            ("Åland Télécom 网络", "Åland Télécom 网络"),
+            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
+            ("a\nb\tc", "a\\nb\\tc"),
+            ("a\u{202e}b", "a\\u{202e}b"),
+            ("\u{7f}\u{9b}", "\\u{7f}\\u{9b}"),
+        ] {
+            assert_eq!(visible(text), safe);
+        }
+    }
+
+    #[test]
+    fn bytes_have_one_decimal_and_never_a_thousand() {
+        for (n, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (18_211, "18.2 kB"),
+            (999_949, "999.9 kB"),
+            (999_950, "1.0 MB"),
+            (84_000_000, "84.0 MB"),
+            (u64::MAX, "18.4 EB"),
+        ] {
+            assert_eq!(bytes(n), text, "{n}");
+        }
+    }
+
+    #[test]
+    fn spans_have_two_units() {
+        for (secs, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3_599, "59 min"),
+            (3_600, "1 h"),
+            (8_880, "2 h 28 min"),
+            (86_400, "1 d"),
+            (273_600, "3 d 4 h"),
+        ] {
+            assert_eq!(span(secs), text, "{secs}");
+        }
+    }
+
+    #[test]
+    fn names_that_could_do_harm_are_not_offered_to_a_shell() {
+        assert_eq!(shell_word("activities-api"), "activities-api");
+        for name in ["", "-rf", "a b", "$(id)", "a;b", "a'b", "a\nb"] {
+            assert_eq!(shell_word(name), "NAME", "{name:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_wider_than_asked(text in "\\PC{0,200}", width in 8usize..100) {
+            let lines = wrap(&text, width);
+            prop_assert!(lines.iter().all(|line| columns(line) <= width));
+            let kept: String = lines.concat().split_whitespace().collect();
+            prop_assert_eq!(kept, text.split_whitespace().collect::<String>());
+            prop_assert!(columns(&cut(&text, width)) <= width);
+        }
+
+        #[test]
+        fn visible_text_holds_nothing_unsafe(text: String) {
+            prop_assert!(!visible(&text).contains(is_unsafe));
+        }
+    }
+}

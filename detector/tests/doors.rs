@@ -1,0 +1,188 @@
+//! The program for people, run as people and scripts run it: streams, exit status, colour, closed pipes.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// The program, without anything of the environment that could colour it.
+fn callout() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callout"));
+    command.env_clear().env("RUST_BACKTRACE", "0").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    callout().args(arguments).output().expect("the program runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+fn in_words(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+/// Refused with status 2, nothing on stdout, and all of `parts` on stderr.
+fn refused(arguments: &[&str], parts: &[&str]) {
+    let output = run(arguments);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    for part in parts {
+        assert!(stderr.contains(part), "`{part}` in: {stderr}");
+    }
+}
+
+const CLOSING: &str = "read 0 objects, 0 rows (0 rejected); 0 no egress, 0 NODATA, 0 SKIPDATA, 0 interfaces without \
+                       an owner, 0 functions still learning, 1 objects unreadable; 0 findings, 0 suppressed\n";
+
+#[test]
+fn help_and_version_are_answers() {
+    for arguments in [&["--help"][..], &["--version"], &["replay", "--help"], &["help", "scan"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(output.stderr.is_empty() && !output.stdout.is_empty(), "{arguments:?}");
+    }
+    let help = text(&run(&["replay", "--help"]).stdout);
+    for option in [
+        "--enis",
+        "--functions",
+        "--asn",
+        "--aws-ranges",
+        "--threat-list",
+        "--trusted-list",
+        "--config",
+        "--baseline",
+        "--save-baseline",
+        "--from",
+        "--until",
+        "--warm-up",
+        "--all-interfaces",
+        "--format",
+        "--output",
+        "--report",
+        "--min-severity",
+        "--fail-on",
+        "--progress",
+        "--color",
+        "--threads",
+    ] {
+        assert!(help.contains(option), "{option} in the help");
+    }
+    assert!(!help.contains('\u{1b}'), "no colour in a pipe");
+}
+
+#[test]
+fn usage_errors_end_with_2() {
+    refused(&[], &["Usage: callout <COMMAND>"]);
+    refused(&["replay"], &["error: ", "<PATH>..."]);
+    refused(&["reply", "a"], &["error: unrecognized subcommand 'reply'", "tip: ", "'replay'"]);
+    refused(&["replay", "a", "--warm-up", "0s"], &["error: ", "it must be between 1h and 90d"]);
+    refused(&["replay", "a", "--fail-on", "11"], &["error: ", "between 1.0 and 10.0"]);
+    refused(&["replay", "a", "--from", "today"], &["error: ", "2026-03-31T09:00:00Z"]);
+    refused(
+        &["replay", "a", "--from", "2026-03-31T00:00:00Z", "--until", "2026-03-01T00:00:00Z"],
+        &["error: `--from` is 2026-03-31T00:00:00Z, which is not before `--until` 2026-03-01T00:00:00Z\nhint: "],
+    );
+}
+
+#[test]
+fn a_path_that_is_not_there_is_told_with_a_hint() {
+    refused(
+        &["replay", "/nonexistent/logs"],
+        &["error: /nonexistent/logs: no such file or folder\nhint: give a flow-log file, or a folder", CLOSING],
+    );
+}
+
+#[test]
+fn an_empty_folder_is_told_with_a_hint_and_reported() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join(".hidden"), "x").expect("a file");
+    let report = tempfile::NamedTempFile::new().expect("a file");
+    refused(
+        &["replay", in_words(folder.path()), "--report", in_words(report.path())],
+        &["there is no file in this folder\nhint: ", "note: 1 files and folders with names beginning", CLOSING],
+    );
+    let report = fs::read_to_string(report.path()).expect("the report");
+    assert!(report.contains("\"n_objects_unreadable\":1,") && report.ends_with("}\n"), "{report}");
+}
+
+#[test]
+fn the_closing_line_is_the_last() {
+    let output = run(&["replay", "/nonexistent/logs"]);
+    assert!(text(&output.stderr).ends_with(CLOSING), "{}", text(&output.stderr));
+}
+
+#[test]
+fn settings_are_refused_before_anything_is_read() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), "warm_up = \"0s\"\n").expect("a file");
+    let path = in_words(file.path());
+    let message = format!("error: {path}: `warm_up` is 0s; it must be between 1h and 90d\nhint: ");
+    refused(&["replay", "/nonexistent/logs", "--config", path], &[&message]);
+    fs::write(file.path(), "warmup = \"7d\"\n").expect("a file");
+    refused(&["replay", "/nonexistent/logs", "--config", path], &["unknown field `warmup`", "line 1", "hint: "]);
+    refused(
+        &["replay", "/nonexistent/logs", "--config", "/nonexistent/config"],
+        &["error: could not read the settings /nonexistent/config: No such file", "hint: "],
+    );
+}
+
+#[test]
+fn knowledge_and_baselines_must_be_there() {
+    refused(
+        &["replay", "x", "--enis", "/nonexistent/enis"],
+        &["error: could not read `--enis /nonexistent/enis`: No such file", "hint: "],
+    );
+    refused(
+        &["scan", "x", "--baseline", "/nonexistent/dir"],
+        &["error: /nonexistent/dir: there is no baseline\nhint: `callout learn PATH... --baseline DIR` creates one"],
+    );
+    refused(&["inspect", "--baseline", "/nonexistent/dir"], &["there is no baseline\nhint: "]);
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_told_before_the_run() {
+    for option in ["--output", "--report"] {
+        refused(
+            &["replay", "/nonexistent/logs", option, "/nonexistent/dir/file"],
+            &[&format!("error: could not create `{option} /nonexistent/dir/file`"), "hint: "],
+        );
+    }
+}
+
+#[test]
+fn colour_is_for_terminals_unless_asked_for() {
+    let stderr = |command: &mut Command| text(&command.output().expect("the program runs").stderr);
+    let path = ["replay", "/nonexistent/logs"];
+    assert!(!stderr(callout().args(path)).contains('\u{1b}'));
+    assert!(stderr(callout().args(path).args(["--color", "always"])).starts_with("\u{1b}[1;31merror:\u{1b}[0m "));
+    assert!(!stderr(callout().args(path).args(["--color", "never"])).contains('\u{1b}'));
+    assert!(!stderr(callout().args(path).env("NO_COLOR", "1")).contains('\u{1b}'));
+    assert!(!stderr(callout().env("NO_COLOR", "1").arg("--bogus")).contains('\u{1b}'));
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    for arguments in [&["completions", "bash"][..], &["man"], &["--help"]] {
+        let mut child =
+            callout().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
+        drop(child.stdout.take());
+        let status = child.wait().expect("it ends");
+        let mut stderr = String::new();
+        child.stderr.take().expect("piped").read_to_string(&mut stderr).expect("text");
+        assert_eq!((status.code(), stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_are_printed() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        assert!(text(&run(&["completions", shell]).stdout).contains("save-baseline"), "{shell}");
+    }
+    assert!(text(&run(&["man"]).stdout).contains(".TH callout 1"));
+    assert!(text(&run(&["man", "replay"]).stdout).contains("save\\-baseline"));
+    refused(&["man", "reply"], &["error: there is no command `reply`\nhint: "]);
+}

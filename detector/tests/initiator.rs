@@ -1,0 +1,196 @@
+//! Who opened a connection: hand-made cases of every kind, with and without the fields of version 5.
+//!
+//! Each case is a few lines of a flow log and the destinations that must come out as call-outs. The interface is
+//! `eni-1` at 10.0.0.5; there is no inventory, so its own address has to be found too.
+
+#![expect(clippy::indexing_slicing, reason = "a test that fails by indexing says all there is to say")]
+
+use std::sync::Arc;
+
+use baselines::ladder::to_ip;
+use detector::read::{InMemory, Limits, open};
+use detector::rollup::{Account, Interface, Rollup};
+
+/// The default fields of version 2, and the ones that tell more.
+const V2: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+const FLAGS: &str =
+    "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status tcp-flags";
+const V5: &str = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status tcp-flags flow-direction pkt-srcaddr pkt-dstaddr";
+
+/// The destinations of the call-outs in a log, sorted, and the account of its rows.
+fn call_outs(header: &str, lines: &[&str]) -> (Vec<String>, Account) {
+    let text = format!("{header}\n{}\n", lines.join("\n"));
+    let object = Arc::new(InMemory::new("case.log", text.into_bytes()));
+    let mut rollup = Rollup::new(None);
+    let opened = open(object, &Limits::DEFAULT).expect("a flow log");
+    let account = opened.read_all(&mut |batch| rollup.push(&batch, &mut |_| Interface::Judged)).expect("readable");
+    assert_eq!(account.n_rejected(), 0, "the case itself is in order");
+    let (observations, rows) = rollup.finish(&mut |id, _| Some(id.into()), &|_| Vec::new());
+    let mut out: Vec<String> = observations
+        .rows
+        .iter()
+        .map(|row| format!("{}:{}", to_ip(observations.peers[row.peer as usize].address), row.port))
+        .collect();
+    out.sort();
+    out.dedup();
+    (out, rows)
+}
+
+fn check(header: &str, lines: &[&str], expected: &[&str]) {
+    let (found, account) = call_outs(header, lines);
+    assert_eq!(found, expected);
+    let n = account.n_observed + account.n_not_egress;
+    assert_eq!(n, lines.len() as u64, "every row is in exactly one place");
+    let mut turned: Vec<&str> = lines.to_vec();
+    turned.reverse();
+    assert_eq!(call_outs(header, &turned).0, expected, "the order of records decides nothing");
+}
+
+/// A version 2 record.
+fn v2(src: &str, dst: &str, ports: (u16, u16), protocol: u8) -> String {
+    format!("2 1 eni-1 {src} {dst} {} {} {protocol} 5 500 1774948300 1774948330 ACCEPT OK", ports.0, ports.1)
+}
+
+fn flags(src: &str, dst: &str, ports: (u16, u16), flags: u8) -> String {
+    format!("eni-1 {src} {dst} {} {} 6 5 500 1774948300 1774948330 ACCEPT OK {flags}", ports.0, ports.1)
+}
+
+fn v5(src: &str, dst: &str, ports: (u16, u16), flags: u8, direction: &str, packet: (&str, &str)) -> String {
+    format!(
+        "eni-1 {src} {dst} {} {} 6 5 500 1774948300 1774948330 ACCEPT OK {flags} {direction} {} {}",
+        ports.0, ports.1, packet.0, packet.1
+    )
+}
+
+fn all(lines: &[String]) -> Vec<&str> {
+    lines.iter().map(String::as_str).collect()
+}
+
+const OWN: &str = "10.0.0.5";
+const HOST: &str = "203.0.113.7";
+
+#[test]
+fn a_client_is_told_by_the_port_it_calls() {
+    let lines =
+        [v2(OWN, HOST, (40_001, 443), 6), v2(HOST, OWN, (443, 40_001), 6), v2(OWN, "203.0.113.8", (40_002, 443), 6)];
+    check(V2, &all(&lines), &["203.0.113.7:443", "203.0.113.8:443"]);
+}
+
+#[test]
+fn a_scanned_server_calls_nobody() {
+    let lines: Vec<String> = (1..20u8)
+        .flat_map(|n| {
+            let stranger = format!("198.51.100.{n}");
+            let port = 50_000 + u16::from(n);
+            [v2(&stranger, OWN, (port, 22), 6), v2(OWN, &stranger, (22, port), 6)]
+        })
+        .collect();
+    check(V2, &all(&lines), &[]);
+}
+
+#[test]
+fn answers_alone_are_no_call_outs() {
+    // The inbound half was dropped or came in another object: only the replies are here.
+    let lines: Vec<String> =
+        (1..9u8).map(|n| v2(OWN, &format!("198.51.100.{n}"), (443, 50_000 + u16::from(n)), 6)).collect();
+    check(V2, &all(&lines), &[]);
+}
+
+#[test]
+fn a_port_many_share_is_the_servers() {
+    // Neither port is known: 9333 serves three clients, so the interface that owns it answers.
+    let lines: Vec<String> = (1..4u16)
+        .flat_map(|n| {
+            let client = format!("10.0.1.{n}");
+            [v2(&client, OWN, (40_000 + n, 9333), 6), v2(OWN, &client, (9333, 40_000 + n), 6)]
+        })
+        .collect();
+    check(V2, &all(&lines), &[]);
+}
+
+#[test]
+fn a_port_many_connections_go_to_is_the_servers() {
+    let lines: Vec<String> =
+        (1..4u16).flat_map(|n| [v2(OWN, HOST, (40_000 + n, 9333), 6), v2(HOST, OWN, (9333, 40_000 + n), 6)]).collect();
+    check(V2, &all(&lines), &["203.0.113.7:9333"]);
+}
+
+#[test]
+fn the_syn_outweighs_the_ports() {
+    // From port 443 of the interface to a high port outside: the SYN says who asks.
+    let lines = [flags(OWN, HOST, (443, 50_123), 2), flags(HOST, OWN, (50_123, 443), 18)];
+    check(FLAGS, &all(&lines), &["203.0.113.7:50123"]);
+    let lines = [flags(HOST, OWN, (443, 50_123), 2), flags(OWN, HOST, (50_123, 443), 18)];
+    check(FLAGS, &all(&lines), &[]);
+}
+
+#[test]
+fn the_syn_of_one_record_speaks_for_the_connection() {
+    let lines = [
+        flags(OWN, HOST, (40_001, 50_123), 2),
+        flags(HOST, OWN, (50_123, 40_001), 0),
+        flags(OWN, HOST, (40_001, 50_123), 0),
+    ];
+    check(FLAGS, &all(&lines), &["203.0.113.7:50123"]);
+    let lines = [flags(HOST, OWN, (50_123, 40_001), 3), flags(OWN, HOST, (40_001, 50_123), 0)];
+    check(FLAGS, &all(&lines), &[]);
+}
+
+#[test]
+fn direction_tells_the_own_side() {
+    // Two private addresses: without direction either could be the interface's own.
+    let pair = ("10.0.0.5", "10.0.7.9");
+    let lines = [
+        v5(pair.0, pair.1, (40_001, 5432), 2, "egress", pair),
+        v5(pair.1, pair.0, (5432, 40_001), 18, "ingress", (pair.1, pair.0)),
+    ];
+    check(V5, &all(&lines), &["10.0.7.9:5432"]);
+    let lines = [
+        v5(pair.1, pair.0, (40_001, 5432), 2, "ingress", (pair.1, pair.0)),
+        v5(pair.0, pair.1, (5432, 40_001), 18, "egress", pair),
+    ];
+    check(V5, &all(&lines), &[]);
+}
+
+#[test]
+fn a_nat_gateways_copy_is_not_counted_again() {
+    // The gateway at 10.0.0.5 passes on what 10.0.1.9 sends to the host.
+    let lines = [
+        v5("10.0.1.9", OWN, (40_001, 443), 2, "ingress", ("10.0.1.9", HOST)),
+        v5(OWN, HOST, (1025, 443), 2, "egress", (OWN, HOST)),
+        v5(HOST, OWN, (443, 1025), 18, "ingress", (HOST, OWN)),
+        v5(OWN, "10.0.1.9", (443, 40_001), 18, "egress", (HOST, "10.0.1.9")),
+    ];
+    check(V5, &all(&lines), &[]);
+}
+
+#[test]
+fn a_ping_is_answered_not_made() {
+    let lines = [v2("198.51.100.9", OWN, (0, 0), 1), v2(OWN, "198.51.100.9", (0, 0), 1)];
+    check(V2, &all(&lines), &[]);
+    check(V2, &[&v2(OWN, HOST, (0, 0), 1), &v2(OWN, HOST, (40_001, 443), 6)], &["203.0.113.7:0", "203.0.113.7:443"]);
+}
+
+#[test]
+fn an_unreachable_message_is_an_answer() {
+    let lines = [v2("198.51.100.9", OWN, (53_000, 161), 17), v2(OWN, "198.51.100.9", (0, 0), 1)];
+    check(V2, &all(&lines), &[]);
+}
+
+#[test]
+fn both_families_have_an_own_address() {
+    let lines = [
+        v2("2001:db8::5", "2001:db8:ffff::7", (40_001, 443), 6),
+        v2("2001:db8::5", "2001:db8:ffff::8", (40_001, 443), 6),
+        v2("2001:db8:ffff::7", "2001:db8::5", (443, 40_001), 6),
+        v2(OWN, HOST, (40_001, 443), 6),
+        v2(HOST, OWN, (443, 40_001), 6),
+    ];
+    check(V2, &all(&lines), &["2001:db8:ffff::7:443", "2001:db8:ffff::8:443", "203.0.113.7:443"]);
+}
+
+#[test]
+fn refused_attempts_are_call_outs() {
+    let line = "2 1 eni-1 10.0.0.5 203.0.113.7 40001 443 6 1 40 1774948300 1774948330 REJECT OK";
+    check(V2, &[line], &["203.0.113.7:443"]);
+}

@@ -1,0 +1,187 @@
+//! The oracle: a row-by-row reference, slow and plain, that the group-by on integer keys must equal on random records;
+//! and the same records in any order, split, batched or repeated must give the same observations.
+
+#![expect(clippy::indexing_slicing, reason = "a test that fails by indexing says all there is to say")]
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use baselines::ladder::to_ip;
+use baselines::observation::Observations;
+use detector::read::{InMemory, Limits, open};
+use detector::rollup::{Interface, Rollup};
+use proptest::prelude::*;
+
+const HEADER: &str = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status tcp-flags flow-direction";
+
+/// One record as the reference sees it. Ports are such that flags or ports always decide who asks.
+#[derive(Clone, Debug)]
+struct Record {
+    eni: u8,
+    peer: IpAddr,
+    local_port: u16,
+    port: u16,
+    outbound: bool,
+    asked_by_us: bool,
+    packets: u32,
+    bytes: u32,
+    start: i64,
+    secs: i64,
+    rejected: bool,
+}
+
+impl Record {
+    fn line(&self) -> String {
+        let own = match self.peer {
+            IpAddr::V4(_) => format!("10.0.0.{}", self.eni),
+            IpAddr::V6(_) => format!("fd00::{}", self.eni),
+        };
+        let (ours, theirs) = if self.asked_by_us { (self.local_port, self.port) } else { (self.port, self.local_port) };
+        let peer = self.peer.to_string();
+        let (src, dst, ports) =
+            if self.outbound { (&own, &peer, (ours, theirs)) } else { (&peer, &own, (theirs, ours)) };
+        let action = if self.rejected { "REJECT" } else { "ACCEPT" };
+        let direction = if self.outbound { "egress" } else { "ingress" };
+        format!(
+            "eni-{} {src} {dst} {} {} 6 {} {} {} {} {action} OK 0 {direction}",
+            self.eni,
+            ports.0,
+            ports.1,
+            self.packets,
+            self.bytes,
+            self.start,
+            self.start + self.secs
+        )
+    }
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    let peer = prop_oneof![
+        (1u8..6).prop_map(|n| IpAddr::from([203, 0, 113, n])),
+        (1u16..4).prop_map(|n| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n])),
+    ];
+    let ports = (20_000u16..20_006, prop::sample::select(vec![443u16, 80, 22, 5432]));
+    let amounts = (1u32..1000, 40u32..1_000_000);
+    let time = (1_774_948_000i64..1_774_952_000, 0i64..60);
+    let bools = (any::<bool>(), prop::bool::weighted(0.8), prop::bool::weighted(0.1));
+    (1u8..4, peer, ports, amounts, time, bools).prop_map(|(eni, peer, ports, amounts, time, bools)| Record {
+        eni,
+        peer,
+        local_port: ports.0,
+        port: ports.1,
+        outbound: bools.0,
+        asked_by_us: bools.1,
+        packets: amounts.0,
+        bytes: amounts.1,
+        start: time.0,
+        secs: time.1,
+        rejected: bools.2,
+    })
+}
+
+/// Interface, address, port and window; flows, rejected, packets and bytes out, packets and bytes in, first, last, minutes.
+type Dump = BTreeMap<(String, IpAddr, u16, i64), (u32, u32, u64, u64, u64, u64, i64, i64, u16)>;
+
+/// What the observations must be, record by record.
+fn reference(records: &[Record]) -> Dump {
+    let mut out = Dump::new();
+    for r in records.iter().filter(|r| r.asked_by_us) {
+        let window = r.start - r.start.rem_euclid(600);
+        let entry = out.entry((format!("eni-{}", r.eni), r.peer, r.port, window)).or_insert((
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            i64::MAX,
+            i64::MIN,
+            0,
+        ));
+        entry.6 = entry.6.min(r.start);
+        entry.7 = entry.7.max(r.start + r.secs);
+        match (r.outbound, r.rejected) {
+            (true, rejected) => {
+                entry.8 |= 1 << ((r.start - window) / 60);
+                if rejected {
+                    entry.1 += 1;
+                } else {
+                    entry.0 += 1;
+                    entry.2 += u64::from(r.packets);
+                    entry.3 += u64::from(r.bytes);
+                }
+            }
+            (false, false) => {
+                entry.4 += u64::from(r.packets);
+                entry.5 += u64::from(r.bytes);
+            }
+            (false, true) => {}
+        }
+    }
+    // What only came in was never a call.
+    out.retain(|_, v| v.0 + v.1 > 0);
+    out
+}
+
+fn dump(observations: &Observations) -> Dump {
+    let rows = observations.rows.iter().map(|row| {
+        let eni = observations.enis[row.eni as usize].id.to_string();
+        let peer = to_ip(observations.peers[row.peer as usize].address);
+        let values = (
+            row.n_flows,
+            row.n_rejected,
+            row.packets_out,
+            row.bytes_out,
+            row.packets_in,
+            row.bytes_in,
+            row.first,
+            row.last,
+            row.minutes,
+        );
+        ((eni, peer, row.port, row.window.start()), values)
+    });
+    let n = observations.rows.len();
+    let out: Dump = rows.collect();
+    assert_eq!(out.len(), n, "one row a key");
+    out
+}
+
+/// Rolls records up in batches of a size, as so many units of one object.
+fn rolled(records: &[Record], batch_rows: usize, n_units: usize) -> Observations {
+    let limits = Limits { max_batch_rows: batch_rows, ..Limits::DEFAULT };
+    let mut whole: Option<Rollup> = None;
+    for part in records.chunks(records.len().div_ceil(n_units).max(1)) {
+        let text =
+            std::iter::once(HEADER.to_owned()).chain(part.iter().map(Record::line)).collect::<Vec<_>>().join("\n");
+        let mut rollup = Rollup::new(None);
+        let opened = open(Arc::new(InMemory::new("part.log", text.into_bytes())), &limits).expect("a flow log");
+        opened.read_all(&mut |batch| rollup.push(&batch, &mut |_| Interface::Judged)).expect("readable");
+        match &mut whole {
+            Some(whole) => whole.merge(rollup),
+            None => whole = Some(rollup),
+        }
+    }
+    whole.unwrap_or_default().finish(&mut |id, _| Some(id.into()), &|_| Vec::new()).0
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_group_by_equals_the_reference(records in prop::collection::vec(record(), 1..200)) {
+        prop_assert_eq!(dump(&rolled(&records, 4096, 1)), reference(&records));
+    }
+
+    #[test]
+    fn order_batches_and_units_change_nothing(
+        (records, shuffled) in prop::collection::vec(record(), 1..120).prop_flat_map(|r| (Just(r.clone()), Just(r).prop_shuffle())),
+        batch_rows in 1usize..40,
+        n_units in 1usize..5,
+    ) {
+        let (once, again) = (rolled(&records, 4096, 1), rolled(&shuffled, batch_rows, n_units));
+        prop_assert_eq!(&once.rows, &again.rows);
+        prop_assert_eq!(&once.peers, &again.peers);
+        prop_assert_eq!(&once.enis, &again.enis);
+    }
+}
