@@ -134,6 +134,11 @@ impl Ladder {
         }
     }
 
+    /// Makes room in the index for more prefixes: growing it later reads every prefix again, in random order.
+    pub(crate) fn reserve_prefixes(&mut self, additional: usize) {
+        self.prefix_ids.reserve(additional, &self.prefixes, |&prefix| prefix);
+    }
+
     /// Makes room for more addresses.
     pub(crate) fn reserve_peers(&mut self, additional: usize) {
         self.ids.reserve(additional, &self.peers, |rungs| rungs.address);

@@ -157,6 +157,7 @@ pub(super) fn decode_prefixes(reader: &Reader<'_>, into: &mut Baselines) -> Resu
     let names = into.ladder.networks().clone();
     let Baselines { owners, ladder, prefixes, .. } = into;
     prefixes.reserve(reader.n_reserved());
+    ladder.reserve_prefixes(reader.n_reserved());
     reader.read(
         |page| {
             let parse = |text: Option<&str>| text.and_then(prefix);
