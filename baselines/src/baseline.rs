@@ -230,7 +230,7 @@ pub struct Baselines {
 pub struct LearnedFrom {
     /// Objects read.
     pub n_objects: u64,
-    /// Observations learned.
+    /// Observations learned: destinations by window, one told in two parts counted once.
     pub n_observations: u64,
     /// First second of the first window and first second after the last; `None` before the first.
     pub span: Option<(i64, i64)>,
@@ -387,7 +387,7 @@ impl Baselines {
             }
             baseline.volumes.add(window, &total);
         }
-        self.learned_from.n_observations += rows.len() as u64;
+        self.learned_from.n_observations += total.n_peers;
         let (from, until) = self.learned_from.span.unwrap_or((window.start(), window.end()));
         self.learned_from.span = Some((from.min(window.start()), until.max(window.end())));
     }

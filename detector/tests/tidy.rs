@@ -122,7 +122,7 @@ fn crate_modules(line: &str) -> Vec<&str> {
             depth = depth.saturating_sub(u32::from(c == '}'));
             c == ',' && depth == 0
         });
-        modules.extend(parts.map(|part| part.trim_start()).map(|part| &part[..word(part)]));
+        modules.extend(parts.map(str::trim_start).map(|part| &part[..word(part)]));
     }
     modules
 }
@@ -283,7 +283,8 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     none(
         ["missing_docs = ", "unsafe_code = \"deny\"", "unreachable_pub = "]
             .into_iter()
-            .filter_map(|lint| (!lints.contains(lint)).then(|| format!("Cargo.toml: no lint `{lint}`"))),
+            .filter(|lint| !lints.contains(*lint))
+            .map(|lint| format!("Cargo.toml: no lint `{lint}`")),
     );
 }
 

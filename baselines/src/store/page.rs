@@ -314,7 +314,7 @@ impl Page<'_> {
         if codes.null_count() > 0 {
             return Err(self.damaged(format!("`{name}` is lacking in a row")));
         }
-        let read = codes.values().iter().map(|&code| numbers.get(code as usize).copied());
+        let read = codes.values().iter().map(|&code| numbers.get(code as usize).copied().flatten());
         read.collect::<Option<Vec<u32>>>().ok_or_else(|| self.wrong(name))
     }
 
@@ -334,24 +334,34 @@ impl Page<'_> {
     ) -> Result<Vec<Option<T>>, Error> {
         let (codes, translated) = self.translated(name, translate)?;
         let read = |code: Option<i32>| match code {
-            Some(code) => translated.get(code as usize).copied().map(Some),
+            Some(code) => translated.get(code as usize).copied(),
             None => Some(None),
         };
         let read: Option<Vec<Option<T>>> = codes.iter().map(read).collect();
         read.ok_or_else(|| self.wrong(name))
     }
 
-    /// The codes of a column of names, and what each code's name is translated into.
+    /// The codes of a column of names, and what each code's name is translated into; of a code in no row, nothing.
     fn translated<T>(
         &self,
         name: &str,
-        translate: impl FnMut(&str) -> Result<T, Error>,
-    ) -> Result<(&PrimitiveArray<Int32Type>, Vec<T>), Error> {
+        mut translate: impl FnMut(&str) -> Result<T, Error>,
+    ) -> Result<(&PrimitiveArray<Int32Type>, Vec<Option<T>>), Error> {
         let wrong = || self.wrong(name);
         let coded = self.column(name)?.as_dictionary_opt::<Int32Type>().ok_or_else(wrong)?;
         let values = coded.values().as_string_opt::<i32>().ok_or_else(wrong)?;
-        let translated =
-            values.iter().map(Option::unwrap_or_default).map(translate).collect::<Result<Vec<T>, Error>>()?;
+        // Where every row is null the decoder makes a dictionary of one entry that no row means.
+        let mut is_used = vec![false; values.len()];
+        for code in coded.keys().iter().flatten() {
+            if let Some(is_used) = is_used.get_mut(code as usize) {
+                *is_used = true;
+            }
+        }
+        let value = |(value, is_used): (Option<&str>, bool)| match value.filter(|_| is_used) {
+            Some(value) => translate(value).map(Some),
+            None => Ok(None),
+        };
+        let translated = values.iter().zip(is_used).map(value).collect::<Result<_, Error>>()?;
         Ok((coded.keys(), translated))
     }
 

@@ -57,9 +57,12 @@ fn function(
     })
 }
 
+/// Bytes sent to one network, and the ports used with it.
+type Sum = (u64, Vec<(u16, u8)>);
+
 /// Destinations by number, and networks, those with the most bytes first, of each owner.
 fn networks(baselines: &Baselines) -> BTreeMap<u32, (u64, Vec<Network>)> {
-    let mut sums: BTreeMap<(u32, u32), (u64, Vec<(u16, u8)>)> = BTreeMap::new();
+    let mut sums: BTreeMap<(u32, u32), Sum> = BTreeMap::new();
     let mut out: BTreeMap<u32, (u64, Vec<Network>)> = BTreeMap::new();
     for (&(owner, peer, port, protocol), known) in baselines.destinations() {
         let sum = sums.entry((owner, baselines.ladder.rungs(peer).network)).or_default();

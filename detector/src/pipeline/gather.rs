@@ -108,7 +108,7 @@ fn read_units(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Read, String> {
     }
     opened.check(&account).map_err(said)?;
     let knowledge = job.knowledge;
-    let own = |id: &str| knowledge.inventory.own_addresses(id).map(|address| address.to_bits()).collect();
+    let own = |id: &str| knowledge.inventory.own_addresses(id).map(std::net::Ipv6Addr::to_bits).collect();
     let whole = whole.unwrap_or_default();
     let (observations, rows) = whole.finish(&mut |id, window| knowledge.owner(id, window), &own);
     Ok(Read { observations, rows, account, unknown })
@@ -169,7 +169,9 @@ impl Coverage {
 fn distinct(mut objects: Vec<Arc<dyn Object>>) -> (Vec<Arc<dyn Object>>, u64) {
     objects.sort_by(|a, b| a.name().cmp(b.name()));
     let mut n_of_size: BTreeMap<u64, u32> = BTreeMap::new();
-    objects.iter().for_each(|object| *n_of_size.entry(object.size()).or_default() += 1);
+    for object in &objects {
+        *n_of_size.entry(object.size()).or_default() += 1;
+    }
     let digests: Vec<Option<[u8; 32]>> = objects
         .par_iter()
         .map(|object| if n_of_size.get(&object.size()) > Some(&1) { content_digest(&**object) } else { None })

@@ -90,7 +90,9 @@ impl Shelf {
         {
             let rows = self.days.remove(&day).unwrap_or_default();
             let mut bytes = Vec::with_capacity(rows.len() * ENCODED_BYTES);
-            rows.iter().for_each(|row| encode(row, &mut bytes));
+            for row in &rows {
+                encode(row, &mut bytes);
+            }
             self.scratch.append(day.0, &bytes)?;
             *self.scratched.entry(day).or_default() += rows.len();
             self.n_in_memory -= rows.len();

@@ -33,8 +33,8 @@ pub(super) trait Dictionary: Clone + Default {
     /// The code here of what has a code there, if it has one.
     fn adopt(&mut self, other: &Self, code: i32) -> Option<i32>;
 
-    /// Forgets all entries if there are too many to carry on. Codes given out before mean nothing after this.
-    fn start_batch(&mut self);
+    /// Forgets all entries if there are too many to carry on, and says so: codes given out before mean nothing then.
+    fn start_batch(&mut self) -> bool;
 
     /// The entries by code; the same `Arc` as before when there is nothing new.
     fn values(&mut self) -> Result<ArrayRef, ArrowError>;
@@ -95,11 +95,10 @@ impl Dictionary for Addresses {
     }
 
     fn code(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason> {
-        match address(text) {
-            Some(address) => Ok(self.code_of(address)),
-            None if is_nullable && is_missing(text) => Ok(NULL),
-            None => Err(Reason::BadAddress),
+        if is_nullable && is_missing(text) {
+            return Ok(NULL);
         }
+        address(text).map(|address| self.code_of(address)).ok_or(Reason::BadAddress)
     }
 
     fn adopt(&mut self, other: &Self, code: i32) -> Option<i32> {
@@ -107,13 +106,15 @@ impl Dictionary for Addresses {
         Some(self.code_of(*address))
     }
 
-    fn start_batch(&mut self) {
-        if self.entries.len() > MAX_CARRIED_ENTRIES {
+    fn start_batch(&mut self) -> bool {
+        let is_large = self.entries.len() > MAX_CARRIED_ENTRIES;
+        if is_large {
             self.entries.clear();
             self.table.clear();
             self.n_in_table = 0;
             self.built = None;
         }
+        is_large
     }
 
     fn values(&mut self) -> Result<ArrayRef, ArrowError> {
@@ -193,14 +194,16 @@ impl Dictionary for Texts {
         entry(&other.bytes, &other.ends, code).map(|text| self.code_of(text))
     }
 
-    fn start_batch(&mut self) {
-        if self.ends.len() > MAX_CARRIED_ENTRIES {
+    fn start_batch(&mut self) -> bool {
+        let is_large = self.ends.len() > MAX_CARRIED_ENTRIES;
+        if is_large {
             self.bytes.clear();
             self.ends.clear();
             self.table.clear();
             self.n_in_table = 0;
             self.built = None;
         }
+        is_large
     }
 
     fn values(&mut self) -> Result<ArrayRef, ArrowError> {

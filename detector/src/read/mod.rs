@@ -15,8 +15,10 @@ mod gzip;
 mod intern;
 mod parquet;
 mod rule;
+mod sink;
 mod source;
 mod text;
+mod token;
 
 use std::sync::Arc;
 

@@ -80,6 +80,11 @@ impl Rule {
         })
     }
 
+    /// Whether the field has words instead of numbers.
+    pub(super) fn has_words(self) -> bool {
+        self.words.is_some()
+    }
+
     /// A number as it came.
     pub(super) fn number(self, number: u64) -> Result<u64, Reason> {
         if number <= self.max && self.words.is_none() { Ok(number) } else { Err(self.reason) }

@@ -13,8 +13,8 @@ use crate::flow::{Field, FlowBatch};
 use crate::read::account::{Account, Reason};
 use crate::read::batch::{self, Column};
 use crate::read::field::{Places, is_known};
-use crate::read::intern::{Addresses, Dictionary, Texts};
 use crate::read::rule::{self, Rule};
+use crate::read::sink::{Kind, SharedAddresses, Sink};
 use crate::read::source::Source;
 use crate::read::{Error, Limits};
 
@@ -80,128 +80,14 @@ fn what_else(start: &[u8], names: &[String]) -> &'static str {
     }
 }
 
-/// Where the values of one column of the text go.
-enum Sink {
-    Skip,
-    Status,
-    U8(Rule, Vec<u8>),
-    U16(Rule, Vec<u16>),
-    U64(Rule, Vec<u64>),
-    I64(Rule, Vec<i64>),
-    Address { is_nullable: bool, last: Vec<u8>, dictionary: Addresses, codes: Vec<i32> },
-    Text { last: Vec<u8>, dictionary: Texts, codes: Vec<i32> },
-}
-
-impl Sink {
-    fn new(field: Option<Field>, n_rows: usize) -> Self {
-        use crate::flow::Layout;
-        let Some(field) = field else { return Self::Skip };
-        match (field.layout(), Rule::of(field)) {
-            (Layout::U8, Some(rule)) => Self::U8(rule, Vec::with_capacity(n_rows)),
-            (Layout::U16, Some(rule)) => Self::U16(rule, Vec::with_capacity(n_rows)),
-            (Layout::U64, Some(rule)) => Self::U64(rule, Vec::with_capacity(n_rows)),
-            (Layout::I64, Some(rule)) => Self::I64(rule, Vec::with_capacity(n_rows)),
-            (Layout::Address, _) => Self::Address {
-                is_nullable: field.is_nullable(),
-                last: Vec::new(),
-                dictionary: Addresses::default(),
-                codes: Vec::with_capacity(n_rows),
-            },
-            _ => Self::Text { last: Vec::new(), dictionary: Texts::default(), codes: Vec::with_capacity(n_rows) },
-        }
-    }
-
-    /// Takes one value; a bad one leaves a filler, and the row is dropped with [`Sink::truncate`].
-    fn push(&mut self, token: &[u8]) -> Result<(), Reason> {
-        match self {
-            Self::Skip | Self::Status => Ok(()),
-            Self::U8(rule, values) => rule.text(token).map(|value| values.push(value as u8)),
-            Self::U16(rule, values) => rule.text(token).map(|value| values.push(value as u16)),
-            Self::U64(rule, values) => rule.text(token).map(|value| values.push(value)),
-            Self::I64(rule, values) => rule.text(token).map(|value| values.push(value as i64)),
-            Self::Address { is_nullable, last, dictionary, codes } => {
-                if token == last
-                    && let Some(code) = codes.last()
-                {
-                    codes.push(*code);
-                    return Ok(());
-                }
-                codes.push(dictionary.code(token, *is_nullable)?);
-                last.clear();
-                last.extend_from_slice(token);
-                Ok(())
-            }
-            Self::Text { last, dictionary, codes } => {
-                if token == last
-                    && let Some(code) = codes.last()
-                {
-                    codes.push(*code);
-                    return Ok(());
-                }
-                codes.push(dictionary.code(token, true)?);
-                last.clear();
-                last.extend_from_slice(token);
-                Ok(())
-            }
-        }
-    }
-
-    /// Drops what came after so many rows.
-    fn truncate(&mut self, n_rows: usize) {
-        match self {
-            Self::Skip | Self::Status => {}
-            Self::U8(_, values) => values.truncate(n_rows),
-            Self::U16(_, values) => values.truncate(n_rows),
-            Self::U64(_, values) => values.truncate(n_rows),
-            Self::I64(_, values) => values.truncate(n_rows),
-            Self::Address { codes, last, .. } | Self::Text { codes, last, .. } => {
-                if codes.len() > n_rows {
-                    codes.truncate(n_rows);
-                    last.clear();
-                }
-            }
-        }
-    }
-
-    /// Gives the column and starts a new one.
-    fn take(&mut self, n_rows: usize) -> Result<Option<Column>, ArrowError> {
-        fn taken<T>(values: &mut Vec<T>, n_rows: usize) -> Vec<T> {
-            std::mem::replace(values, Vec::with_capacity(n_rows))
-        }
-        Ok(Some(match self {
-            Self::Skip | Self::Status => return Ok(None),
-            Self::U8(_, values) => Column::U8(taken(values, n_rows)),
-            Self::U16(_, values) => Column::U16(taken(values, n_rows)),
-            Self::U64(_, values) => Column::U64(taken(values, n_rows)),
-            Self::I64(_, values) => Column::I64(taken(values, n_rows)),
-            Self::Address { codes, dictionary, last, .. } => {
-                last.clear();
-                let values = dictionary.values()?;
-                dictionary.start_batch();
-                Column::Codes { codes: taken(codes, n_rows), has_nulls: true, values }
-            }
-            Self::Text { codes, dictionary, last } => {
-                last.clear();
-                let values = dictionary.values()?;
-                dictionary.start_batch();
-                Column::Codes { codes: taken(codes, n_rows), has_nulls: true, values }
-            }
-        }))
-    }
-}
-
-/// A column of the text and its sink.
-struct Step {
-    field: Option<Field>,
-    sink: Sink,
-}
-
 /// Reads text into batches.
 pub(super) struct Reader<'a> {
     object: &'a Arc<str>,
     header: &'a Header,
     limits: &'a Limits,
-    steps: Vec<Step>,
+    /// One for each field of the header, in its order.
+    sinks: Vec<Sink>,
+    addresses: SharedAddresses,
     n_rows: usize,
     account: Account,
     each: &'a mut dyn FnMut(FlowBatch),
@@ -214,16 +100,14 @@ impl<'a> Reader<'a> {
         limits: &'a Limits,
         each: &'a mut dyn FnMut(FlowBatch),
     ) -> Self {
-        let field_at = |at| Field::ALL.into_iter().find(|field| header.places.of(*field) == Some(at));
-        let steps = (0..header.places.n_columns)
-            .map(|at| {
-                let field = field_at(at);
-                let is_status = header.places.status == Some(at);
-                let sink = if is_status { Sink::Status } else { Sink::new(field, limits.max_batch_rows) };
-                Step { field, sink }
-            })
-            .collect();
-        Self { object, header, limits, steps, n_rows: 0, account: Account::default(), each }
+        let places = &header.places;
+        let sink_at = |at| {
+            let field = Field::ALL.into_iter().find(|field| places.of(*field) == Some(at));
+            Sink::new(field, places.status == Some(at), limits.max_batch_rows)
+        };
+        let sinks = (0..places.n_columns).map(sink_at).collect();
+        let (addresses, account) = (SharedAddresses::new(), Account::default());
+        Self { object, header, limits, sinks, addresses, n_rows: 0, account, each }
     }
 
     /// Reads all lines of a source.
@@ -236,14 +120,53 @@ impl<'a> Reader<'a> {
                 self.account.reject(Reason::LineTooLong, self.object, position, || shown(block.lines));
                 continue;
             }
-            let mut position = block.position;
-            for line in block.lines.split_inclusive(|byte| *byte == b'\n') {
-                self.line(line, position)?;
-                position += line.len() as u64;
+            let mut rest = block.lines;
+            while !rest.is_empty() {
+                if let Some(length) = self.clean_line(rest) {
+                    rest = rest.get(length..).unwrap_or_default();
+                    self.count_row()?;
+                    continue;
+                }
+                for sink in &mut self.sinks {
+                    sink.truncate(self.n_rows);
+                }
+                let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+                let (line, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+                self.line(line, block.position + (block.lines.len() - rest.len()) as u64)?;
+                rest = after;
             }
         }
         self.flush()?;
         Ok(self.account)
+    }
+
+    /// Takes a line that is a record of traffic with nothing odd about it, in one pass, and says how long it is. Everything
+    /// else, and every rejection, is left to [`Reader::line`].
+    fn clean_line(&mut self, lines: &[u8]) -> Option<usize> {
+        let mut rest = lines;
+        for sink in &mut self.sinks {
+            while let [b' ' | b'\t', after @ ..] = rest {
+                rest = after;
+            }
+            let length = sink.take(rest, &mut self.addresses)?;
+            rest = rest.get(length..)?;
+            if length == 0 || !matches!(rest.first(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+                return None;
+            }
+        }
+        while let [b' ' | b'\t', after @ ..] = rest {
+            rest = after;
+        }
+        let after = rest.strip_prefix(b"\r").unwrap_or(rest).strip_prefix(b"\n")?;
+        let length = lines.len() - after.len();
+        (length <= self.limits.max_line_bytes && !self.ends_before_start()).then_some(length)
+    }
+
+    fn count_row(&mut self) -> Result<(), Error> {
+        self.n_rows += 1;
+        self.account.rows_read += 1;
+        self.account.rows_ok += 1;
+        if self.n_rows == self.limits.max_batch_rows { self.flush() } else { Ok(()) }
     }
 
     fn line(&mut self, line: &[u8], position: u64) -> Result<(), Error> {
@@ -257,42 +180,8 @@ impl<'a> Reader<'a> {
             self.account.reject(Reason::LineTooLong, self.object, position, || shown(line));
             return Ok(());
         }
-        let mut tokens = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|token| !token.is_empty());
-        let mut worst: Option<(Option<Field>, Reason)> = None;
-        let mut status = Ok(u64::from(rule::OK));
-        let mut n_tokens = 0;
-        for step in &mut self.steps {
-            let Some(token) = tokens.next() else { break };
-            n_tokens += 1;
-            if matches!(step.sink, Sink::Status) {
-                status = Rule::STATUS.text(token);
-            } else if let Err(reason) = step.sink.push(token) {
-                let bad = (step.field, reason);
-                worst = Some(worst.map_or(bad, |worst| worst.min(bad)));
-            }
-        }
-        let verdict = if n_tokens < self.steps.len() || tokens.next().is_some() {
-            Err(Reason::WrongFieldCount)
-        } else {
-            match (status, worst) {
-                (Err(reason), _) | (Ok(0), Some((_, reason))) => Err(reason),
-                (Ok(status), _) => Ok(status as u8),
-            }
-        };
-        let verdict = verdict.and_then(|status| {
-            let ends_early = status == rule::OK && self.ends_before_start();
-            if ends_early { Err(Reason::EndBeforeStart) } else { Ok(status) }
-        });
-        match verdict {
-            Ok(rule::OK) => {
-                self.n_rows += 1;
-                self.account.rows_read += 1;
-                self.account.rows_ok += 1;
-                if self.n_rows == self.limits.max_batch_rows {
-                    self.flush()?;
-                }
-                return Ok(());
-            }
+        match self.row(line) {
+            Ok(rule::OK) => return self.count_row(),
             Ok(rule::NODATA) => {
                 self.account.rows_read += 1;
                 self.account.rows_nodata += 1;
@@ -303,18 +192,48 @@ impl<'a> Reader<'a> {
             }
             Err(reason) => self.reject(reason, line, position)?,
         }
-        for step in &mut self.steps {
-            step.sink.truncate(self.n_rows);
+        for sink in &mut self.sinks {
+            sink.truncate(self.n_rows);
         }
         Ok(())
     }
 
+    /// Takes the values of a line and says what kind of record it is; only those of traffic stay.
+    fn row(&mut self, line: &[u8]) -> Result<u8, Reason> {
+        let tokens = || line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|token| !token.is_empty());
+        let (mut n_tokens, mut status) = (0, Ok(u64::from(rule::OK)));
+        for (at, token) in tokens().enumerate() {
+            n_tokens = at + 1;
+            if self.header.places.status == Some(at) {
+                status = Rule::STATUS.text(token);
+            }
+        }
+        if n_tokens != self.sinks.len() {
+            return Err(Reason::WrongFieldCount);
+        }
+        let status = status? as u8;
+        if status != rule::OK {
+            return Ok(status);
+        }
+        // Of several bad values the first field's counts, whatever the order in the log: the same as in Parquet.
+        let mut first_bad: Option<(Option<Field>, Reason)> = None;
+        for (sink, token) in self.sinks.iter_mut().zip(tokens()) {
+            if let Err(reason) = sink.push(token, &mut self.addresses) {
+                let bad = (sink.field, reason);
+                first_bad = Some(first_bad.map_or(bad, |first| first.min(bad)));
+            }
+        }
+        match first_bad {
+            Some((_, reason)) => Err(reason),
+            None if self.ends_before_start() => Err(Reason::EndBeforeStart),
+            None => Ok(status),
+        }
+    }
+
     fn ends_before_start(&self) -> bool {
-        let last = |field| {
-            self.steps.iter().find(|step| step.field == Some(field)).and_then(|step| match &step.sink {
-                Sink::I64(_, values) => values.last().copied(),
-                _ => None,
-            })
+        let last = |field| match &self.sinks.get(self.header.places.of(field)?)?.kind {
+            Kind::I64(_, values) => values.last().copied(),
+            _ => None,
         };
         matches!((last(Field::Start), last(Field::End)), (Some(start), Some(end)) if end < start)
     }
@@ -348,13 +267,11 @@ impl<'a> Reader<'a> {
 
     fn columns(&mut self) -> Result<Vec<(Field, Column)>, ArrowError> {
         let mut columns = Vec::with_capacity(Field::COUNT);
-        for step in &mut self.steps {
-            if let Some(field) = step.field
-                && let Some(column) = step.sink.take(self.limits.max_batch_rows)?
-            {
-                columns.push((field, column));
-            }
+        for sink in &mut self.sinks {
+            let column = sink.finish(self.limits.max_batch_rows, &mut self.addresses)?;
+            columns.extend(sink.field.zip(column));
         }
+        self.addresses.start_batch();
         Ok(columns)
     }
 }

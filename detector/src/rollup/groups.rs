@@ -219,7 +219,7 @@ pub(super) struct InterfaceSeen {
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     ids: HashMap<Key, u32, FixedState>,
-    groups: Vec<Group>,
+    states: Vec<Group>,
     interface_ids: HashMap<Arc<str>, u32, FixedState>,
     interfaces: Vec<InterfaceSeen>,
     address_ids: HashMap<u128, u32, FixedState>,
@@ -322,12 +322,12 @@ impl Groups {
     #[expect(clippy::indexing_slicing, reason = "the table holds numbers of this very vector")]
     pub(super) fn add(&mut self, record: &Record, sense: Sense) {
         let (key, window) = record.key(sense);
-        let Self { ids, groups, .. } = self;
+        let Self { ids, states, .. } = self;
         let id = *ids.entry(key).or_insert_with(|| {
-            groups.push(Group::new(key, window));
-            (groups.len() - 1) as u32
+            states.push(Group::new(key, window));
+            (states.len() - 1) as u32
         });
-        groups[id as usize].add(record, sense);
+        states[id as usize].add(record, sense);
     }
 
     /// Notes an address as an interface's own.
@@ -375,12 +375,12 @@ impl Groups {
 
     /// All groups, in no order that means anything.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
-        self.groups.iter()
+        self.states.iter()
     }
 
     /// Every end that serves: interface, address, port and protocol.
     pub(super) fn served(&self) -> HashSet<(u32, u32, u16, u8), FixedState> {
-        self.groups
+        self.states
             .iter()
             .map(|group| (group.key.interface(), group.key.server(), group.key.port(), group.key.protocol()))
             .collect()
@@ -388,8 +388,8 @@ impl Groups {
 
     /// What tells answers among the groups of protocols without ports and flags.
     pub(super) fn answers(&self) -> Answers<'_> {
-        let talkers = if self.groups.iter().any(|group| initiator::is_icmp(group.key.protocol())) {
-            let others = self.groups.iter().filter(|group| !initiator::is_icmp(group.key.protocol()));
+        let talkers = if self.states.iter().any(|group| initiator::is_icmp(group.key.protocol())) {
+            let others = self.states.iter().filter(|group| !initiator::is_icmp(group.key.protocol()));
             others.map(|group| (group.key.interface(), group.key.client(), group.key.server())).collect()
         } else {
             HashSet::default()
@@ -417,14 +417,14 @@ impl Groups {
                 }
             }
         }
-        #[expect(clippy::iter_over_hash_type, reason = "the larger name wins whatever the order")]
+        // The larger name wins, whatever the order.
         for (address, name) in other.services {
             let entry = self.services.entry(of(&addresses, address)).or_insert_with(|| Arc::clone(&name));
             if *entry < name {
                 *entry = name;
             }
         }
-        for group in other.groups {
+        for group in other.states {
             let key = Key::new(
                 of(&interfaces, group.key.interface()),
                 of(&addresses, group.key.client()),
@@ -433,12 +433,12 @@ impl Groups {
                 group.key.protocol(),
                 group.window,
             );
-            let Self { ids, groups, .. } = self;
+            let Self { ids, states, .. } = self;
             let id = *ids.entry(key).or_insert_with(|| {
-                groups.push(Group::new(key, group.window));
-                (groups.len() - 1) as u32
+                states.push(Group::new(key, group.window));
+                (states.len() - 1) as u32
             });
-            if let Some(mine) = groups.get_mut(id as usize) {
+            if let Some(mine) = states.get_mut(id as usize) {
                 mine.merge(&group);
             }
         }
@@ -464,7 +464,7 @@ impl Answers<'_> {
         let (interface, client, server) = (key.interface(), key.client(), key.server());
         let turned = Key::new(interface, server, client, key.port(), key.protocol(), group.window);
         let spoke_first =
-            |&id: &u32| self.groups.groups.get(id as usize).is_some_and(|other| other.first <= group.first);
+            |&id: &u32| self.groups.states.get(id as usize).is_some_and(|other| other.first <= group.first);
         self.groups.ids.get(&turned).is_some_and(spoke_first)
             || (initiator::is_icmp(key.protocol()) && self.talkers.contains(&(interface, server, client)))
     }

@@ -141,7 +141,7 @@ impl Undecided {
             ..record
         }));
         self.opened.reserve(other.opened.len());
-        #[expect(clippy::iter_over_hash_type, reason = "joining masks by key does not depend on the order")]
+        // Joining masks by key does not depend on the order.
         for (connection, sides) in other.opened {
             let (connection, swapped) = connection.renumbered(interfaces, addresses);
             let sides = if swapped { (sides & FIRST) << 1 | (sides & SECOND) >> 1 } else { sides };

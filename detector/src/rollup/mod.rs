@@ -264,8 +264,8 @@ impl Rollup {
 
 /// The observations of call-outs, in an order that speaks of names and addresses only, never of arrival.
 fn observations(groups: &Groups, owners: &Names, kept: Vec<(u32, &Group)>) -> Observations {
-    let owner_ranks = ranks(owners.iter().collect());
-    let interface_ranks = ranks(groups.all_interfaces().iter().map(|seen| &seen.id).collect());
+    let owner_ranks = ranks(&owners.iter().collect::<Vec<_>>());
+    let interface_ranks = ranks(&groups.all_interfaces().iter().map(|seen| &seen.id).collect::<Vec<_>>());
     let rank = |ranks: &[u32], id: u32| ranks.get(id as usize).copied().unwrap_or(u32::MAX);
     let mut kept: Vec<_> = kept
         .into_iter()
@@ -298,7 +298,7 @@ fn observations(groups: &Groups, owners: &Names, kept: Vec<(u32, &Group)>) -> Ob
 }
 
 /// The place of each name when all are sorted.
-fn ranks(names: Vec<&Arc<str>>) -> Vec<u32> {
+fn ranks(names: &[&Arc<str>]) -> Vec<u32> {
     let mut sorted: Vec<usize> = (0..names.len()).collect();
     sorted.sort_unstable_by_key(|&id| names.get(id));
     let mut ranks = vec![0; names.len()];

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeSet;
 
-use baselines::newcomer::Newcomer;
+use baselines::newcomer::{Newcomer, Subject};
 use baselines::window::Window;
 
 use super::Check;
@@ -59,6 +59,9 @@ const MAX_DISPERSION: f64 = 0.4;
 /// Bans taken off for trying three widths and for looking anew at every contact of every newcomer.
 const TRIALS_BANS: f64 = 1.0;
 
+/// Bans taken off a prefix of a known network besides: there are many of them, and one will look regular.
+const PREFIX_TRIALS_BANS: f64 = 0.6;
+
 /// Bans a contact can bring at the most: four contacts suggest, a dozen convince.
 const BANS_PER_CONTACT: f64 = 0.25;
 
@@ -80,7 +83,8 @@ impl Check for Beacon {
                 let by_interval = rhythm(&newcomer.contacts).filter(|_| !is_explained(view, newcomer));
                 let rhythm =
                     by_interval.or_else(|| steady(&newcomer.counts).filter(|_| !is_steady_itself(view, newcomer)))?;
-                let bans = rhythm.bans.min(rhythm.n_contacts as f64 * BANS_PER_CONTACT).min(MOST_BANS);
+                let candidates = if matches!(subject, Subject::Prefix(_)) { PREFIX_TRIALS_BANS } else { 0.0 };
+                let bans = (rhythm.bans - candidates).min(rhythm.n_contacts as f64 * BANS_PER_CONTACT).min(MOST_BANS);
                 (bans > 0.3).then(|| Oddity {
                     check: CheckId::Beacon,
                     topic: Topic::Newcomer(subject),

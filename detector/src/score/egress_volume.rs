@@ -23,6 +23,8 @@ use crate::finding::{CheckId, Evidence, Quantity};
 /// Bytes a window, and a day, below which no volume is judged: what leaves in one archive of credentials is less, and is
 /// caught by where it goes.
 const WINDOW_FLOOR_BYTES: u64 = 256 << 10;
+/// The same for DNS, where a lookup is a hundred bytes and a window of them a few kilobytes.
+const DNS_FLOOR_BYTES: u64 = 24 << 10;
 const DAY_FLOOR_BYTES: u64 = 4 << 20;
 
 /// Past windows and days needed before the largest of them means something.
@@ -38,6 +40,9 @@ const BEYOND_LOAD: f64 = 30.0;
 /// Share of the past above which a value belongs to the tail.
 const TAIL_QUANTILE: f64 = 0.9;
 
+/// Bytes and flow records sent in the window, and to whom.
+type Sent = (u64, u64, Vec<Contacted>);
+
 /// The check.
 pub(super) struct EgressVolume;
 
@@ -47,7 +52,7 @@ impl Check for EgressVolume {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        let mut services: BTreeMap<(u32, u16, u8), (u64, u64, Vec<Contacted>)> = BTreeMap::new();
+        let mut services: BTreeMap<(u32, u16, u8), Sent> = BTreeMap::new();
         for row in view.rows {
             let rungs = view.rungs(row.peer);
             let entry = services.entry((rungs.network, row.port, row.protocol)).or_default();
@@ -60,7 +65,8 @@ impl Check for EgressVolume {
             let Some(service) = view.baselines.service(view.owner, network, port, protocol) else { continue };
             let volumes = &service.volumes;
             let today = volumes.open_day.1.bytes_out * u64::from(volumes.open_day.0 == view.window.day()) + bytes;
-            let window = window_bans(volumes, bytes, n_flows);
+            let floor = if port == 53 { DNS_FLOOR_BYTES } else { WINDOW_FLOOR_BYTES };
+            let window = window_bans(volumes, bytes, n_flows, floor);
             let day = day_bans(&volumes.day_bytes, today, bytes);
             let Some((bans, span, observed, expected)) = [
                 window.map(|bans| (bans, "ten minutes", bytes, volumes.window_bytes.max())),
@@ -100,9 +106,9 @@ impl Check for EgressVolume {
 }
 
 /// Bans of a window's bytes, less what the windows of a week bring by chance.
-fn window_bans(volumes: &Volumes, bytes: u64, n_flows: u64) -> Option<f64> {
+fn window_bans(volumes: &Volumes, bytes: u64, n_flows: u64, floor: u64) -> Option<f64> {
     let past = &volumes.window_bytes;
-    if bytes < WINDOW_FLOOR_BYTES || past.n() < MIN_WINDOWS || n_flows == 0 {
+    if bytes < floor || past.n() < MIN_WINDOWS || n_flows == 0 {
         return None;
     }
     let ratio = bytes as f64 / past.max().max(1) as f64;
@@ -145,7 +151,9 @@ mod tests {
 
     fn past(values: &[u64]) -> Distribution {
         let mut out = Distribution::default();
-        values.iter().for_each(|&value| out.record(value));
+        for &value in values {
+            out.record(value);
+        }
         out
     }
 

@@ -24,6 +24,9 @@ const MIN_NEW: usize = 8;
 /// The same where most attempts were refused or brought nothing back: nobody was there.
 const MIN_NEW_UNANSWERED: usize = 5;
 
+/// The same while the function is still learning, when much is new.
+const MIN_NEW_LEARNING: usize = 24;
+
 /// Bans for the least sweep, and for each doubling.
 const BASE_BANS: f64 = 1.8;
 const DOUBLING_BANS: f64 = 0.5;
@@ -36,6 +39,11 @@ pub(super) struct FanOut;
 impl Check for FanOut {
     fn id(&self) -> CheckId {
         CheckId::FanOut
+    }
+
+    /// A sweep nobody answers is no function's work, however young the function.
+    fn judges_learning(&self) -> bool {
+        true
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
@@ -67,7 +75,12 @@ impl Check for FanOut {
         };
         let unanswered = hit.iter().filter(|row| row.n_flows == 0 || row.packets_in == 0).count() * 2 >= hit.len();
         let usual = view.baseline().map_or(0, |baseline| baseline.window_peers.max()) as usize;
-        let least = if unanswered { MIN_NEW_UNANSWERED } else { MIN_NEW.max(usual) };
+        let least = match (view.is_ready, unanswered) {
+            (true, true) => MIN_NEW_UNANSWERED,
+            (true, false) => MIN_NEW.max(usual),
+            (false, true) => MIN_NEW_LEARNING,
+            (false, false) => return Vec::new(),
+        };
         if n < least {
             return Vec::new();
         }

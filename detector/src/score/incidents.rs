@@ -71,7 +71,7 @@ pub struct Incidents {
 
 impl Incidents {
     /// Whether a topic is already told, so that further contact belongs to it.
-    pub(super) fn goes_on(&self, baselines: &Baselines, owner: u32, topic: Topic) -> bool {
+    pub(super) fn goes_on(baselines: &Baselines, owner: u32, topic: Topic) -> bool {
         match topic {
             Topic::Newcomer(subject) => {
                 baselines.newcomer(owner, subject).is_some_and(|newcomer| newcomer.finding != 0)
@@ -298,7 +298,7 @@ pub(super) fn topic_words(baselines: &Baselines, topic: Topic) -> String {
 /// curve. See `docs/detection.md`.
 fn confidence(bans: f64) -> f64 {
     let sure = 1.0 / (1.0 + (-(bans - 1.15) * 1.6).exp());
-    (sure * 100.0).round() / 100.0
+    (sure * 100.0).round().min(99.0) / 100.0
 }
 
 fn title(check: CheckId, owner: &Owner, destinations: &[Destination]) -> String {
@@ -331,7 +331,7 @@ fn description(finding: &Finding) -> String {
         text.push_str(" The interface is shared: the call was made by one of the functions named.");
     }
     if let Some(deployment) = &finding.deployment {
-        text.push_str(&format!(" Version {} was deployed shortly before.", deployment.version));
+        text = format!("{text} Version {} was deployed shortly before.", deployment.version);
     }
     text
 }

@@ -127,6 +127,7 @@ impl<'a> Scorer<'a> {
             rows: &merged,
             standings: &standings,
             subjects: &subjects,
+            is_ready,
             warm_up_secs,
             prior: &self.prior.1,
             facts: self.facts,
@@ -145,7 +146,7 @@ impl<'a> Scorer<'a> {
         topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(baselines, *topic));
         for (topic, oddities) in topics {
             let bans = total_bans(&oddities);
-            let told = bans >= needed || self.incidents.goes_on(baselines, owner, topic);
+            let told = bans >= needed || Incidents::goes_on(baselines, owner, topic);
             if !told {
                 continue;
             }

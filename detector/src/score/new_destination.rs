@@ -33,6 +33,9 @@ const UPLOADS: [(u64, u64, f64); 3] = [(1 << 20, 4, 1.3), (100 << 10, 3, 0.9), (
 /// What is left of those bans where the function's flow records carry as much anyway.
 const USUAL_UPLOAD_SHARE: f64 = 0.25;
 
+/// Bans for each factor of ten beyond twice that, and at the most.
+const UNUSUAL_UPLOAD_BANS: f64 = 0.6;
+
 /// The check.
 pub(super) struct NewDestination;
 
@@ -49,9 +52,10 @@ impl Check for NewDestination {
     }
 }
 
-/// Whether the function's flow records carry as much anyway, to this network or, where it is new, to any.
-fn is_usual_upload(view: &View<'_>, newcomer: &Newcomer) -> bool {
-    let Some(first) = newcomer.destinations.first() else { return false };
+/// How many times the largest record the function sent before, to this network or, where it is new, to any, the largest to the
+/// newcomer is.
+fn times_usual(view: &View<'_>, newcomer: &Newcomer) -> f64 {
+    let Some(first) = newcomer.destinations.first() else { return 0.0 };
     let network = view.rungs(first.peer).network;
     let service = view.baselines.service(view.owner, network, first.port, first.protocol);
     let past = match service {
@@ -59,7 +63,7 @@ fn is_usual_upload(view: &View<'_>, newcomer: &Newcomer) -> bool {
         _ => view.baseline().map(|baseline| &baseline.volumes.flow_bytes_out),
     };
     let largest = newcomer.destinations.iter().map(|d| d.bytes_out / d.n_flows.max(1)).max().unwrap_or(0);
-    past.is_some_and(|past| largest <= past.max().saturating_mul(2))
+    past.map_or(0.0, |past| largest as f64 / past.max().max(1) as f64)
 }
 
 fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
@@ -95,7 +99,12 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
         newcomer.bytes_out >= bytes && newcomer.bytes_out > newcomer.bytes_in.saturating_mul(times)
     });
     if let Some((_, _, upload_bans)) = upload {
-        let upload_bans = if is_usual_upload(view, newcomer) { upload_bans * USUAL_UPLOAD_SHARE } else { upload_bans };
+        let times_usual = times_usual(view, newcomer);
+        let upload_bans = if times_usual <= 2.0 {
+            upload_bans * USUAL_UPLOAD_SHARE
+        } else {
+            upload_bans + ((times_usual / 2.0).log10() * UNUSUAL_UPLOAD_BANS).min(UNUSUAL_UPLOAD_BANS)
+        };
         bans += upload_bans;
         severity += 0.7 * (1.0 + upload_bans);
         evidence.push(Evidence {

@@ -6,6 +6,8 @@
 //!
 //! Statistic: Poisson tail.
 
+use std::collections::BTreeSet;
+
 use baselines::newcomer::{Newcomer, Subject};
 
 use super::oddity::{Oddity, Topic};
@@ -45,6 +47,11 @@ impl Check for NoveltyBurst {
             .filter_map(|(subject, newcomer)| Some((*newcomer.contacts.first()?, subject, newcomer)))
             .collect();
         new.sort_by_key(|&(minute, subject, _)| (minute, subject));
+        // One lookup answers with several addresses: of one network the first counts.
+        let mut networks = BTreeSet::new();
+        new.retain(|(.., newcomer)| {
+            newcomer.destinations.first().is_some_and(|first| networks.insert(view.rungs(first.peer).network))
+        });
         let bursts = new.iter().enumerate().map(|(from, (minute, ..))| {
             let n = new.iter().skip(from).take_while(|(other, ..)| other - minute < WITHIN_MINUTES).count();
             (n, std::cmp::Reverse(from))

@@ -31,6 +31,8 @@ pub(super) struct View<'a> {
     pub(super) standings: &'a [Standing],
     /// Newcomers met in the window.
     pub(super) subjects: &'a [Subject],
+    /// Whether the owner was observed long enough to be judged by its behaviour.
+    pub(super) is_ready: bool,
     /// How long an owner is observed before it is judged.
     pub(super) warm_up_secs: i64,
     /// What the fleet's owners meet that is new.
@@ -139,8 +141,8 @@ pub(super) fn bytes_words(bytes: u64) -> String {
         b if b >= 1_000_000_000 => format!("{:.1} GB", b as f64 / 1e9),
         b if b >= 10_000_000 => format!("{:.0} MB", b as f64 / 1e6),
         b if b >= 1_000_000 => format!("{:.1} MB", b as f64 / 1e6),
-        b if b >= 10_000 => format!("{:.0} KB", b as f64 / 1e3),
-        b if b >= 1000 => format!("{:.1} KB", b as f64 / 1e3),
+        b if b >= 10_000 => format!("{:.0} kB", b as f64 / 1e3),
+        b if b >= 1000 => format!("{:.1} kB", b as f64 / 1e3),
         b => format!("{b} bytes"),
     }
 }
@@ -157,7 +159,7 @@ mod tests {
         );
         assert_eq!(
             [999, 1500, 48_211, 3_400_000, 12_000_000_000].map(bytes_words),
-            ["999 bytes", "1.5 KB", "48 KB", "3.4 MB", "12 GB"].map(String::from)
+            ["999 bytes", "1.5 kB", "48 kB", "3.4 MB", "12 GB"].map(String::from)
         );
     }
 }

@@ -134,7 +134,9 @@ impl<D: Dictionary> Codes<D> {
     fn append_plain(&mut self, bytes: &[u8], to: &mut Vec<i32>) {
         match self.using {
             Using::Built => {}
-            Using::Nothing => self.built.start_batch(),
+            Using::Nothing => {
+                self.built.start_batch();
+            }
             // The batch began with codes of the stored dictionary: they stay, new entries come after them.
             Using::Stored => self.built = self.stored.clone(),
         }

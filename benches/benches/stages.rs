@@ -1,0 +1,87 @@
+//! Criterion benchmarks of each stage and of the whole replay, on bulk rows as the generator makes them.
+//!
+//! `cargo bench -p benches`. Names carry the shape; throughput is in rows. For figures beside other engines see `benches compare`.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+
+use baselines::Baselines;
+use benches::{Large, ObjectFormat, write_large};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use detector::config::Config;
+use detector::flow::FlowBatch;
+use detector::pipeline::{InMemoryScratch, Job, Knowledge, Mode, run};
+use detector::read::{InMemory, Limits, Object, open};
+use detector::rollup::{Interface, Rollup};
+
+/// Rows in one object: AWS's objects are smaller, but one must be large enough to be measured.
+const ROWS: u64 = 400_000;
+
+/// One object of a format, with what describes its interfaces.
+struct Case {
+    object: Arc<dyn Object>,
+    knowledge: Knowledge,
+}
+
+impl Case {
+    fn new(format: ObjectFormat) -> Self {
+        let folder = tempfile::tempdir().expect("room for a case");
+        write_large(&Large { rows: ROWS, objects: 1, format }, folder.path()).expect("a case");
+        let read = |name: &str| std::fs::read(folder.path().join(name)).expect("the case's file");
+        let mut knowledge = Knowledge::default();
+        knowledge.inventory.add_enis("enis.json", &read("enis.json")).expect("interfaces");
+        knowledge.inventory.add_functions("functions.json", &read("functions.json")).expect("functions");
+        let bytes = first_file(&folder.path().join("logs"));
+        Self { object: Arc::new(InMemory::new("object", bytes)), knowledge }
+    }
+
+    fn read(&self, mut each: impl FnMut(FlowBatch)) {
+        let opened = open(Arc::clone(&self.object), &Limits::DEFAULT).expect("a flow log");
+        opened.read_all(&mut |batch| each(batch)).expect("readable");
+    }
+
+    fn run(&self, mode: Mode) {
+        let config = Config::defaults();
+        let job = Job { config: &config, knowledge: &self.knowledge, mode, span: None, progress: &() };
+        let scratch = Box::new(InMemoryScratch::default());
+        black_box(run(&job, vec![Arc::clone(&self.object)], Baselines::default(), scratch).expect("the scratch holds"));
+    }
+}
+
+/// The bytes of the one file below a folder.
+fn first_file(path: &Path) -> Vec<u8> {
+    if path.is_file() {
+        return std::fs::read(path).expect("the object");
+    }
+    let entry = path.read_dir().expect("a folder").next().expect("an entry").expect("readable");
+    first_file(&entry.path())
+}
+
+fn stages(criterion: &mut Criterion) {
+    let (parquet, text) = (Case::new(ObjectFormat::Parquet), Case::new(ObjectFormat::Text));
+    let mut group = criterion.benchmark_group("stages");
+    group.throughput(Throughput::Elements(ROWS)).sample_size(10);
+    group.bench_function("read/parquet-gzip", |bench| bench.iter(|| parquet.read(|batch| drop(black_box(batch)))));
+    group.bench_function("read/text-gzip", |bench| bench.iter(|| text.read(|batch| drop(black_box(batch)))));
+    let mut batches = Vec::new();
+    parquet.read(|batch| batches.push(batch));
+    let rolled = || {
+        let mut rollup = Rollup::new(None);
+        for batch in &batches {
+            rollup.push(batch, &mut |_| Interface::Judged);
+        }
+        rollup
+    };
+    group.bench_function("rollup/400-functions", |bench| bench.iter(rolled));
+    group.bench_function("rollup-and-finish/400-functions", |bench| {
+        bench.iter(|| rolled().finish(&mut |id, _| Some(id.into()), &|_| Vec::new()));
+    });
+    group.bench_function("whole/learn", |bench| bench.iter(|| parquet.run(Mode::Learn)));
+    group.bench_function("whole/replay", |bench| bench.iter(|| parquet.run(Mode::Replay)));
+    group.bench_function("whole/replay-text", |bench| bench.iter(|| text.run(Mode::Replay)));
+    group.finish();
+}
+
+criterion_group!(all, stages);
+criterion_main!(all);

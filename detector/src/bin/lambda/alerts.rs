@@ -1,0 +1,357 @@
+//! Alerts: a finding stored once, told once.
+//!
+//! A finding lives under its id in the state bucket. Whoever changes it does so by conditional put, and only the one who
+//! won tells the topic. The notes beside the finding say how far that came:
+//!
+//! ```text
+//!  alert=pending, until=T   somebody is telling; after T that invocation cannot be alive any more and another takes over
+//!  alert=sent, told=T       told when the finding's last record was of T
+//!  alert=none               suppressed: stored and counted, not told
+//! ```
+//!
+//! So a crash loses no alert. One that falls between the topic's answer and the note `sent` repeats it, with the same id; a
+//! FIFO topic drops even that.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+use aws_sdk_sns::error::DisplayErrorContext;
+use aws_sdk_sns::types::MessageAttributeValue;
+use bytes::Bytes;
+use detector::finding::{Activity, Finding};
+use detector::write::{self, Format, json, mail};
+
+use crate::settings::AlertFormat;
+use crate::state::{Condition, Put, State, Stored};
+use crate::watch::now_millis;
+
+/// The most a message may have with its attributes, in bytes. Source: Amazon SNS quotas, 256 KiB.
+const MAX_MESSAGE_BYTES: usize = 256 << 10;
+
+/// Room for the attributes: ten names and values.
+const ATTRIBUTES_BYTES: usize = 8 << 10;
+
+/// How often a put is tried anew when another one was first. Each lost round is somebody else's won one.
+const MAX_ROUNDS: u32 = 20;
+
+/// Characters of an attribute's value: a filter policy compares up to 256 bytes.
+const ATTRIBUTE_CHARS: usize = 250;
+
+/// What tells the topic.
+#[derive(Clone, Debug)]
+pub(crate) struct Alerts {
+    pub(crate) state: State,
+    pub(crate) sns: aws_sdk_sns::Client,
+    pub(crate) topic: String,
+    pub(crate) format: AlertFormat,
+    pub(crate) repeat_secs: i64,
+    /// What names this invocation.
+    pub(crate) by: String,
+    /// When this invocation ends at the latest, Unix milliseconds.
+    pub(crate) deadline_millis: i64,
+}
+
+/// What became of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// Stored and told, by this call.
+    Told,
+    /// Nothing left to do: told before, not due, or suppressed.
+    Settled,
+    /// Another invocation is telling it.
+    InFlight,
+}
+
+impl Alerts {
+    /// Stores a finding and tells it if that is due.
+    pub(crate) async fn deliver(&self, finding: &Finding) -> anyhow::Result<Delivered> {
+        let key = format!("findings/{}.json", finding.id);
+        for _ in 0..MAX_ROUNDS {
+            let there = self.state.get(&key).await?;
+            let step = self.step(&key, finding, there.as_ref())?;
+            let Step::Write { bytes, told, alert } = step else {
+                return Ok(if matches!(step, Step::InFlight) { Delivered::InFlight } else { Delivered::Settled });
+            };
+            let condition = there.as_ref().map_or(Condition::Absent, |there| Condition::Is(&there.tag));
+            let pending = alert.is_some();
+            let notes = match (&there, pending) {
+                // Whoever is telling goes on telling.
+                (Some(there), false) if there.note("alert").is_some_and(|alert| alert != "none") => there.notes.clone(),
+                _ => self.notes(if pending { "pending" } else { "none" }, told),
+            };
+            let Put::Written(tag) = self.put(&key, &bytes, &notes, condition).await? else { continue };
+            let Some(alert) = alert else { return Ok(Delivered::Settled) };
+            if let Err(error) = self.publish(&alert, told).await {
+                // Whoever tries next need not wait for our end.
+                let mut notes = self.notes("pending", told);
+                notes.iter_mut().filter(|(name, _)| name == "until").for_each(|(_, until)| "0".clone_into(until));
+                let _told = self.put(&key, &bytes, &notes, Condition::Is(&tag)).await;
+                return Err(error);
+            }
+            self.mark_sent(&key, bytes, tag, alert.last_seen).await?;
+            return Ok(Delivered::Told);
+        }
+        anyhow::bail!("{}: {MAX_ROUNDS} other writers came first", self.state.uri(&key))
+    }
+
+    /// What to do, given what is stored.
+    fn step(&self, key: &str, finding: &Finding, there: Option<&Stored>) -> anyhow::Result<Step> {
+        let is_hidden = finding.suppressed_by.is_some();
+        let text = json::render(finding);
+        let as_alert = |finding: &Finding, activity| Box::new(Finding { activity, ..finding.clone() });
+        let Some(there) = there else {
+            let alert = (!is_hidden).then(|| as_alert(finding, Activity::Create));
+            return Ok(Step::Write { bytes: text.into(), told: None, alert });
+        };
+        let known = std::str::from_utf8(&there.bytes).context("no text").and_then(|text| Ok(json::parse(text)?));
+        let known = known.with_context(|| self.state.uri(key))?;
+        // Of as many records, the later word: it was said with more known of everything else.
+        let is_newer = rank(finding) >= rank(&known) && text.as_bytes() != &there.bytes[..];
+        let newest = if is_newer { finding } else { &known };
+        let bytes = if is_newer { Bytes::from(text) } else { there.bytes.clone() };
+        let is_hidden = newest.suppressed_by.is_some();
+        let told: Option<i64> = there.note("told").and_then(|told| told.parse().ok());
+        let activity = if told.is_none() { Activity::Create } else { Activity::Update };
+        let until: i64 = there.note("until").and_then(|until| until.parse().ok()).unwrap_or(0);
+        let is_due = match there.note("alert") {
+            Some("pending") if until > now_millis() => {
+                return Ok(if is_newer { Step::Write { bytes, told, alert: None } } else { Step::InFlight });
+            }
+            Some("sent") => is_newer && told.is_none_or(|told| newest.last_seen - told >= self.repeat_secs.max(1)),
+            // Begun by one who is gone, or hidden before.
+            _ => true,
+        };
+        let alert = (is_due && !is_hidden).then(|| as_alert(newest, activity));
+        if alert.is_none() && !is_newer {
+            return Ok(Step::Done);
+        }
+        Ok(Step::Write { bytes, told, alert })
+    }
+
+    fn notes(&self, alert: &str, told: Option<i64>) -> Vec<(String, String)> {
+        let mut notes = vec![
+            ("alert".to_owned(), alert.to_owned()),
+            ("by".to_owned(), self.by.clone()),
+            ("until".to_owned(), self.deadline_millis.to_string()),
+        ];
+        notes.extend(told.map(|told| ("told".to_owned(), told.to_string())));
+        notes
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        bytes: &Bytes,
+        notes: &[(String, String)],
+        condition: Condition<'_>,
+    ) -> anyhow::Result<Put> {
+        let notes: Vec<(&str, &str)> = notes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        Ok(self.state.put(key, bytes.clone(), &notes, condition).await?)
+    }
+
+    /// Notes that the topic knows. What another writer added to the finding meanwhile stays.
+    async fn mark_sent(&self, key: &str, mut bytes: Bytes, mut tag: String, told: i64) -> anyhow::Result<()> {
+        for _ in 0..MAX_ROUNDS {
+            let notes = self.notes("sent", Some(told));
+            if let Put::Written(_) = self.put(key, &bytes, &notes, Condition::Is(&tag)).await? {
+                return Ok(());
+            }
+            match self.state.get(key).await? {
+                Some(there) if there.note("by") == Some(&*self.by) && there.note("alert") == Some("pending") => {
+                    (bytes, tag) = (there.bytes, there.tag);
+                }
+                // Taken over by somebody who thought us dead, or gone: theirs to note.
+                _ => return Ok(()),
+            }
+        }
+        anyhow::bail!("{}: {MAX_ROUNDS} other writers came first", self.state.uri(key))
+    }
+
+    async fn publish(&self, finding: &Finding, told: Option<i64>) -> anyhow::Result<()> {
+        let message = fitted(finding, |finding| match self.format {
+            AlertFormat::Mail => mail::body(finding),
+            AlertFormat::Json => json::render(finding),
+            AlertFormat::Chat => write::finding(Format::Chat, finding),
+        });
+        let mut request = self.sns.publish().topic_arn(&self.topic).message(message);
+        if self.format == AlertFormat::Mail {
+            request = request.subject(mail::subject(finding));
+        }
+        for (name, kind, value) in attributes(finding) {
+            let value = MessageAttributeValue::builder().data_type(kind).string_value(value).build();
+            request = request.message_attributes(name, value.context("a message attribute")?);
+        }
+        if self.topic.strip_suffix(".fifo").is_some() {
+            // Named after what was told before, not after what is told now: who takes over may know more by then.
+            let after = told.map_or_else(|| "first".to_owned(), |told| told.to_string());
+            let once = format!("{}-{after}", finding.id);
+            request = request.message_group_id(finding.id.to_string()).message_deduplication_id(once);
+        }
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let why = DisplayErrorContext(&error);
+                Err(anyhow::anyhow!("publishing finding {} to {} failed: {why}", finding.id, self.topic))
+            }
+        }
+    }
+}
+
+/// What to do with a finding.
+enum Step {
+    /// Nothing.
+    Done,
+    /// Nothing yet: somebody is at it.
+    InFlight,
+    /// Write this, and then tell that.
+    Write { bytes: Bytes, told: Option<i64>, alert: Option<Box<Finding>> },
+}
+
+/// Of two forms of one finding, the one made from more records ranks higher.
+fn rank(finding: &Finding) -> (u32, i64, u64, u64) {
+    let n_flows = finding.destinations.iter().map(|to| to.n_flows).sum();
+    let bytes_out = finding.destinations.iter().fold(0u64, |sum, to| sum.saturating_add(to.bytes_out));
+    (finding.count, finding.last_seen, n_flows, bytes_out)
+}
+
+/// What filter policies can go by: names, types and values, none empty.
+fn attributes(finding: &Finding) -> Vec<(&'static str, &'static str, String)> {
+    let cut = |text: &str| text.chars().take(ATTRIBUTE_CHARS).collect::<String>();
+    let names: BTreeSet<&str> = if finding.owner.functions.is_empty() {
+        finding.owner.eni_ids.iter().map(AsRef::as_ref).collect()
+    } else {
+        finding.owner.functions.iter().map(AsRef::as_ref).collect()
+    };
+    let mut all = vec![
+        ("severity", "Number", format!("{:.1}", finding.severity.value())),
+        ("severity_label", "String", finding.severity.label().to_owned()),
+        ("type", "String", finding.check.as_str().to_owned()),
+        ("activity", "String", finding.activity.as_str().to_owned()),
+        ("finding_id", "String", finding.id.to_string()),
+        ("account", "String", finding.account_id.as_deref().unwrap_or_default().to_owned()),
+        ("region", "String", finding.region.as_deref().unwrap_or_default().to_owned()),
+    ];
+    match names.len() {
+        0 => {}
+        1 => all.push(("function", "String", names.iter().map(|name| cut(name)).collect())),
+        _ => {
+            // As many as the room for attributes holds.
+            let names: Vec<String> = names.iter().take(20).map(|name| cut(name)).collect();
+            all.push(("function", "String.Array", serde_json::Value::from(names).to_string()));
+        }
+    }
+    all.retain(|(_, _, value)| !value.is_empty());
+    all
+}
+
+/// The text of a finding, short enough for a message: of a long one destinations, then evidence, then words are left out.
+fn fitted(finding: &Finding, write: impl Fn(&Finding) -> String) -> String {
+    let limit = MAX_MESSAGE_BYTES - ATTRIBUTES_BYTES;
+    let mut text = write(finding);
+    let mut short = finding.clone();
+    while text.len() > limit {
+        if short.destinations.len() > 1 {
+            short.destinations.truncate(short.destinations.len() / 2);
+        } else if short.evidence.len() > 1 {
+            short.evidence.truncate(short.evidence.len() / 2);
+        } else {
+            let words = [&mut short.title, &mut short.description];
+            let words = words.into_iter().chain(short.evidence.iter_mut().map(|evidence| &mut evidence.statement));
+            let mut is_shorter = false;
+            for word in words.filter(|word| word.chars().count() > 100) {
+                *word = word.chars().take(word.chars().count() / 2).collect();
+                is_shorter = true;
+            }
+            for names in [&mut short.owner.functions, &mut short.owner.arns, &mut short.owner.eni_ids] {
+                is_shorter |= names.len() > 1;
+                names.truncate(names.len().div_ceil(2));
+            }
+            if !is_shorter {
+                return text.chars().take(limit / 4).collect();
+            }
+        }
+        text = write(&short);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn finding() -> Finding {
+        let text = r#"{"schema":"callout.finding/1","id":"9f2c41d70be85a1366f092ced481377b","type":"new-destination",
+            "activity":"create","severity":7.4,"severity_label":"High","confidence":0.93,"title":"t","description":"d",
+            "account_id":"111122223333","region":null,"vpc_id":null,
+            "owner":{"kind":"function","functions":["activities-api"],
+                "arns":["arn:aws:lambda:eu-west-1:111122223333:function:activities-api"],"eni_ids":["eni-1"]},
+            "destinations":[{"address":"203.0.113.7","port":8000,"protocol":"tcp","network":"AS64500 Example Hosting",
+                "aws_service":null,"n_flows":3,"bytes_out":18211,"bytes_in":2110,
+                "first_seen":"2026-03-31T09:12:44Z","last_seen":"2026-03-31T09:13:40Z"}],
+            "window":{"start":"2026-03-31T09:10:00Z","end":"2026-03-31T09:20:00Z"},
+            "first_seen":"2026-03-31T09:12:44Z","last_seen":"2026-03-31T09:13:40Z","count":1,
+            "evidence":[{"check":"new-destination","measure":"peers_of_network","observed":1,"expected":0,"unit":"peers",
+                "surprise":2.1,"statement":"s"}],"deployment":null,"suppressed_by":null}"#;
+        json::parse(text).unwrap()
+    }
+
+    #[test]
+    fn filter_policies_have_something_to_go_by() {
+        let attributes = attributes(&finding());
+        let get = |name: &str| {
+            attributes.iter().find(|(found, ..)| *found == name).map(|(_, kind, value)| (*kind, value.as_str()))
+        };
+        assert_eq!(get("severity"), Some(("Number", "7.4")));
+        assert_eq!(get("type"), Some(("String", "new-destination")));
+        assert_eq!(get("function"), Some(("String", "activities-api")));
+        assert_eq!(get("account"), Some(("String", "111122223333")));
+        assert_eq!(get("activity"), Some(("String", "create")));
+        assert_eq!(get("region"), None, "SNS refuses an empty value");
+        assert!(attributes.len() <= 10, "raw delivery to a queue drops a message with more");
+    }
+
+    #[test]
+    fn shared_interfaces_name_all_functions() {
+        let mut finding = finding();
+        finding.owner.functions = vec!["b".into(), "a".into()];
+        let attributes = attributes(&finding);
+        assert!(attributes.contains(&("function", "String.Array", "[\"a\",\"b\"]".to_owned())));
+        finding.owner.functions = (0..500).map(|n| format!("{n}{}", "x".repeat(300)).into()).collect();
+        let n_bytes: usize =
+            super::attributes(&finding).iter().map(|(name, kind, value)| name.len() + kind.len() + value.len()).sum();
+        assert!(n_bytes <= ATTRIBUTES_BYTES, "{n_bytes}");
+    }
+
+    #[test]
+    fn a_long_finding_is_shortened_and_never_dropped() {
+        let mut long = finding();
+        long.destinations = vec![long.destinations[0].clone(); 50];
+        long.evidence = vec![long.evidence[0].clone(); 20];
+        long.evidence[0].statement = "é".repeat(140_000);
+        long.owner.functions = vec!["f".repeat(1000).into(); 50];
+        let write: [fn(&Finding) -> String; 3] =
+            [json::render, mail::body, |finding| write::finding(Format::Chat, finding)];
+        for write in write {
+            let text = fitted(&long, write);
+            assert!(text.len() + ATTRIBUTES_BYTES <= MAX_MESSAGE_BYTES, "{}", text.len());
+            assert!(text.contains("9f2c41d70be85a1366f092ced481377b"));
+        }
+        assert_eq!(json::parse(&fitted(&long, json::render)).unwrap().id, long.id);
+        assert_eq!(fitted(&finding(), json::render), json::render(&finding()), "a short one stays as it is");
+    }
+
+    #[test]
+    fn more_records_rank_higher() {
+        let (one, mut two) = (finding(), finding());
+        two.count = 2;
+        assert!(rank(&two) > rank(&one));
+        two.count = 1;
+        two.destinations[0].n_flows += 1;
+        assert!(rank(&two) > rank(&one));
+        two.title = Arc::<str>::from("other").to_string();
+        two.destinations[0].n_flows -= 1;
+        assert_eq!(rank(&two), rank(&one));
+    }
+}

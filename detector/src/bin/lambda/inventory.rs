@@ -1,0 +1,94 @@
+//! Inventory: who owns which interface now, as a snapshot in the state bucket when it differs from the last.
+//!
+//! The one role that may describe the whole account. Environment variables, which may hold secrets, come with Lambda's answer
+//! and go no further: a snapshot is built from named fields only.
+
+use anyhow::Context as _;
+use serde_json::{Map, Value, json};
+
+use crate::account::Account;
+use crate::door::{Door, Invocation};
+use crate::state::{Condition, Put};
+use crate::watch::now_secs;
+
+/// The schema of a snapshot, see `detector::resolve`.
+const SCHEMA: &str = "callout.inventory/1";
+
+/// What a snapshot keeps of a function.
+const FUNCTION_FIELDS: [&str; 8] =
+    ["FunctionName", "FunctionArn", "Version", "Runtime", "CodeSha256", "LastModified", "VpcConfig", "Layers"];
+
+/// Takes a snapshot; stores it when something changed.
+pub(crate) async fn run(door: &Door, invocation: &mut Invocation, account: &Account) -> anyhow::Result<Value> {
+    let interfaces = sorted(account.interfaces().await?, &["NetworkInterfaceId"]);
+    let functions = account.functions().await?.iter().map(function).collect();
+    let functions = sorted(functions, &["FunctionArn", "Version"]);
+    invocation.metrics.count("Interfaces", interfaces.len() as u64);
+    invocation.metrics.count("Functions", functions.len() as u64);
+    let taken_at = jiff::Timestamp::from_second(now_secs()).context("the clock")?.to_string();
+    let snapshot = |taken_at: &str| json!({"schema": SCHEMA, "taken_at": taken_at, "NetworkInterfaces": interfaces, "Functions": functions});
+    let last = door.state.list("inventory/", "").await?.pop();
+    let is_same = match &last {
+        None => false,
+        Some(last) => {
+            let stored = door.state.get(&last.key).await?;
+            let known: Option<Value> = stored.and_then(|stored| serde_json::from_slice(&stored.bytes).ok());
+            let known_at = known.as_ref().and_then(|known| known.get("taken_at")?.as_str());
+            known_at.is_some_and(|at| known.as_ref() == Some(&snapshot(at)))
+        }
+    };
+    let mut is_stored = false;
+    if !is_same {
+        let bytes = serde_json::to_vec(&snapshot(&taken_at))?;
+        // Two in one second say the same.
+        let put = door.state.put(&format!("inventory/{taken_at}.json"), bytes.into(), &[], Condition::Absent).await?;
+        is_stored = matches!(put, Put::Written(_));
+    }
+    invocation.metrics.count("Snapshots", u64::from(is_stored));
+    tracing::info!(n_interfaces = interfaces.len(), n_functions = functions.len(), is_stored, "inventory taken");
+    Ok(json!({"interfaces": interfaces.len(), "functions": functions.len(), "stored": is_stored}))
+}
+
+fn function(from: &Value) -> Value {
+    let kept = FUNCTION_FIELDS.iter().filter_map(|name| Some(((*name).to_owned(), from.get(name)?.clone())));
+    Value::Object(kept.collect::<Map<String, Value>>())
+}
+
+/// Sorted by fields, so that the same answer in another order is the same snapshot.
+fn sorted(mut values: Vec<Value>, by: &[&str]) -> Vec<Value> {
+    values.sort_by_cached_key(|value| {
+        by.iter().map(|name| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    });
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_of_the_environment_go_no_further() {
+        let from = json!({"FunctionArn": "arn:aws:lambda:eu-west-1:111122223333:function:f", "Version": "3",
+            "Environment": {"Variables": {"STRIPE_KEY": "sk_live_123"}}, "VpcConfig": {"SubnetIds": ["subnet-1"]}});
+        let kept = function(&from);
+        assert!(!kept.to_string().contains("sk_live") && !kept.to_string().contains("STRIPE"));
+        assert_eq!(kept["VpcConfig"]["SubnetIds"], json!(["subnet-1"]));
+    }
+
+    #[test]
+    fn a_snapshot_is_what_resolve_reads() {
+        let functions = [function(&json!({"FunctionArn": "arn:aws:lambda:eu-west-1:111122223333:function:f"}))];
+        let snapshot = json!({"schema": SCHEMA, "taken_at": "2026-03-31T08:58:02Z",
+            "NetworkInterfaces": [{"NetworkInterfaceId": "eni-1"}], "Functions": functions});
+        let mut inventory = detector::resolve::Inventory::default();
+        inventory.add_enis("snapshot", snapshot.to_string().as_bytes()).unwrap();
+        assert_eq!((inventory.counts().enis, inventory.counts().functions), (1, 1));
+    }
+
+    #[test]
+    fn order_says_nothing() {
+        let (a, b) = (json!({"FunctionArn": "a", "Version": "1"}), json!({"FunctionArn": "a", "Version": "2"}));
+        let by = ["FunctionArn", "Version"];
+        assert_eq!(sorted(vec![b.clone(), a.clone()], &by), sorted(vec![a, b], &by));
+    }
+}

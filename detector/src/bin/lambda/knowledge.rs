@@ -1,0 +1,125 @@
+//! Knowledge: what the state bucket says of interfaces, networks, addresses and settings, loaded once and kept while warm.
+//!
+//! ```text
+//!  inventory/{taken_at}.json     snapshots of the inventory role
+//!  knowledge/asn.*               who owns which addresses: MaxMind form or iptoasn TSV
+//!  knowledge/ip-ranges.json      AWS's own list
+//!  knowledge/threat-lists/NAME   known bad
+//!  knowledge/trusted-lists/NAME  known good
+//! ```
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use detector::config::Config;
+use detector::pipeline::Knowledge;
+
+use crate::settings::{ConfigSource, Settings};
+use crate::state::{Listed, State};
+use crate::watch::now_secs;
+
+/// Seconds for which what was listed holds: a snapshot or list put into the bucket counts within a minute.
+const FRESH_SECS: i64 = 60;
+
+/// Snapshots loaded, the newest. Older ones speak of interfaces that are gone; what is still stored of their traffic has
+/// its owner already.
+const MAX_SNAPSHOTS: usize = 500;
+
+/// The settings and knowledge of a run.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) config: Arc<Config>,
+    pub(crate) knowledge: Arc<Knowledge>,
+}
+
+/// What was loaded, and from which objects.
+#[derive(Default)]
+pub(crate) struct Cache {
+    world: Option<World>,
+    sources: Vec<Listed>,
+    looked_at: i64,
+}
+
+impl Cache {
+    /// The world, loaded anew when something in the bucket changed.
+    pub(crate) async fn world(&mut self, state: &State, settings: &Settings) -> anyhow::Result<World> {
+        let now = now_secs();
+        if let Some(world) = self.world.as_ref().filter(|_| now - self.looked_at < FRESH_SECS) {
+            return Ok(world.clone());
+        }
+        let mut sources = state.list("inventory/", "").await?;
+        let surplus = sources.len().saturating_sub(MAX_SNAPSHOTS);
+        sources.drain(..surplus);
+        sources.extend(state.list("knowledge/", "").await?);
+        if let ConfigSource::Key(key) = &settings.config {
+            sources.extend(state.list(key, "").await?.into_iter().filter(|listed| listed.key == *key));
+        }
+        if let Some(world) = self.world.as_ref().filter(|_| sources == self.sources) {
+            self.looked_at = now;
+            return Ok(world.clone());
+        }
+        let world = load(state, settings, &sources).await?;
+        *self = Self { world: Some(world.clone()), sources, looked_at: now };
+        Ok(world)
+    }
+}
+
+/// Checks settings that need no bucket.
+pub(crate) fn inline_config(source: &ConfigSource) -> anyhow::Result<Option<Config>> {
+    match source {
+        ConfigSource::Defaults => Ok(Some(Config::defaults())),
+        ConfigSource::Inline(text) => Ok(Some(Config::from_toml(text).context("`CALLOUT_CONFIG`")?)),
+        ConfigSource::Key(_) => Ok(None),
+    }
+}
+
+async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow::Result<World> {
+    let mut knowledge = Knowledge { all_interfaces: settings.all_interfaces, ..Knowledge::default() };
+    let mut config = inline_config(&settings.config)?;
+    for source in sources {
+        let origin = state.uri(&source.key);
+        // Deleted since it was listed: the next look does without it.
+        let Some(stored) = state.get(&source.key).await? else { continue };
+        let bytes = &stored.bytes;
+        let mut parts = source.key.splitn(3, '/');
+        match (parts.next(), parts.next(), parts.next()) {
+            _ if settings.config == ConfigSource::Key(source.key.clone()) => {
+                let text = std::str::from_utf8(bytes).with_context(|| format!("{origin} is no text"))?;
+                config = Some(Config::from_toml(text).with_context(|| origin.clone())?);
+            }
+            (Some("inventory"), Some(name), None) if name.strip_suffix(".json").is_some() => {
+                knowledge.inventory.add_enis(&origin, bytes)?;
+            }
+            (Some("knowledge"), Some("ip-ranges.json"), None) => {
+                knowledge.networks.add_aws_ranges(&origin, bytes)?;
+            }
+            (Some("knowledge"), Some(name), None) if name.starts_with("asn.") => {
+                knowledge.networks.add_asn(&origin, bytes)?;
+            }
+            (Some("knowledge"), Some("threat-lists"), Some(name)) if !name.is_empty() => {
+                knowledge.threat_lists.add(list_name(name), &origin, bytes)?;
+            }
+            (Some("knowledge"), Some("trusted-lists"), Some(name)) if !name.is_empty() => {
+                knowledge.trusted_lists.add(list_name(name), &origin, bytes)?;
+            }
+            _ => tracing::warn!(object = origin, "nothing of this name is looked for here; see docs/deploy.md"),
+        }
+    }
+    if knowledge.inventory.is_empty() && !settings.all_interfaces {
+        return Err(anyhow!(
+            "there is no inventory under {}: invoke the inventory function once, or set `CALLOUT_ALL_INTERFACES=true` to \
+             judge every interface by its id",
+            state.uri("inventory/")
+        ));
+    }
+    let config = config.ok_or_else(|| match &settings.config {
+        ConfigSource::Key(key) => anyhow!("`CALLOUT_CONFIG` names {}, which is not there", state.uri(key)),
+        _ => anyhow!("the settings are missing"),
+    })?;
+    Ok(World { config: Arc::new(config), knowledge: Arc::new(knowledge) })
+}
+
+/// The name of a list: its file's, without the ending.
+fn list_name(file: &str) -> &str {
+    file.rsplit_once('.').map_or(file, |(name, _)| name)
+}

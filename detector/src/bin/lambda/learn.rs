@@ -1,0 +1,210 @@
+//! Learn: folds what was observed into the baseline, in event time, once it has settled.
+//!
+//! ```text
+//!  observations  ──▶ folded so far │ settled: judge, then learn, for good │ may still grow: looked at on a copy
+//!                              until                            newest − grace, whole hours
+//! ```
+//!
+//! What is folded in changes the memory, which is stored as a new version; the pointer is swapped by conditional put, and who
+//! loses that race starts over from the winner's version. Findings are delivered before the swap: a crash between repeats
+//! the fold, and delivering twice changes nothing.
+
+use std::collections::BTreeSet;
+
+use baselines::window::Window;
+use detector::finding::Finding;
+use detector::write::json;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::door::{Door, Invocation};
+use crate::memory::{Learned, hex};
+use crate::state::Listed;
+use crate::walk::{self, Set, rows_between, without_told};
+use crate::watch::now_secs;
+
+/// Windows of an hour: where several flow logs tell of one interface, one of them is chosen for each hour.
+const HOUR: u32 = 6;
+
+/// Stored bytes of observations folded in at a time. More than that, and the earliest days come first.
+const MAX_FOLD_BYTES: u64 = 32 << 20;
+
+/// How often a lost race for the pointer is begun anew.
+const MAX_RACES: u32 = 10;
+
+/// Time within which nothing new is begun.
+const RESERVED_MILLIS: i64 = 60_000;
+
+/// Folds until nothing settled is left or time runs out.
+pub(crate) async fn run(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Value> {
+    let (mut n_folded, mut races) = (0, 0);
+    loop {
+        match fold(door, invocation).await? {
+            Folded::All(n) => {
+                n_folded += n;
+                break;
+            }
+            Folded::Some(n) => n_folded += n,
+            Folded::Lost => {
+                races += 1;
+                invocation.metrics.count("PointerConflicts", 1);
+                anyhow::ensure!(races < MAX_RACES, "{races} times another learner stored its version first");
+            }
+        }
+        if invocation.millis_left() < RESERVED_MILLIS.min(invocation.millis_granted / 4) {
+            tracing::warn!("time is up with more to fold in; the next run goes on");
+            invocation.metrics.count("LearnUnfinished", 1);
+            break;
+        }
+    }
+    invocation.metrics.count("Folded", n_folded);
+    Ok(json!({"folded": n_folded}))
+}
+
+/// What one round did.
+enum Folded {
+    /// Everything there is, so many observations.
+    All(u64),
+    /// The earliest days.
+    Some(u64),
+    /// Another learner was first.
+    Lost,
+}
+
+async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Folded> {
+    let world = door.world().await?;
+    let (tag, learned) = door.memory.learned(&door.state).await?;
+    if tag.is_none() {
+        invocation.metrics.count("BaselineMissing", 1);
+        tracing::warn!("there is no baseline, or it was deleted: learning anew from all stored observations");
+    }
+    let pending = learned.pending(&door.state).await?;
+    let (chosen, rest) = chosen(&pending);
+    let sets = door.sets.load(&door.state, chosen).await?;
+    let until = settled_until(&sets, rest.first(), &learned, door.settings.grace_secs);
+    let mut settled = rows_between(&sets, &learned, Window(0), until);
+    let n_repeated = without_told(&mut door.sets, &door.state, &learned, &mut settled).await?;
+    let n_late = settled.iter().flat_map(|(_, set)| &set.rows).filter(|row| row.window < learned.until).count();
+    invocation.metrics.count("Late", n_late as u64);
+    let n_folded: u64 = settled.iter().map(|(_, set)| set.rows.len() as u64).sum();
+    let mut next = Learned::clone(&learned);
+    let (mut findings, memory) = walk::walk(&world, settled, next.memory).await?;
+    next.memory = memory;
+    next.until = until;
+    for (key, set) in &sets {
+        next.fold(key, set.rows.iter().all(|row| row.window < until));
+    }
+    next.forget();
+    if rest.is_empty() {
+        let open = rows_between(&sets, &next, until, Window(u32::MAX));
+        (findings, _) = walk::walk(&world, open, next.memory.clone()).await?;
+    }
+    invocation.newest = sets.iter().flat_map(|(_, set)| set.rows.iter().map(|row| row.last)).max();
+    next.told = door.deliver(invocation, &world, &findings, &learned.told).await?;
+    let ids: BTreeSet<String> = findings.iter().map(|finding| finding.id.to_string()).collect();
+    next.told.retain(|id, _| ids.contains(id));
+    let horizon = Window(until.0.saturating_sub(world.config.novelty_memory_days.saturating_mul(144)));
+    next.memory.incidents.forget(horizon);
+    let is_changed =
+        n_folded > 0 || next.begun != learned.begun || next.folded != learned.folded || next.told != learned.told;
+    if is_changed {
+        next.number += 1;
+        if !next.store(&door.state, tag.as_deref()).await? {
+            return Ok(Folded::Lost);
+        }
+        next.clear_old(&door.state).await?;
+    }
+    tracing::info!(
+        version = next.number,
+        is_changed,
+        n_pending = pending.len(),
+        n_read = sets.len(),
+        n_observations = n_folded,
+        n_repeated,
+        n_late,
+        until = until.start(),
+        n_owners = next.memory.baselines.owners.len(),
+        n_incidents = next.memory.incidents.len(),
+        n_findings = findings.len(),
+        "folded"
+    );
+    Ok(if rest.is_empty() { Folded::All(n_folded) } else { Folded::Some(n_folded) })
+}
+
+/// The earliest days' observations, as many as are folded in at a time, and the rest. At least one whole day.
+fn chosen(pending: &[Listed]) -> (&[Listed], &[Listed]) {
+    let day = |listed: &Listed| listed.key.get(..23).unwrap_or_default().to_owned();
+    let (mut n_bytes, mut at) = (0, 0);
+    for of_day in pending.chunk_by(|a, b| day(a) == day(b)) {
+        n_bytes += of_day.iter().map(|listed| listed.size).sum::<u64>();
+        if at > 0 && n_bytes > MAX_FOLD_BYTES {
+            break;
+        }
+        at += of_day.len();
+    }
+    pending.split_at(at)
+}
+
+/// The first window that may still grow: whole hours, a grace after the newest record, never before what is folded in.
+fn settled_until(sets: &[Set], rest: Option<&Listed>, learned: &Learned, grace_secs: i64) -> Window {
+    let newest = sets.iter().flat_map(|(_, set)| set.rows.iter().map(|row| row.window)).max();
+    // A record dated in the future must not close the hours before it.
+    let end = newest.map_or(0, |newest| newest.end().min(now_secs()));
+    let mut until = Window::of(end - grace_secs).0 / HOUR * HOUR;
+    if let Some(rest) = rest
+        && let Some(day) = crate::memory::day_of(&rest.key)
+    {
+        until = until.min(day.first_window().0);
+    }
+    Window(until).max(learned.until)
+}
+
+/// A hash of a finding as it is stored, for knowing whether there is anything new to deliver.
+pub(crate) fn digest(finding: &Finding) -> String {
+    hex(&Sha256::digest(json::render(finding)))[..16].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use baselines::observation::{Observation, Observations};
+
+    fn listed(key: &str, size: u64) -> Listed {
+        Listed { key: key.to_owned(), size, tag: String::new() }
+    }
+
+    fn set(windows: &[u32]) -> Set {
+        let rows = windows.iter().map(|&window| Observation { window: Window(window), ..Observation::default() });
+        ("k".to_owned(), Arc::new(Observations { rows: rows.collect(), ..Observations::default() }))
+    }
+
+    #[test]
+    fn whole_days_are_chosen_the_earliest_first() {
+        let pending = [
+            listed("observations/2026-03-01/_a.parquet", MAX_FOLD_BYTES),
+            listed("observations/2026-03-01/_b.parquet", 9),
+            listed("observations/2026-03-02/_a.parquet", 1),
+            listed("observations/2026-03-03/_a.parquet", 1),
+        ];
+        assert_eq!(chosen(&pending).0.len(), 2, "a day is never split");
+        assert_eq!(chosen(&pending[2..]).0.len(), 2);
+        assert_eq!(chosen(&[]).0.len(), 0);
+    }
+
+    #[test]
+    fn hours_settle_a_grace_after_the_newest_record() {
+        let learned = Learned { until: Window(12), ..Learned::default() };
+        let until = |windows: &[u32], grace| settled_until(&[set(windows)], None, &learned, grace).0;
+        assert_eq!(until(&[100], 0), 96);
+        assert_eq!(until(&[101], 0), 102);
+        assert_eq!(until(&[101], 600), 96);
+        assert_eq!(until(&[3], 0), 12, "never back");
+        assert_eq!(settled_until(&[], None, &learned, 0).0, 12);
+        let far = until(&[u32::MAX], 0);
+        assert!(i64::from(far) * 600 <= now_secs(), "the future settles nothing");
+        let rest = listed("observations/1970-01-01/_00112233445566778899.parquet", 1);
+        assert_eq!(settled_until(&[set(&[500])], Some(&rest), &learned, 0).0, 12, "days not read yet do not settle");
+    }
+}

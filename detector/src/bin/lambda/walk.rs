@@ -1,0 +1,212 @@
+//! Walk: the learner's memory and the observations it has not folded in, as the engine walks them.
+//!
+//! Where it sits: between the state bucket and [`detector::pipeline::walk_observations`]; `detect` looks ahead with it,
+//! `learn` folds with it. Both see what a replay of everything received so far would see.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use baselines::observation::{Observation, Observations};
+use baselines::store;
+use baselines::window::{Day, Window};
+use detector::finding::Finding;
+use detector::pipeline::{self, Job, Memory, Mode, Scratch};
+
+use crate::knowledge::World;
+use crate::memory::{Learned, day_name, flow_log};
+use crate::state::{Listed, State};
+
+/// Observations kept decoded between warm invocations, in rows: some 60 MiB.
+const MAX_CACHED_ROWS: usize = 400_000;
+
+/// Objects asked for at a time.
+const AT_ONCE: usize = 16;
+
+/// Stored observations: their key, and what they hold.
+pub(crate) type Set = (String, Arc<Observations>);
+
+/// Decoded observations, kept while warm. They never change under one key.
+#[derive(Default)]
+pub(crate) struct Sets {
+    sets: BTreeMap<String, Arc<Observations>>,
+    n_rows: usize,
+}
+
+impl Sets {
+    /// Adds what was just written.
+    pub(crate) fn insert(&mut self, key: String, observations: Arc<Observations>) {
+        self.n_rows += observations.rows.len();
+        self.sets.insert(key, observations);
+        // The earliest days are folded in first and needed no more.
+        while self.n_rows > MAX_CACHED_ROWS
+            && self.sets.len() > 1
+            && let Some((_, dropped)) = self.sets.pop_first()
+        {
+            self.n_rows -= dropped.rows.len();
+        }
+    }
+
+    /// Reads stored observations, in the order of the listing.
+    pub(crate) async fn load(&mut self, state: &State, listed: &[Listed]) -> anyhow::Result<Vec<Set>> {
+        let mut loaded = Vec::with_capacity(listed.len());
+        for some in listed.chunks(AT_ONCE) {
+            let mut reads = tokio::task::JoinSet::new();
+            for listed in some.iter().filter(|listed| !self.sets.contains_key(&listed.key)) {
+                let (state, key) = (state.clone(), listed.key.clone());
+                reads.spawn(async move { (state.get(&key).await, key) });
+            }
+            let mut fresh = BTreeMap::new();
+            while let Some(read) = reads.join_next().await {
+                let (stored, key) = read.context("reading observations stopped")?;
+                // Expired since it was listed: the lifecycle of the bucket says how long they are kept.
+                let Some(stored) = stored? else { continue };
+                let observations = store::decode_observations(&state.uri(&key), &stored.bytes)?.observations;
+                fresh.insert(key, Arc::new(observations));
+            }
+            for listed in some {
+                let known = fresh.get(&listed.key).or_else(|| self.sets.get(&listed.key));
+                loaded.extend(known.map(|set| (listed.key.clone(), Arc::clone(set))));
+            }
+            for (key, set) in fresh {
+                self.insert(key, set);
+            }
+        }
+        Ok(loaded)
+    }
+}
+
+/// The rows of sets in windows of a span, half-open, that were not folded in before.
+pub(crate) fn rows_between(
+    sets: &[Set],
+    learned: &Learned,
+    from: Window,
+    until: Window,
+) -> Vec<(String, Observations)> {
+    let of_set = |(key, set): &Set| {
+        let folded_until = if learned.begun.contains(key) { learned.until } else { Window(0) };
+        let from = from.max(folded_until);
+        let rows: Vec<_> = set.rows.iter().filter(|row| row.window >= from && row.window < until).copied().collect();
+        (!rows.is_empty()).then(|| {
+            let observations = Observations {
+                owners: set.owners.clone(),
+                enis: set.enis.clone(),
+                peers: set.peers.clone(),
+                services: set.services.clone(),
+                rows,
+            };
+            (flow_log(key).to_owned(), observations)
+        })
+    };
+    sets.iter().filter_map(of_set).collect()
+}
+
+/// Takes out of what came late everything the folded observations of the same hours tell already.
+///
+/// Late rows stand before what is folded in, from objects not seen before. Most repeat nothing and are folded in where they
+/// belong. Those that do, a second delivery of the records or a second flow log of the interface, must not count twice, as
+/// they would not have in one walk.
+pub(crate) async fn without_told(
+    sets: &mut Sets,
+    state: &State,
+    learned: &Learned,
+    rows: &mut Vec<(String, Observations)>,
+) -> anyhow::Result<u64> {
+    let is_late = |row: &Observation| row.window < learned.until;
+    let late = rows.iter().flat_map(|(_, set)| set.rows.iter()).filter(|row| is_late(row));
+    let days: BTreeSet<Day> = late.map(|row| row.window.day()).collect();
+    if days.is_empty() {
+        return Ok(0);
+    }
+    // An object may tell of the end of the day before.
+    let near: BTreeSet<Day> = days.iter().flat_map(|day| [*day, Day(day.0 + 1)]).collect();
+    let mut listed = Vec::new();
+    for day in near {
+        listed.extend(state.list(&format!("observations/{}/", day_name(day)), "").await?);
+    }
+    listed.retain(|listed| learned.holds(&listed.key));
+    let told = sets.load(state, &listed).await?;
+    let mut records: BTreeSet<(Arc<str>, Window, u128, u16, u8, u64)> = BTreeSet::new();
+    let mut sources: BTreeMap<(Arc<str>, u32), BTreeSet<&str>> = BTreeMap::new();
+    for (key, set) in &told {
+        for row in set.rows.iter().filter(|row| is_late(row) && days.contains(&row.window.day())) {
+            let (record, hour) = named(set, row);
+            records.insert(record);
+            sources.entry(hour).or_default().insert(flow_log(key));
+        }
+    }
+    let mut n_repeated = 0;
+    for (flow_log, set) in rows.iter_mut() {
+        let mut kept = std::mem::take(&mut set.rows);
+        kept.retain(|row| {
+            let (record, hour) = named(set, row);
+            let is_foreign = sources.get(&hour).is_some_and(|told| !told.contains(flow_log.as_str()));
+            let is_repeated = is_late(row) && (is_foreign || records.contains(&record));
+            n_repeated += u64::from(is_repeated);
+            !is_repeated
+        });
+        set.rows = kept;
+    }
+    rows.retain(|(_, set)| !set.rows.is_empty());
+    Ok(n_repeated)
+}
+
+/// What a row tells, by names; and the interface and hour for which one flow log is chosen.
+#[expect(clippy::type_complexity, reason = "two keys, used right here")]
+fn named(set: &Observations, row: &Observation) -> ((Arc<str>, Window, u128, u16, u8, u64), (Arc<str>, u32)) {
+    let eni = set.enis.get(row.eni as usize).map(|eni| Arc::clone(&eni.id)).unwrap_or_default();
+    let address = set.peers.get(row.peer as usize).map_or(0, |peer| peer.address);
+    let record = (Arc::clone(&eni), row.window, address, row.port, row.protocol, row.digest);
+    (record, (eni, row.window.0 / 6))
+}
+
+/// Walks sets from a memory, in a thread of its own; gives the findings of all incidents so far and the memory after.
+pub(crate) async fn walk(
+    world: &World,
+    sets: Vec<(String, Observations)>,
+    mut memory: Memory,
+) -> anyhow::Result<(Vec<Finding>, Memory)> {
+    let world = world.clone();
+    let walked = tokio::task::spawn_blocking(move || {
+        let job =
+            Job { config: &world.config, knowledge: &world.knowledge, mode: Mode::Replay, span: None, progress: &() };
+        let sets = sets.iter().map(|(flow_log, observations)| (flow_log.as_str(), observations));
+        let scratch = Box::new(TmpScratch::default());
+        let (findings, _) = pipeline::walk_observations(&job, sets, &mut memory, scratch)?;
+        Ok::<_, io::Error>((findings, memory))
+    });
+    walked.await.context("the engine stopped; this is a bug")?.context("walking the observations failed")
+}
+
+/// Keeps what does not fit into memory in the function's own temporary folder.
+#[derive(Default)]
+struct TmpScratch {
+    dir: Option<tempfile::TempDir>,
+}
+
+impl TmpScratch {
+    fn path(&mut self, day: u32) -> io::Result<PathBuf> {
+        let dir = match &mut self.dir {
+            Some(dir) => dir,
+            none => none.insert(tempfile::tempdir()?),
+        };
+        Ok(dir.path().join(day.to_string()))
+    }
+}
+
+impl Scratch for TmpScratch {
+    fn append(&mut self, day: u32, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(day)?;
+        let mut file = std::fs::File::options().create(true).append(true).open(path)?;
+        io::Write::write_all(&mut file, bytes)
+    }
+
+    fn take(&mut self, day: u32) -> io::Result<Vec<u8>> {
+        let path = self.path(day)?;
+        let bytes = std::fs::read(&path)?;
+        std::fs::remove_file(path)?;
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,57 @@
+//! Figures: start to first poll, a large object's time and memory. Printed, with `--nocapture`; held against wide limits.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::cloud::{Cloud, LOGS, root};
+use crate::runtime::Function;
+use crate::sample;
+
+#[test]
+fn the_start_is_short() {
+    let cloud = Cloud::start(&json!({}));
+    for role in ["detect", "learn", "inventory"] {
+        let mut function = Function::new(&cloud, role, &[]);
+        let mut times: Vec<Duration> = (0..5).map(|_| function.start()).collect();
+        times.sort_unstable();
+        println!("{role}: start to first poll {:?} at best, {:?} in the middle", times[0], times[2]);
+        assert!(times[0] < Duration::from_secs(2), "{times:?}");
+    }
+}
+
+/// A large object's time and memory. `CALLOUT_TEST_LARGE` names a case folder, as `benches large --objects 1` writes it;
+/// without it one day of the sample logs is measured.
+#[test]
+fn memory_follows_what_is_found_not_what_is_read() {
+    let case = std::env::var_os("CALLOUT_TEST_LARGE").map(PathBuf::from);
+    let is_large = case.is_some();
+    let case = case.unwrap_or_else(|| root().join("sample-logs/fitness-tracker"));
+    let cloud = Cloud::start(&json!({}));
+    sample::explain_with(&cloud, &case);
+    let (key, bytes) = sample::objects_of(&case).swap_remove(0);
+    let (n_bytes, event) = (bytes.len(), sample::notification(&key, bytes.len()));
+    cloud.put(LOGS, &key, bytes);
+    let mut detect = Function::new(&cloud, "detect", &[]);
+    // What a start costs is measured elsewhere.
+    detect.invoke(&json!({"Event": "s3:TestEvent"})).given();
+    let before = peak_bytes(&detect);
+    let began = Instant::now();
+    detect.invoke(&event).given();
+    let (took, after) = (began.elapsed(), peak_bytes(&detect));
+    let mib = |bytes: u64| bytes >> 20;
+    println!("{n_bytes} bytes: {took:?}, at most {} MiB, {} MiB before", mib(after), mib(before));
+    let log = detect.log();
+    let said = log.lines().find(|line| line.contains("object read"));
+    println!("{}", said.expect("one line an object"));
+    assert!(mib(after) <= 256, "{} MiB", mib(after));
+    assert!(!is_large || n_bytes > 75_000_000);
+}
+
+fn peak_bytes(function: &Function) -> u64 {
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", function.pid().expect("alive"))).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+}
