@@ -3,6 +3,7 @@
 //! Takes windows of observations through [`Baselines::learn`]; answers what was known before, rung by rung. Judges
 //! nothing: what is odd is the detector's to say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::known::{Known, Totals, Volumes};
@@ -221,6 +222,8 @@ pub struct Baselines {
     pub(crate) prevalence: Vec<u32>,
     /// Owners knowing each prefix: derived from `prefixes`.
     pub(crate) prefix_prevalence: Vec<u32>,
+    /// Findings a person accepted: see [`Baselines::accept`].
+    pub(crate) accepted: BTreeSet<u128>,
     /// Interfaces, objects and rows are the detector's business; this says what was learned from.
     pub learned_from: LearnedFrom,
 }

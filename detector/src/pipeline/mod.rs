@@ -27,7 +27,7 @@ use crate::read::{self, Object};
 use crate::resolve::{Inventory, Lists, Networks};
 use crate::score::Incidents;
 
-pub use details::details;
+pub use details::{Held, details, held};
 pub use shelf::{InMemoryScratch, Scratch};
 
 /// What the user's files say of interfaces, functions, networks and addresses.

@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Scan(Scan),
     /// Show what is known: the functions, or one function's destinations, ports, volumes, rhythm
     Inspect(Inspect),
+    /// Accept a finding: what it is about is learned as normal from now on
+    Accept(Accept),
     /// Print a completion script for a shell
     Completions {
         /// The shell it is for
@@ -111,6 +113,20 @@ pub(crate) struct Inspect {
     pub(crate) baseline: PathBuf,
     /// Show this function in detail: a name or an ARN; without it, all functions in a table
     pub(crate) function: Option<String>,
+    /// Colour: on a terminal, always, or never; `NO_COLOR` is honoured
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: When,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Accept {
+    /// The finding's id, or the first eight of its digits or more
+    ///
+    /// It is the last line of a finding, `id` in JSON, and `callout inspect` shows it with the function.
+    pub(crate) id: String,
+    /// The baseline to change
+    #[arg(long, value_name = "DIR")]
+    pub(crate) baseline: PathBuf,
     /// Colour: on a terminal, always, or never; `NO_COLOR` is honoured
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: When,
@@ -324,6 +340,8 @@ mod tests {
             "learn a",
             "scan a",
             "inspect",
+            "accept",
+            "accept 0123abcd",
             "replay a --threads 0",
             "replay a --threads 1025",
             "replay a --warm-up 0s",

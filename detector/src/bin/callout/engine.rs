@@ -14,6 +14,7 @@ use bytes::Bytes;
 use detector::config::Config;
 use detector::coverage::Coverage;
 use detector::finding::Finding;
+pub(crate) use detector::pipeline::Held;
 use detector::pipeline::{self, Job, Mode, Scratch};
 use detector::read::Object;
 use detector::write::inspect;
@@ -134,13 +135,50 @@ pub(crate) fn inspect(baseline: &Path) -> anyhow::Result<Vec<inspect::Detail>> {
     Ok(pipeline::details(&load(baseline)?, Config::defaults().warm_up_secs as i64))
 }
 
+/// A baseline with what findings hold back in it, to accept some of it.
+pub(crate) struct Open {
+    baselines: Baselines,
+    version: baselines::store::Version,
+    /// What each finding holds back, by finding.
+    pub(crate) held: Vec<Held>,
+}
+
+impl Open {
+    /// Loads a baseline.
+    pub(crate) fn load(dir: &Path) -> anyhow::Result<Self> {
+        let (baselines, version) = baselines::store::load_version(dir).with_context(|| unusable(dir))?;
+        let held = pipeline::held(&baselines);
+        Ok(Self { baselines, version, held })
+    }
+
+    /// Whether a finding was accepted before.
+    pub(crate) fn is_accepted(&self, finding: u128) -> bool {
+        self.baselines.is_accepted(finding)
+    }
+
+    /// Accepts a finding and stores the baseline, unless somebody else changed it meanwhile.
+    pub(crate) fn accept(mut self, dir: &Path, finding: u128) -> anyhow::Result<()> {
+        self.baselines.accept(finding);
+        baselines::store::save_if_unchanged(dir, &self.baselines, Some(&self.version))
+            .with_context(|| unchanged(dir))?;
+        Ok(())
+    }
+}
+
+fn unusable(dir: &Path) -> String {
+    format!("the baseline {} cannot be used", dir.display())
+}
+
+fn unchanged(dir: &Path) -> String {
+    format!("the baseline {} was not changed", dir.display())
+}
+
 fn load(dir: &Path) -> anyhow::Result<Baselines> {
-    baselines::store::load(dir).with_context(|| format!("the baseline {} cannot be used", dir.display()))
+    baselines::store::load(dir).with_context(|| unusable(dir))
 }
 
 fn store(dir: &Path, baselines: &Baselines) -> anyhow::Result<()> {
-    baselines::store::save(dir, baselines)
-        .with_context(|| format!("the baseline {} was not changed", dir.display()))?;
+    baselines::store::save(dir, baselines).with_context(|| unchanged(dir))?;
     Ok(())
 }
 
