@@ -1,6 +1,7 @@
 //! The tests that look at the whole from outside, one binary for all.
 
 mod doors;
+mod drills;
 mod initiator;
 mod oracle;
 mod samples;

@@ -40,9 +40,6 @@ use novelty::Prior;
 use oddity::{Oddity, Topic};
 use view::View;
 
-/// Active days an owner must have been observed on before its behaviour is judged: on fewer nothing is habit.
-const READY_DAYS: u32 = 3;
-
 /// What the user's files and tables say about addresses and functions.
 pub trait Facts: Sync {
     /// The threat list an address is on.
@@ -105,6 +102,9 @@ pub struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
+    /// Active days an owner must have been observed on before its behaviour is judged: on fewer nothing is habit.
+    pub const READY_DAYS: u32 = 3;
+
     /// A judge that has seen nothing yet.
     pub fn new(config: &'a Config, facts: &'a dyn Facts) -> Self {
         Self { config, facts, prior: (Day(0), Prior::default()), incidents: Incidents::default() }
@@ -196,7 +196,7 @@ impl<'a> Scorer<'a> {
 
     /// Whether an owner was observed long enough to be judged by its behaviour.
     pub fn is_ready(baseline: &Baseline, now: Window, warm_up_secs: i64) -> bool {
-        baseline.is_ready(now, warm_up_secs, READY_DAYS)
+        baseline.is_ready(now, warm_up_secs, Self::READY_DAYS)
     }
 
     /// How many owners meet new networks so often that novelty alone says nothing about them.

@@ -92,7 +92,12 @@ mod tests {
     const SECOND: u128 = 0xd3b5_5222_0000_0000_0000_0000_0000_0002;
 
     fn held(finding: u128) -> Held {
-        Held { finding, owner: 0, function: "support-agent".into(), words: "AS64500 (203.0.113.77 port 443/tcp)".into() }
+        Held {
+            finding,
+            owner: 0,
+            function: "support-agent".into(),
+            words: "AS64500 (203.0.113.77 port 443/tcp)".into(),
+        }
     }
 
     #[test]

@@ -13,10 +13,12 @@ use baselines::Baselines;
 use bytes::Bytes;
 use detector::config::Config;
 use detector::coverage::Coverage;
+pub(crate) use detector::drill::Error as DrillError;
 use detector::finding::Finding;
 pub(crate) use detector::pipeline::Held;
 use detector::pipeline::{self, Job, Mode, Scratch};
 use detector::read::Object;
+use detector::write::drill::Drill;
 use detector::write::inspect;
 
 use crate::objects::FileObject;
@@ -130,6 +132,29 @@ pub(crate) fn scan(request: &Request<'_>, progress: &dyn Progress) -> anyhow::Re
     Ok(run(request, Mode::Scan, start, progress)?.0)
 }
 
+/// Plays call-outs on the functions of the logs, in memory; gives what came of it, and what the logs give as they are.
+pub(crate) fn drill(
+    request: &Request<'_>,
+    shapes: &[char],
+    function: Option<&str>,
+    seed: u64,
+    min_severity: f64,
+    progress: &dyn Progress,
+) -> anyhow::Result<Result<(Vec<Drill>, Outcome), DrillError>> {
+    let start = request.baseline.map(load).transpose()?.unwrap_or_default();
+    let mut knowledge = request.knowledge.parse(request.all_interfaces)?;
+    let asked =
+        detector::drill::Request { config: request.config, span: span(request), shapes, function, seed, min_severity };
+    let scratch = || Box::new(TempScratch::default()) as Box<dyn Scratch>;
+    let drilled = threads(request)?.install(|| {
+        detector::drill::run(&asked, &mut knowledge, objects(request), &start, &scratch, &Passed(progress))
+    });
+    Ok(drilled.map(|drilled| {
+        let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage };
+        (drilled.drills, outcome)
+    }))
+}
+
 /// What the baseline knows, one entry a function, in the order to print.
 pub(crate) fn inspect(baseline: &Path) -> anyhow::Result<Vec<inspect::Detail>> {
     Ok(pipeline::details(&load(baseline)?, Config::defaults().warm_up_secs as i64))
@@ -189,21 +214,29 @@ fn run(
     progress: &dyn Progress,
 ) -> anyhow::Result<(Outcome, Baselines)> {
     let knowledge = request.knowledge.parse(request.all_interfaces)?;
-    let span = match request.span {
-        (None, None) => None,
-        (from, until) => Some((from.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX))),
-    };
-    let job = Job { config: request.config, knowledge: &knowledge, mode, span, progress: &Passed(progress) };
-    let objects = request.objects.iter().map(|object| Arc::new(object.clone()) as Arc<dyn Object>).collect();
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(request.threads)
-        .build()
-        .context("the threads could not be started; try a smaller --threads")?;
-    let outcome = pool
-        .install(|| pipeline::run(&job, objects, start, Box::new(TempScratch::default())))
+    let job =
+        Job { config: request.config, knowledge: &knowledge, mode, span: span(request), progress: &Passed(progress) };
+    let outcome = threads(request)?
+        .install(|| pipeline::run(&job, objects(request), start, Box::new(TempScratch::default())))
         .context("temporary files could not be kept; is there room in the folder TMPDIR names?")?;
     let pipeline::Outcome { findings, coverage, baselines } = outcome;
     Ok((Outcome { findings, coverage }, baselines))
+}
+
+fn span(request: &Request<'_>) -> Option<(i64, i64)> {
+    match request.span {
+        (None, None) => None,
+        (from, until) => Some((from.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX))),
+    }
+}
+
+fn objects(request: &Request<'_>) -> Vec<Arc<dyn Object>> {
+    request.objects.iter().map(|object| Arc::new(object.clone()) as Arc<dyn Object>).collect()
+}
+
+fn threads(request: &Request<'_>) -> anyhow::Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(request.threads).build();
+    pool.context("the threads could not be started; try a smaller --threads")
 }
 
 /// Observations that do not fit into memory, in nameless temporary files, one a day.
