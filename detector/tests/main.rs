@@ -1,5 +1,7 @@
 //! The tests that look at the whole from outside, one binary for all.
 
+mod accept;
+mod checks;
 mod doors;
 mod drills;
 mod initiator;
