@@ -32,6 +32,7 @@ impl Baselines {
         }
         self.newcomers.retain(|_, newcomer| newcomer.finding != finding);
         self.accepted.insert(finding);
+        self.recount();
         accepted.sort_unstable_by_key(|one| (one.owner, one.subject));
         accepted
     }

@@ -218,9 +218,9 @@ pub struct Baselines {
     pub(crate) ports: Table<(u32, u16, u8), Known>,
     pub(crate) destinations: Table<DestinationKey, DestinationKnown>,
     pub(crate) newcomers: Table<(u32, Subject), Newcomer>,
-    /// Owners knowing each network: derived from `networks`.
+    /// Owners knowing each network: derived from `networks` and `newcomers`.
     pub(crate) prevalence: Vec<u32>,
-    /// Owners knowing each prefix: derived from `prefixes`.
+    /// Owners knowing each prefix: derived from `prefixes` and `newcomers`.
     pub(crate) prefix_prevalence: Vec<u32>,
     /// Findings a person accepted: see [`Baselines::accept`].
     pub(crate) accepted: BTreeSet<u128>,
@@ -286,12 +286,12 @@ impl Baselines {
         }
     }
 
-    /// How many owners know a network.
+    /// How many owners know a network, under no finding.
     pub fn n_owners_knowing(&self, network: u32) -> u32 {
         self.prevalence.get(network as usize).copied().unwrap_or(0)
     }
 
-    /// How many owners know a prefix.
+    /// How many owners know a prefix, under no finding.
     pub fn n_owners_knowing_prefix(&self, prefix: u32) -> u32 {
         self.prefix_prevalence.get(prefix as usize).copied().unwrap_or(0)
     }
@@ -419,7 +419,9 @@ impl Baselines {
         let network_is_new = self.networks.id(&(owner, rungs.network)).is_none();
         let network = self.networks.id(&(owner, rungs.network)).unwrap_or_else(|| {
             new.networks += 1;
-            count(&mut self.prevalence, rungs.network);
+            if !under_finding {
+                count(&mut self.prevalence, rungs.network);
+            }
             self.networks
                 .put((owner, rungs.network), NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
         });
@@ -431,7 +433,9 @@ impl Baselines {
         if self.prefixes.id(&(owner, rungs.prefix)).is_none() {
             let entry = PrefixKnown { known: Known::new(window), network: rungs.network };
             self.prefixes.put((owner, rungs.prefix), entry);
-            count(&mut self.prefix_prevalence, rungs.prefix);
+            if !under_finding {
+                count(&mut self.prefix_prevalence, rungs.prefix);
+            }
             if let Some(entry) = self.networks.at_mut(network) {
                 entry.n_prefixes += 1;
                 if window.0 >= entry.known.first.0 + WINDOWS_PER_DAY {
@@ -478,7 +482,9 @@ impl Baselines {
             entry.bytes_out = entry.bytes_out.saturating_add(row.bytes_out);
             entry.bytes_in = entry.bytes_in.saturating_add(row.bytes_in);
         }
-        if new != DiaryDay::default()
+        // What is told is no habit: it must not make the next stranger of this function, or of the fleet, less of one.
+        if !under_finding
+            && new != DiaryDay::default()
             && let Some(baseline) = self.of_owner.get_mut(owner as usize)
         {
             let day = baseline.diary_of(window.day());
@@ -554,12 +560,22 @@ impl Baselines {
         self.recount();
     }
 
-    /// Derives the prevalence of networks and prefixes anew.
+    /// Derives the prevalence of networks and prefixes anew. What an owner met under a finding does not count as known.
     pub(crate) fn recount(&mut self) {
-        self.prevalence.clear();
-        self.networks.iter().for_each(|(&(_, network), _)| count(&mut self.prevalence, network));
-        self.prefix_prevalence.clear();
-        self.prefixes.iter().for_each(|(&(_, prefix), _)| count(&mut self.prefix_prevalence, prefix));
+        let Self { networks, prefixes, newcomers, prevalence, prefix_prevalence, .. } = self;
+        let is_told = |owner: u32, subject: Subject| newcomers.get(&(owner, subject)).is_some_and(|n| n.finding != 0);
+        prevalence.clear();
+        for (&(owner, network), _) in networks.iter() {
+            if !is_told(owner, Subject::Network(network)) {
+                count(prevalence, network);
+            }
+        }
+        prefix_prevalence.clear();
+        for (&(owner, prefix), known) in prefixes.iter() {
+            if !is_told(owner, Subject::Network(known.network)) && !is_told(owner, Subject::Prefix(prefix)) {
+                count(prefix_prevalence, prefix);
+            }
+        }
     }
 }
 
