@@ -306,6 +306,16 @@ impl Baselines {
         self.destinations.iter()
     }
 
+    /// The network owners each owner has met, watched ones too.
+    pub fn networks(&self) -> impl Iterator<Item = &(u32, u32)> {
+        self.networks.iter().map(|(key, _)| key)
+    }
+
+    /// The prefixes each owner has met, watched ones too, with the network each was met in.
+    pub fn prefixes(&self) -> impl Iterator<Item = (&(u32, u32), u32)> {
+        self.prefixes.iter().map(|(key, known)| (key, known.network))
+    }
+
     /// The newcomers of all owners.
     pub fn newcomers(&self) -> impl Iterator<Item = (&(u32, Subject), &Newcomer)> {
         self.newcomers.iter()

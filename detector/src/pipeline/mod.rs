@@ -8,6 +8,7 @@
 //!  (any order, in parallel)                       (event time, in order)
 //! ```
 
+mod changes;
 mod details;
 mod gather;
 mod shelf;

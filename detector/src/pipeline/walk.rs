@@ -9,6 +9,7 @@ use baselines::observation::{Eni, Observation};
 use baselines::window::Window;
 use rayon::prelude::*;
 
+use super::changes::Changes;
 use super::shelf::{Row, Shelf};
 use super::{Job, Memory, Mode};
 use crate::coverage::Coverage;
@@ -31,11 +32,13 @@ pub(super) fn walk(
     let mut renumber = Renumber::new(&shelf);
     let enis: Vec<Eni> = shelf.tables().enis.clone();
     let days = shelf.days();
+    let mut changes = Changes::default();
     for (n_done, &day) in days.iter().enumerate() {
         if let Some(before) = open_day.filter(|before| *before < day && job.mode != Mode::Scan) {
             baselines.age(before.first_window(), job.config.novelty_memory_days);
         }
         open_day = open_day.max(Some(day));
+        changes.note(&baselines, day.first_window(), job.config.warm_up_secs as i64);
         let rows = shelf.take(day)?;
         let rows = settle(rows, &shelf, &renumber, coverage);
         coverage.n_observations += rows.len() as u64;
@@ -63,6 +66,9 @@ pub(super) fn walk(
     coverage.n_learning =
         baselines.iter().filter(|(_, b)| b.known.is_some() && !Scorer::is_ready(b, last, warm_up)).count() as u64;
     coverage.n_novelty_abstained = scorer.n_restless(&baselines);
+    if job.mode != Mode::Scan {
+        coverage.changes = changes.finish(&baselines);
+    }
     baselines.learned_from.n_objects += coverage.n_objects;
     let incidents = scorer.incidents;
     Ok((findings, Memory { baselines: kept.unwrap_or(baselines), incidents, open_day }))

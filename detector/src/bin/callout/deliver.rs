@@ -106,6 +106,9 @@ impl Delivery {
             console.error(&format!("and {more} unreadable objects more"));
             console.hint("--report FILE lists all of them");
         }
+        for change in &coverage.changes {
+            console.note(&report::change(change));
+        }
         coverage
             .unreadable
             .extend(listing.problems.iter().map(|p| Unreadable { object: p.path.clone(), error: p.error.clone() }));
