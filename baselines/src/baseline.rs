@@ -3,9 +3,10 @@
 //! Takes windows of observations through [`Baselines::learn`]; answers what was known before, rung by rung. Judges
 //! nothing: what is odd is the detector's to say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::bounds::{Sizes, count, size_of};
 use crate::known::{Known, Totals, Volumes};
 use crate::ladder::{Ladder, is_private};
 use crate::names::Names;
@@ -222,6 +223,8 @@ pub struct Baselines {
     pub(crate) prevalence: Vec<u32>,
     /// Owners knowing each prefix: derived from `prefixes` and `newcomers`.
     pub(crate) prefix_prevalence: Vec<u32>,
+    /// How much each owner holds: derived from the tables.
+    pub(crate) sizes: Vec<Sizes>,
     /// Findings a person accepted: see [`Baselines::accept`].
     pub(crate) accepted: BTreeSet<u128>,
     /// Interfaces, objects and rows are the detector's business; this says what was learned from.
@@ -335,7 +338,7 @@ impl Baselines {
         let rung = |subject: Subject, is_known: bool| {
             if self.newcomers.id(&(owner, subject)).is_some() {
                 Some(Standing::Watched(subject))
-            } else if is_known {
+            } else if is_known || self.sizes(owner).is_full(subject) {
                 None
             } else {
                 Some(Standing::New(subject))
@@ -426,8 +429,9 @@ impl Baselines {
             _ => false,
         };
         let mut new = DiaryDay::default();
-        let network_is_new = self.networks.id(&(owner, rungs.network)).is_none();
-        let network = self.networks.id(&(owner, rungs.network)).unwrap_or_else(|| {
+        let sizes = size_of(&mut self.sizes, owner);
+        let network_id = self.networks.id(&(owner, rungs.network));
+        let network = network_id.or_else(|| sizes.take_network()).unwrap_or_else(|| {
             new.networks += 1;
             if !under_finding {
                 count(&mut self.prevalence, rungs.network);
@@ -436,11 +440,13 @@ impl Baselines {
                 .put((owner, rungs.network), NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
         });
         let service_key = (owner, rungs.network, row.port, row.protocol);
-        let service = self.services.id(&service_key).unwrap_or_else(|| {
-            new.services += u32::from(!network_is_new);
+        let service = self.services.id(&service_key).or_else(|| sizes.take_service()).unwrap_or_else(|| {
+            new.services += u32::from(network_id.is_some());
             self.services.put(service_key, ServiceKnown { known: Known::new(window), volumes: Volumes::default() })
         });
-        if self.prefixes.id(&(owner, rungs.prefix)).is_none() {
+        if let Some(entry) = self.prefixes.get_mut(&(owner, rungs.prefix)) {
+            entry.known.touch(window);
+        } else if sizes.take_prefix().is_none() {
             let entry = PrefixKnown { known: Known::new(window), network: rungs.network };
             self.prefixes.put((owner, rungs.prefix), entry);
             if !under_finding {
@@ -453,8 +459,6 @@ impl Baselines {
                     new.prefixes += 1;
                 }
             }
-        } else if let Some(entry) = self.prefixes.get_mut(&(owner, rungs.prefix)) {
-            entry.known.touch(window);
         }
         if let Some(entry) = self.networks.at_mut(network) {
             entry.known.touch(window);
@@ -485,7 +489,10 @@ impl Baselines {
             id
         } else {
             total.n_peers += 1;
-            self.destinations.put(key, DestinationKnown { known: Known::new(window), bytes_out: 0, bytes_in: 0 })
+            sizes.take_destination().unwrap_or_else(|| {
+                let entry = DestinationKnown { known: Known::new(window), bytes_out: 0, bytes_in: 0 };
+                self.destinations.put(key, entry)
+            })
         };
         if let Some(entry) = self.destinations.at_mut(destination) {
             entry.known.touch(window);
@@ -517,86 +524,30 @@ impl Baselines {
         rows: &[Observation],
         mut met: impl FnMut(&Self, Subject, &Observation) -> crate::newcomer::Circumstances,
     ) -> Vec<Subject> {
-        let mut touched: Vec<(Subject, u64, u64)> = Vec::new();
+        let mut touched: BTreeMap<Subject, (u64, u64)> = BTreeMap::new();
         for row in rows {
             let subject = match self.standing(owner, row) {
                 Standing::Settled => continue,
                 Standing::Watched(subject) => subject,
                 Standing::New(subject) => {
                     let circumstances = met(self, subject, row);
-                    self.newcomers.put((owner, subject), Newcomer::new(window, circumstances));
+                    self.watch(owner, subject, Newcomer::new(window, circumstances));
                     subject
                 }
             };
             if let Some(newcomer) = self.newcomers.get_mut(&(owner, subject)) {
                 newcomer.add(row);
             }
-            match touched.iter_mut().find(|(s, ..)| *s == subject) {
-                Some((_, early, late)) => {
-                    *early |= row.ports_early;
-                    *late |= row.ports_late;
-                }
-                None => touched.push((subject, row.ports_early, row.ports_late)),
-            }
+            let (early, late) = touched.entry(subject).or_default();
+            *early |= row.ports_early;
+            *late |= row.ports_late;
         }
-        for &(subject, early, late) in &touched {
+        for (&subject, &(early, late)) in &touched {
             if let Some(newcomer) = self.newcomers.get_mut(&(owner, subject)) {
                 newcomer.held.extend(window, early, late);
             }
         }
-        let mut subjects: Vec<Subject> = touched.into_iter().map(|(subject, ..)| subject).collect();
-        subjects.sort_unstable();
-        subjects
-    }
-
-    /// Forgets what was not met for `memory_days` and settles newcomers that aged unremarkably; once a day is enough.
-    /// Numbers of [`Table`]s given before are void afterwards; those of owners and the ladder stay.
-    pub fn age(&mut self, now: Window, memory_days: u32) {
-        let horizon = memory_days.saturating_mul(WINDOWS_PER_DAY);
-        let is_old = |known: &Known| now.0.saturating_sub(known.last.0) > horizon;
-        self.newcomers.retain(|_, newcomer| !newcomer.has_settled() && !is_old(&newcomer.known));
-        if self.destinations.iter().any(|(_, d)| is_old(&d.known)) {
-            self.destinations.retain(|_, d| !is_old(&d.known));
-        }
-        if self.prefixes.iter().any(|(_, p)| is_old(&p.known)) {
-            self.prefixes.retain(|_, p| !is_old(&p.known));
-        }
-        if self.services.iter().any(|(_, s)| is_old(&s.known)) {
-            self.services.retain(|_, s| !is_old(&s.known));
-        }
-        if self.networks.iter().any(|(_, n)| is_old(&n.known)) {
-            self.networks.retain(|_, n| !is_old(&n.known));
-        }
-        self.recount();
-    }
-
-    /// Derives the prevalence of networks and prefixes anew. What an owner met under a finding does not count as known.
-    pub(crate) fn recount(&mut self) {
-        let Self { networks, prefixes, newcomers, prevalence, prefix_prevalence, .. } = self;
-        let is_told = |owner: u32, subject: Subject| newcomers.get(&(owner, subject)).is_some_and(|n| n.finding != 0);
-        prevalence.clear();
-        for (&(owner, network), _) in networks.iter() {
-            if !is_told(owner, Subject::Network(network)) {
-                count(prevalence, network);
-            }
-        }
-        prefix_prevalence.clear();
-        for (&(owner, prefix), known) in prefixes.iter() {
-            if !is_told(owner, Subject::Network(known.network)) && !is_told(owner, Subject::Prefix(prefix)) {
-                count(prefix_prevalence, prefix);
-            }
-        }
-    }
-}
-
-/// Adds one to a counter in a vector that grows as needed.
-fn count(counters: &mut Vec<u32>, id: u32) {
-    let slot = id as usize;
-    if counters.len() <= slot {
-        counters.resize(slot + 1, 0);
-    }
-    if let Some(n) = counters.get_mut(slot) {
-        *n += 1;
+        touched.into_keys().collect()
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod accept;
 pub mod baseline;
+mod bounds;
 pub mod distribution;
 #[cfg(test)]
 mod fleet;

@@ -81,6 +81,9 @@ static CHECKS: [&dyn Check; 11] = [
     &dormant_return::DormantReturn,
 ];
 
+/// Topics of one owner told in one window.
+const MAX_TOPICS: usize = 64;
+
 /// Bans a topic needs to be told: what is left of the chance that a quiet day brings it.
 ///
 /// Chosen on the tuning seeds of the evaluation, see `docs/detection.md`.
@@ -144,7 +147,7 @@ impl<'a> Scorer<'a> {
         // By name: the first topic of a window names the incident, and numbers are another process's after a reload.
         let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
         topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(baselines, *topic));
-        for (topic, oddities) in topics {
+        for (topic, oddities) in loudest(topics) {
             let bans = total_bans(&oddities);
             let told = bans >= needed || Incidents::goes_on(baselines, owner, topic);
             if !told {
@@ -208,6 +211,15 @@ impl<'a> Scorer<'a> {
     pub fn findings(&self, baselines: &Baselines) -> Vec<Finding> {
         self.incidents.findings(self.config, self.facts, baselines)
     }
+}
+
+/// The topics of a window that are worth a word: all, or of very many (a scan is one, each of its ports another) the loudest.
+fn loudest(mut topics: Vec<(Topic, Vec<Oddity>)>) -> Vec<(Topic, Vec<Oddity>)> {
+    if topics.len() > MAX_TOPICS {
+        topics.sort_by(|a, b| total_bans(&b.1).total_cmp(&total_bans(&a.1)));
+        topics.truncate(MAX_TOPICS);
+    }
+    topics
 }
 
 /// What several checks say of one topic: the sum, but of a first contact and a return only the louder, because both judge
