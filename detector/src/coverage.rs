@@ -82,6 +82,8 @@ pub struct Coverage {
     pub n_unknown_interface: u64,
     /// Rows that a second flow log or object had already told.
     pub n_repeated: u64,
+    /// Rows dated years from all others, left out: see `pipeline`.
+    pub n_stray: u64,
     /// Interfaces nobody could attribute, sorted.
     pub unknown_interfaces: Vec<String>,
     /// Observations made of the rows.

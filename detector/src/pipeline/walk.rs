@@ -5,11 +5,11 @@ use std::io;
 
 use baselines::Baselines;
 use baselines::observation::{Observation, Ranks};
-use baselines::window::Window;
+use baselines::window::{Day, Window};
 
 use super::changes::Changes;
 use super::shelf::{Row, Shelf, Tables};
-use super::{Job, Memory, Mode};
+use super::{Job, Memory, Mode, strays};
 use crate::coverage::Coverage;
 use crate::finding::Finding;
 use crate::score::Scorer;
@@ -31,14 +31,20 @@ pub(super) fn walk(
     let (tables, mut shelved) = shelf.finish();
     let mut renumber = Renumber::new(&tables);
     let ranks = Ranks::of(&tables.set);
-    let hours = shelved.all();
+    let all = shelved.all();
+    let days: Vec<Day> = all.iter().map(|hour| hour.day()).collect();
+    let walked = strays::without(&days, job.config.novelty_memory_days);
+    let hours = all.get(walked).unwrap_or_default();
+    for stray in all.iter().filter(|hour| !hours.contains(hour)) {
+        coverage.n_stray += n_rows(&shelved.take(*stray)?);
+    }
     let mut next = hours.iter().copied();
     let mut make_ready = || -> io::Result<Settled> {
         next.next().map_or(Ok(Settled::default()), |hour| Ok(settle(&shelved.take(hour)?, &tables, &ranks)))
     };
     let mut settled = make_ready()?;
     let mut changes = Changes::default();
-    for &hour in &hours {
+    for &hour in hours {
         if let Some(before) = open_day.filter(|before| *before < hour.day() && job.mode != Mode::Scan) {
             baselines.age(before.first_window(), job.config.novelty_memory_days);
         }
