@@ -30,7 +30,7 @@ fn findings(command: &str, logs: &Path, more: &[&str]) -> Vec<serde_json::Value>
 }
 
 fn addresses(findings: &[serde_json::Value]) -> Vec<&str> {
-    findings.iter().filter_map(|finding| finding["destinations"][0]["address"].as_str()).collect()
+    findings.iter().filter_map(|finding| finding.pointer("/destinations/0/address")?.as_str()).collect()
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod accept;
 mod checks;
 mod doors;
 mod drills;
+mod fleets;
 mod initiator;
 mod oracle;
 mod samples;
