@@ -40,9 +40,6 @@ use novelty::Prior;
 use oddity::{Oddity, Topic};
 use view::View;
 
-/// Active days an owner must have been observed on before its behaviour is judged: on fewer nothing is habit.
-const READY_DAYS: u32 = 3;
-
 /// What the user's files and tables say about addresses and functions.
 pub trait Facts: Sync {
     /// The threat list an address is on.
@@ -84,6 +81,9 @@ static CHECKS: [&dyn Check; 11] = [
     &dormant_return::DormantReturn,
 ];
 
+/// Topics of one owner told in one window.
+const MAX_TOPICS: usize = 64;
+
 /// Bans a topic needs to be told: what is left of the chance that a quiet day brings it.
 ///
 /// A network never met needs fewer: a function meets few, while of prefixes and ports of the networks it knows there are many
@@ -110,6 +110,9 @@ pub struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
+    /// Active days an owner must have been observed on before its behaviour is judged: on fewer nothing is habit.
+    pub const READY_DAYS: u32 = 3;
+
     /// A judge that has seen nothing yet.
     pub fn new(config: &'a Config, facts: &'a dyn Facts) -> Self {
         Self { config, facts, prior: (Day(0), Prior::default()), incidents: Incidents::default() }
@@ -148,7 +151,7 @@ impl<'a> Scorer<'a> {
         // By name: the first topic of a window names the incident, and numbers are another process's after a reload.
         let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
         topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(baselines, *topic));
-        for (topic, oddities) in topics {
+        for (topic, oddities) in loudest(topics) {
             let bans = total_bans(&oddities);
             let told =
                 bans >= needed_bans(self.config.sensitivity, topic) || Incidents::goes_on(baselines, owner, topic);
@@ -201,7 +204,7 @@ impl<'a> Scorer<'a> {
 
     /// Whether an owner was observed long enough to be judged by its behaviour.
     pub fn is_ready(baseline: &Baseline, now: Window, warm_up_secs: i64) -> bool {
-        baseline.is_ready(now, warm_up_secs, READY_DAYS)
+        baseline.is_ready(now, warm_up_secs, Self::READY_DAYS)
     }
 
     /// How many owners meet new networks so often that novelty alone says nothing about them.
@@ -213,6 +216,15 @@ impl<'a> Scorer<'a> {
     pub fn findings(&self, baselines: &Baselines) -> Vec<Finding> {
         self.incidents.findings(self.config, self.facts, baselines)
     }
+}
+
+/// The topics of a window that are worth a word: all, or of very many (a scan is one, each of its ports another) the loudest.
+fn loudest(mut topics: Vec<(Topic, Vec<Oddity>)>) -> Vec<(Topic, Vec<Oddity>)> {
+    if topics.len() > MAX_TOPICS {
+        topics.sort_by(|a, b| total_bans(&b.1).total_cmp(&total_bans(&a.1)));
+        topics.truncate(MAX_TOPICS);
+    }
+    topics
 }
 
 /// What several checks say of one topic: the sum, but of a first contact and a return only the louder, because both judge
