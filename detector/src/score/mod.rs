@@ -86,12 +86,17 @@ const MAX_TOPICS: usize = 64;
 
 /// Bans a topic needs to be told: what is left of the chance that a quiet day brings it.
 ///
-/// Chosen on the tuning seeds of the evaluation, see `docs/detection.md`.
-fn threshold(sensitivity: Sensitivity) -> f64 {
-    match sensitivity {
-        Sensitivity::Low => 2.2,
-        Sensitivity::Default => 1.65,
-        Sensitivity::High => 1.1,
+/// A network never met needs fewer: a function meets few, while of prefixes and ports of the networks it knows there are many
+/// every day, and one of them will look odd. Chosen on fleets of two generators, see `docs/detection.md`.
+fn needed_bans(sensitivity: Sensitivity, topic: Topic) -> f64 {
+    let is_network = matches!(topic, Topic::Newcomer(Subject::Network(_)));
+    match (sensitivity, is_network) {
+        (Sensitivity::Low, false) => 2.2,
+        (Sensitivity::Low, true) => 1.9,
+        (Sensitivity::Default, false) => 1.65,
+        (Sensitivity::Default, true) => 1.3,
+        (Sensitivity::High, false) => 1.0,
+        (Sensitivity::High, true) => 0.95,
     }
 }
 
@@ -143,13 +148,13 @@ impl<'a> Scorer<'a> {
                 }
             }
         }
-        let needed = threshold(self.config.sensitivity);
         // By name: the first topic of a window names the incident, and numbers are another process's after a reload.
         let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
         topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(baselines, *topic));
         for (topic, oddities) in loudest(topics) {
             let bans = total_bans(&oddities);
-            let told = bans >= needed || Incidents::goes_on(baselines, owner, topic);
+            let told =
+                bans >= needed_bans(self.config.sensitivity, topic) || Incidents::goes_on(baselines, owner, topic);
             if !told {
                 continue;
             }
@@ -204,7 +209,7 @@ impl<'a> Scorer<'a> {
 
     /// How many owners meet new networks so often that novelty alone says nothing about them.
     pub fn n_restless(&self, baselines: &Baselines) -> u64 {
-        novelty::n_restless(baselines, self.prior.0, threshold(self.config.sensitivity))
+        novelty::n_restless(baselines, self.prior.0)
     }
 
     /// The findings of all incidents so far, sorted by time of the first record, then id.
