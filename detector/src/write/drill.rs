@@ -71,7 +71,7 @@ pub struct Found {
 pub fn table(drills: &[Drill], look: Look) -> String {
     let width = look.width.max(NARROWEST);
     let titles = drills.iter().map(|drill| columns(drill.title)).max().unwrap_or(0).max(8);
-    let functions = width - titles - 37;
+    let functions = width - titles - 36;
     let row = |cells: [&str; 6]| {
         let pad = |text: &str, to: usize| format!("{}{}", cut(text, to), " ".repeat(to.saturating_sub(columns(text))));
         let [call_out, function, found, after, severity, sure] = cells;
@@ -249,18 +249,20 @@ mod tests {
     #[test]
     fn the_table_of_drills() {
         let got = table(&drills(), Look::PLAIN);
-        let expected = "\
-   call-out               function                 found      after  sev.  sure
-C  new network, odd port  support-agent            yes     2 h 28 min   7.4  93 %
-   by new-destination, beacon, naming the deployment; to 198.18.7.9 port
-   8080/tcp
-   and 1 finding about something else
-Q  scan inside the VPC    a-function-of-a-very-l…  no
-   to 10.0.0.1 port 22/tcp and 2 more
-L  sleeper                -                        -
-   not drilled: the logs are shorter than a sleeper's week
-
-found 1 of 2 call-outs; 1 finding added about something else";
+        let expected = [
+            "   call-out               function                 found       after  sev.  sure",
+            "C  new network, odd port  support-agent            yes    2 h 28 min   7.4  93 %",
+            "   by new-destination, beacon, naming the deployment; to 198.18.7.9 port",
+            "   8080/tcp",
+            "   and 1 finding about something else",
+            "Q  scan inside the VPC    a-function-of-a-very-l…  no",
+            "   to 10.0.0.1 port 22/tcp and 2 more",
+            "L  sleeper                -                        -",
+            "   not drilled: the logs are shorter than a sleeper's week",
+            "",
+            "found 1 of 2 call-outs; 1 finding added about something else",
+        ]
+        .join("\n");
         assert_eq!(got, expected, "got:\n{got}\n");
         assert!(got.lines().all(|line| columns(line) <= 80), "{got}");
     }
