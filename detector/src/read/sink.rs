@@ -10,7 +10,7 @@ use crate::read::Reason;
 use crate::read::batch::Column;
 use crate::read::intern::{Addresses, Dictionary, Texts};
 use crate::read::rule::Rule;
-use crate::read::token;
+use crate::read::token::{self, Short};
 
 /// Where the values of one field go.
 pub(super) struct Sink {
@@ -20,6 +20,9 @@ pub(super) struct Sink {
 }
 
 /// The values of one field so far.
+///
+/// With a tag of its own: finding the variant in the fields' spare bits took as long as a short token.
+#[repr(u8)]
 pub(super) enum Kind {
     Skip,
     Status,
@@ -28,7 +31,7 @@ pub(super) enum Kind {
     U64(Rule, Vec<u64>),
     I64(Rule, Vec<i64>),
     /// Words for numbers; the last word is remembered.
-    Words(Rule, Vec<u8>, Vec<u8>),
+    Words(Rule, Vec<u8>, Short),
     /// Codes into the dictionary that all columns of addresses share.
     Address {
         is_nullable: bool,
@@ -37,7 +40,8 @@ pub(super) enum Kind {
     Text {
         dictionary: Texts,
         codes: Vec<i32>,
-        last: Vec<u8>,
+        last: Short,
+        recent: Vec<([u128; 2], i32)>,
     },
 }
 
@@ -49,8 +53,11 @@ pub(super) struct SharedAddresses {
     recent: Vec<(u128, i32)>,
 }
 
-/// Entries of the table of recent addresses, a power of two: 64 KiB, so that it stays in the second-level cache.
+/// Entries of the table of recent addresses: 64 KiB, so that it stays in the second-level cache.
 const N_RECENT: usize = 2048;
+
+/// Entries of the table of recent texts, of which there are several: 48 KiB each, of which only the slots in use matter.
+const N_RECENT_TEXTS: usize = 1024;
 
 impl SharedAddresses {
     pub(super) fn new() -> Self {
@@ -61,9 +68,7 @@ impl SharedAddresses {
     fn code(&mut self, text: &[u8], length: usize, is_nullable: bool) -> Result<i32, Reason> {
         let token = text.get(..length).unwrap_or_default();
         let Some(key) = token::key(text, length) else { return self.dictionary.code(token, is_nullable) };
-        let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(32);
-        // Fibonacci hashing: the high bits of the product depend on all of the key.
-        let slot = (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 53) as usize % N_RECENT;
+        let slot = (token::spread(key) >> 32) as usize % N_RECENT;
         if let Some((_, code)) = self.recent.get(slot).filter(|(other, _)| *other == key && key != 0) {
             return Ok(*code);
         }
@@ -91,7 +96,9 @@ impl Sink {
         let kind = match field.map(|field| (field, field.layout(), Rule::of(field))) {
             None if is_status => Kind::Status,
             None => Kind::Skip,
-            Some((_, _, Some(rule))) if rule.has_words() => Kind::Words(rule, Vec::with_capacity(n_rows), Vec::new()),
+            Some((_, _, Some(rule))) if rule.has_words() => {
+                Kind::Words(rule, Vec::with_capacity(n_rows), Short::default())
+            }
             Some((_, Layout::U8, Some(rule))) => Kind::U8(rule, Vec::with_capacity(n_rows)),
             Some((_, Layout::U16, Some(rule))) => Kind::U16(rule, Vec::with_capacity(n_rows)),
             Some((_, Layout::U64, Some(rule))) => Kind::U64(rule, Vec::with_capacity(n_rows)),
@@ -99,7 +106,12 @@ impl Sink {
             Some((field, Layout::Address, _)) => {
                 Kind::Address { is_nullable: field.is_nullable(), codes: Vec::with_capacity(n_rows) }
             }
-            Some(_) => Kind::Text { dictionary: Texts::default(), codes: Vec::with_capacity(n_rows), last: Vec::new() },
+            Some(_) => Kind::Text {
+                dictionary: Texts::default(),
+                recent: vec![([0; 2], 0); N_RECENT_TEXTS],
+                codes: Vec::with_capacity(n_rows),
+                last: Short::default(),
+            },
         };
         Self { field, kind }
     }
@@ -108,15 +120,17 @@ impl Sink {
     /// what was pushed for this row has to be taken back.
     #[inline]
     pub(super) fn take(&mut self, text: &[u8], addresses: &mut SharedAddresses) -> Option<usize> {
+        #[expect(
+            clippy::inline_always,
+            reason = "a call and a result through memory for each number is a tenth of parsing"
+        )]
+        #[inline(always)]
         fn number(text: &[u8], rule: Rule) -> Option<(u64, usize)> {
             match token::number(text) {
                 Some((number, length)) if number <= rule.max => Some((number, length)),
                 None if text.first() == Some(&b'-') => Some((rule.missing().ok()?, 1)),
                 _ => None,
             }
-        }
-        fn is_last(text: &[u8], last: &[u8]) -> bool {
-            !last.is_empty() && text.starts_with(last) && text.get(last.len()).is_some_and(|byte| *byte <= b' ')
         }
         match &mut self.kind {
             Kind::Skip => Some(token::length(text)),
@@ -145,17 +159,15 @@ impl Sink {
                 Some(length)
             }
             Kind::Words(rule, values, last) => {
-                if is_last(text, last)
+                if last.is_at(text)
                     && let Some(value) = values.last()
                 {
                     values.push(*value);
-                    return Some(last.len());
+                    return Some(last.length);
                 }
                 let length = token::length(text);
-                let token = text.get(..length)?;
-                values.push(rule.text(token).ok()? as u8);
-                last.clear();
-                last.extend_from_slice(token);
+                values.push(rule.text(text.get(..length)?).ok()? as u8);
+                *last = Short::new(text, length).unwrap_or_default();
                 Some(length)
             }
             Kind::Address { is_nullable, codes } => {
@@ -163,18 +175,25 @@ impl Sink {
                 codes.push(addresses.code(text, length, *is_nullable).ok()?);
                 Some(length)
             }
-            Kind::Text { dictionary, codes, last } => {
-                if is_last(text, last)
+            Kind::Text { dictionary, recent, codes, last } => {
+                if last.is_at(text)
                     && let Some(code) = codes.last()
                 {
                     codes.push(*code);
-                    return Some(last.len());
+                    return Some(last.length);
                 }
                 let length = token::length(text);
-                let token = text.get(..length)?;
-                codes.push(dictionary.code(token, true).ok()?);
-                last.clear();
-                last.extend_from_slice(token);
+                let Some(short) = Short::new(text, length) else {
+                    codes.push(dictionary.code(text.get(..length)?, true).ok()?);
+                    *last = Short::default();
+                    return Some(length);
+                };
+                let slot = recent.get_mut((short.hash() >> 32) as usize % N_RECENT_TEXTS)?;
+                if slot.0 != short.bytes() {
+                    *slot = (short.bytes(), dictionary.code(text.get(..length)?, true).ok()?);
+                }
+                codes.push(slot.1);
+                *last = short;
                 Some(length)
             }
         }
@@ -189,12 +208,12 @@ impl Sink {
             Kind::U64(rule, values) => values.push(rule.text(token)?),
             Kind::I64(rule, values) => values.push(rule.text(token)? as i64),
             Kind::Words(rule, values, last) => {
-                last.clear();
+                *last = Short::default();
                 values.push(rule.text(token)? as u8);
             }
             Kind::Address { is_nullable, codes } => codes.push(addresses.dictionary.code(token, *is_nullable)?),
-            Kind::Text { dictionary, codes, last } => {
-                last.clear();
+            Kind::Text { dictionary, codes, last, .. } => {
+                *last = Short::default();
                 codes.push(dictionary.code(token, true)?);
             }
         }
@@ -211,11 +230,11 @@ impl Sink {
             Kind::I64(_, values) => values.truncate(n_rows),
             Kind::Address { codes, .. } => codes.truncate(n_rows),
             Kind::Words(_, values, last) => {
-                last.clear();
+                *last = Short::default();
                 values.truncate(n_rows);
             }
             Kind::Text { codes, last, .. } => {
-                last.clear();
+                *last = Short::default();
                 codes.truncate(n_rows);
             }
         }
@@ -237,17 +256,19 @@ impl Sink {
             Kind::U64(_, values) => Column::U64(taken(values, n_rows)),
             Kind::I64(_, values) => Column::I64(taken(values, n_rows)),
             Kind::Words(_, values, last) => {
-                last.clear();
+                *last = Short::default();
                 Column::U8(taken(values, n_rows))
             }
             Kind::Address { is_nullable, codes } => {
                 let values = addresses.dictionary.values()?;
                 Column::Codes { codes: taken(codes, n_rows), has_nulls: *is_nullable, values }
             }
-            Kind::Text { codes, dictionary, last } => {
-                last.clear();
+            Kind::Text { codes, dictionary, recent, last } => {
+                *last = Short::default();
                 let values = dictionary.values()?;
-                dictionary.start_batch();
+                if dictionary.start_batch() {
+                    recent.fill(([0; 2], 0));
+                }
                 Column::Codes { codes: taken(codes, n_rows), has_nulls: true, values }
             }
         }))

@@ -145,13 +145,12 @@ impl<'a> Reader<'a> {
     fn clean_line(&mut self, lines: &[u8]) -> Option<usize> {
         let mut rest = lines;
         for sink in &mut self.sinks {
-            while let [b' ' | b'\t', after @ ..] = rest {
-                rest = after;
-            }
-            let length = sink.take(rest, &mut self.addresses)?;
+            let length = sink.take(rest, &mut self.addresses).filter(|length| *length > 0)?;
             rest = rest.get(length..)?;
-            if length == 0 || !matches!(rest.first(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-                return None;
+            match rest {
+                [b' ' | b'\t', after @ ..] => rest = after,
+                [b'\n' | b'\r', ..] => {}
+                _ => return None,
             }
         }
         while let [b' ' | b'\t', after @ ..] = rest {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::UnicodeWidthStr as _;
 
 /// Makes every character of foreign text visible and harmless on a terminal, in a mail and in a log.
 ///
@@ -42,14 +42,14 @@ pub(super) fn cut(text: &str, width: usize) -> Cow<'_, str> {
     if columns(text) <= width {
         return Cow::Borrowed(text);
     }
+    // The text is measured, not its characters: a variation selector widens the one before it.
     let mut kept = String::new();
-    let mut used = 1;
     for character in text.chars() {
-        used += character.width().unwrap_or(0);
-        if used > width {
+        kept.push(character);
+        if columns(&kept) >= width {
+            kept.pop();
             break;
         }
-        kept.push(character);
     }
     let end = kept.trim_end().len();
     kept.truncate(end);
@@ -84,10 +84,11 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
             lines.push(std::mem::take(&mut line));
         }
         for character in word.chars() {
-            if columns(&line) + character.width().unwrap_or(0) > width {
-                lines.push(std::mem::take(&mut line));
-            }
             line.push(character);
+            if columns(&line) > width {
+                line.pop();
+                lines.push(std::mem::replace(&mut line, character.to_string()));
+            }
         }
     }
     if !line.is_empty() {

@@ -115,7 +115,7 @@ fn outcome(bytes: Vec<u8>, limits: &Limits) -> (Vec<String>, [u64; 4], Vec<(&'st
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn text_and_parquet_say_the_same(
