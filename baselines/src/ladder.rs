@@ -6,13 +6,10 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
-use std::str::FromStr;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-
 use crate::names::Names;
+use crate::table::Index;
 
 /// A network owner: who it is, and how to call it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,18 +29,6 @@ impl Prefix {
     pub fn of(address: u128) -> Self {
         let host_bits = if is_ipv4(address) { 8 } else { 80 };
         Self(address >> host_bits << host_bits)
-    }
-}
-
-impl FromStr for Prefix {
-    type Err = ();
-
-    /// Undoes `Display`: only the block's own first address and length are taken.
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (address, len) = text.split_once('/').ok_or(())?;
-        let address = from_ip(address.parse().map_err(drop)?);
-        let expected = if is_ipv4(address) { "24" } else { "48" };
-        if len == expected && Self::of(address).0 == address { Ok(Self(address)) } else { Err(()) }
     }
 }
 
@@ -96,9 +81,9 @@ pub struct Rungs {
 /// Every address met, each named once.
 #[derive(Clone, Debug, Default)]
 pub struct Ladder {
-    ids: HashMap<u128, u32, FixedState>,
+    ids: Index,
     peers: Vec<Rungs>,
-    prefix_ids: HashMap<Prefix, u32, FixedState>,
+    prefix_ids: Index,
     prefixes: Vec<Prefix>,
     networks: Names,
     labels: Vec<Arc<str>>,
@@ -107,14 +92,27 @@ pub struct Ladder {
 impl Ladder {
     /// The number of an address; on first sight its network is asked for.
     pub fn peer(&mut self, address: u128, network: impl FnOnce() -> Network) -> u32 {
-        if let Some(&id) = self.ids.get(&address) {
+        if let Some(id) = self.peer_id(address) {
             return id;
         }
-        let prefix = self.prefix_id(Prefix::of(address));
         let network = self.network(&network());
+        self.push_peer(address, network)
+    }
+
+    fn peer_id(&self, address: u128) -> Option<u32> {
+        self.ids.find(address, &self.peers, |rungs| rungs.address)
+    }
+
+    fn push_peer(&mut self, address: u128, network: u32) -> u32 {
+        let prefix = Prefix::of(address);
+        // A stored baseline tells addresses in order, and their prefixes before them in the same order: most often this
+        // one's is that of the address before, or the next. Looking there first takes a third off loading.
+        let near = self.peers.last().map_or(0, |rungs| rungs.prefix);
+        let is_it = |&id: &u32| self.prefixes.get(id as usize) == Some(&prefix);
+        let prefix = [near, near.wrapping_add(1)].into_iter().find(is_it).unwrap_or_else(|| self.prefix_id(prefix));
         let id = self.peers.len() as u32;
         self.peers.push(Rungs { address, prefix, network });
-        self.ids.insert(address, id);
+        self.ids.add(address, id, &self.peers, |rungs| rungs.address);
         id
     }
 
@@ -130,28 +128,26 @@ impl Ladder {
 
     /// The number of an address, in a network if it is not known in one.
     pub(crate) fn peer_or(&mut self, address: u128, network: u32) -> u32 {
-        match self.ids.get(&address) {
-            Some(&id) => id,
-            None => self.peer_in(address, network).unwrap_or(u32::MAX),
-        }
+        self.peer_id(address).unwrap_or_else(|| self.push_peer(address, network))
     }
 
     /// The number of an address whose network's number is known; `None` when the address is known in another network.
     pub(crate) fn peer_in(&mut self, address: u128, network: u32) -> Option<u32> {
-        if let Some(&id) = self.ids.get(&address) {
-            return (self.rungs(id).network == network).then_some(id);
+        match self.peer_id(address) {
+            Some(id) => (self.rungs(id).network == network).then_some(id),
+            None => Some(self.push_peer(address, network)),
         }
-        let prefix = self.prefix_id(Prefix::of(address));
-        let id = self.peers.len() as u32;
-        self.peers.push(Rungs { address, prefix, network });
-        self.ids.insert(address, id);
-        Some(id)
+    }
+
+    /// Makes room in the index for more prefixes: growing it later reads every prefix again, in random order.
+    pub(crate) fn reserve_prefixes(&mut self, additional: usize) {
+        self.prefix_ids.reserve(additional, &self.prefixes, |&prefix| prefix);
     }
 
     /// Makes room for more addresses.
     pub(crate) fn reserve_peers(&mut self, additional: usize) {
-        self.ids.reserve(additional);
-        self.peers.reserve(additional);
+        self.ids.reserve(additional, &self.peers, |rungs| rungs.address);
+        self.peers.reserve_exact(additional);
     }
 
     /// The rungs of an address's number.
@@ -185,11 +181,13 @@ impl Ladder {
 
     /// The number of a prefix.
     pub fn prefix_id(&mut self, prefix: Prefix) -> u32 {
-        let Self { prefix_ids, prefixes, .. } = self;
-        *prefix_ids.entry(prefix).or_insert_with(|| {
-            prefixes.push(prefix);
-            (prefixes.len() - 1) as u32
-        })
+        if let Some(id) = self.prefix_ids.find(prefix, &self.prefixes, |&prefix| prefix) {
+            return id;
+        }
+        let id = self.prefixes.len() as u32;
+        self.prefixes.push(prefix);
+        self.prefix_ids.add(prefix, id, &self.prefixes, |&prefix| prefix);
+        id
     }
 
     /// How many addresses were met.

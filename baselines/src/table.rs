@@ -1,28 +1,61 @@
 //! Tables: values under integer keys, with dense numbers that stay valid while the table grows.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
+use hashbrown::HashTable;
 
 /// A map whose values are numbered in order of arrival.
 #[derive(Clone, Debug)]
 pub struct Table<K, V> {
-    ids: HashMap<K, u32, FixedState>,
+    ids: Index,
     entries: Vec<(K, V)>,
+}
+
+/// Where in a list a value is: numbers only, the values stay in the list. Five bytes an entry and room to grow, where a map
+/// with keys of its own takes up to 33, which is most of what a destination costs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Index {
+    ids: HashTable<u32>,
+    hasher: FixedState,
+}
+
+impl Index {
+    /// The number of the list's entry with a key, each entry's key given by `key_of`.
+    pub(crate) fn find<K: Copy + Eq + Hash, E>(&self, key: K, list: &[E], key_of: impl Fn(&E) -> K) -> Option<u32> {
+        let is_it = |&id: &u32| list.get(id as usize).is_some_and(|entry| key_of(entry) == key);
+        self.ids.find(self.hasher.hash_one(key), is_it).copied()
+    }
+
+    /// Adds the list's entry of a number. There must be none of the same key.
+    pub(crate) fn add<K: Hash, E>(&mut self, key: K, id: u32, list: &[E], key_of: impl Fn(&E) -> K) {
+        let Self { ids, hasher } = self;
+        let hash_of = |&id: &u32| list.get(id as usize).map_or(0, |entry| hasher.hash_one(key_of(entry)));
+        ids.insert_unique(hasher.hash_one(key), id, hash_of);
+    }
+
+    /// Makes room for more entries of a list.
+    pub(crate) fn reserve<K: Hash, E>(&mut self, additional: usize, list: &[E], key_of: impl Fn(&E) -> K) {
+        let Self { ids, hasher } = self;
+        ids.reserve(additional, |&id| list.get(id as usize).map_or(0, |entry| hasher.hash_one(key_of(entry))));
+    }
+
+    /// Forgets all entries.
+    fn clear(&mut self) {
+        self.ids.clear();
+    }
 }
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { ids: HashMap::default(), entries: Vec::new() }
+        Self { ids: Index::default(), entries: Vec::new() }
     }
 }
 
 impl<K: Copy + Eq + Hash, V> Table<K, V> {
     /// The number of a key.
     pub fn id(&self, key: &K) -> Option<u32> {
-        self.ids.get(key).copied()
+        self.ids.find(*key, &self.entries, |entry| entry.0)
     }
 
     /// The value under a key.
@@ -53,32 +86,34 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
             }
             return id;
         }
-        let id = self.entries.len() as u32;
-        self.ids.insert(key, id);
-        self.entries.push((key, value));
-        id
+        self.push(key, value)
     }
 
     /// Puts a value under a key that is not there yet and returns its number; `None` when it is there.
     pub(crate) fn put_new(&mut self, key: K, value: V) -> Option<u32> {
+        self.id(&key).is_none().then(|| self.push(key, value))
+    }
+
+    fn push(&mut self, key: K, value: V) -> u32 {
         let id = self.entries.len() as u32;
-        let Entry::Vacant(vacant) = self.ids.entry(key) else { return None };
-        vacant.insert(id);
         self.entries.push((key, value));
-        Some(id)
+        self.ids.add(key, id, &self.entries, |entry| entry.0);
+        id
     }
 
     /// Makes room for more entries.
     pub(crate) fn reserve(&mut self, additional: usize) {
-        self.ids.reserve(additional);
-        self.entries.reserve(additional);
+        self.ids.reserve(additional, &self.entries, |entry| entry.0);
+        self.entries.reserve_exact(additional);
     }
 
     /// Drops what does not satisfy a condition. Numbers given before are void afterwards.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
         self.entries.retain(|(key, value)| keep(key, value));
         self.ids.clear();
-        self.ids.extend(self.entries.iter().zip(0..).map(|(&(key, _), id)| (key, id)));
+        for (id, entry) in (0..).zip(&self.entries) {
+            self.ids.add(entry.0, id, &self.entries, |entry| entry.0);
+        }
     }
 
     /// Keys and values, by number.

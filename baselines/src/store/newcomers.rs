@@ -141,7 +141,7 @@ fn subjects(page: &Page<'_>, names: &crate::names::Names) -> Result<Vec<Read>, E
             Some(match (rung?, network, prefix) {
                 (0, Some(network), None) => Read::Known(Subject::Network(network)),
                 (1, Some(network), None) => Read::Known(Subject::Service(network, port, protocol)),
-                (2, None, Some(prefix)) => Read::Prefix(prefix.parse().ok()?),
+                (2, None, Some(prefix)) => Read::Prefix(super::rungs::prefix(prefix)?),
                 _ => return None,
             })
         })

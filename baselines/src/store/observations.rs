@@ -429,6 +429,17 @@ mod tests {
     }
 
     #[test]
+    fn what_no_row_has_is_lacking_in_all() {
+        let mut collector = Collector::default();
+        let (owner, eni) = (collector.owner("f"), collector.eni(&Eni::default()));
+        let row = Observation { owner, eni, peer: collector.peer(7, ""), ..Observation::default() };
+        let set = collector.finish(vec![row]);
+        let back = decode_observations("o", &encode_observations(&set, "a").unwrap()).unwrap().observations;
+        assert_eq!(dump(&back), dump(&set));
+        assert_eq!((back.services.len(), back.enis), (1, vec![Eni::default()]));
+    }
+
+    #[test]
     fn what_is_newer_or_foreign_is_refused_by_name() {
         let check = |facts: &[(&str, &str)], expected: &str| {
             let mut sheet = Sheet::new("x", &COLUMNS[6..7]);

@@ -12,7 +12,7 @@ use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Float64Type, Int32Type, TimestampMillisecondType, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, BinaryArray, PrimitiveArray, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -310,22 +310,43 @@ impl Page<'_> {
 
     /// The numbers that a column of names has in a set; a name the set lacks is refused.
     pub(super) fn codes(&self, name: &str, names: &Names) -> Result<Vec<u32>, Error> {
-        let codes: Option<Vec<u32>> = self.optional_codes(name, names)?.into_iter().collect();
-        codes.ok_or_else(|| self.damaged(format!("`{name}` is lacking in a row")))
+        let (codes, numbers) = self.translated(name, |value| self.number(name, names, value))?;
+        if codes.null_count() > 0 {
+            return Err(self.damaged(format!("`{name}` is lacking in a row")));
+        }
+        let read = codes.values().iter().map(|&code| numbers.get(code as usize).copied().flatten());
+        read.collect::<Option<Vec<u32>>>().ok_or_else(|| self.wrong(name))
     }
 
     pub(super) fn optional_codes(&self, name: &str, names: &Names) -> Result<Vec<Option<u32>>, Error> {
-        self.mapped(name, |value| {
-            names.id(value).ok_or_else(|| self.damaged(format!("`{name}` says `{value}`, which no table explains")))
-        })
+        self.mapped(name, |value| self.number(name, names, value))
+    }
+
+    fn number(&self, name: &str, names: &Names, value: &str) -> Result<u32, Error> {
+        names.id(value).ok_or_else(|| self.damaged(format!("`{name}` says `{value}`, which no table explains")))
     }
 
     /// A column of names, each distinct one translated once.
     pub(super) fn mapped<T: Copy>(
         &self,
         name: &str,
-        mut translate: impl FnMut(&str) -> Result<T, Error>,
+        translate: impl FnMut(&str) -> Result<T, Error>,
     ) -> Result<Vec<Option<T>>, Error> {
+        let (codes, translated) = self.translated(name, translate)?;
+        let read = |code: Option<i32>| match code {
+            Some(code) => translated.get(code as usize).copied(),
+            None => Some(None),
+        };
+        let read: Option<Vec<Option<T>>> = codes.iter().map(read).collect();
+        read.ok_or_else(|| self.wrong(name))
+    }
+
+    /// The codes of a column of names, and what each code's name is translated into; of a code in no row, nothing.
+    fn translated<T>(
+        &self,
+        name: &str,
+        mut translate: impl FnMut(&str) -> Result<T, Error>,
+    ) -> Result<(&PrimitiveArray<Int32Type>, Vec<Option<T>>), Error> {
         let wrong = || self.wrong(name);
         let coded = self.column(name)?.as_dictionary_opt::<Int32Type>().ok_or_else(wrong)?;
         let values = coded.values().as_string_opt::<i32>().ok_or_else(wrong)?;
@@ -340,13 +361,8 @@ impl Page<'_> {
             Some(value) => translate(value).map(Some),
             None => Ok(None),
         };
-        let translated: Vec<Option<T>> = values.iter().zip(is_used).map(value).collect::<Result<_, Error>>()?;
-        let read = |code: Option<i32>| match code {
-            Some(code) => translated.get(code as usize).copied(),
-            None => Some(None),
-        };
-        let codes: Option<Vec<Option<T>>> = coded.keys().iter().map(read).collect();
-        codes.ok_or_else(wrong)
+        let translated = values.iter().zip(is_used).map(value).collect::<Result<_, Error>>()?;
+        Ok((coded.keys(), translated))
     }
 
     /// Bits of addresses.
@@ -445,7 +461,47 @@ fn window(millis: i64) -> Option<Window> {
         .filter(|&window| window <= LAST_WINDOW)
 }
 
-/// The bits of an address written in its one canonical way.
+/// The bits of an address.
 pub(super) fn address(text: &str) -> Option<u128> {
-    text.parse().ok().map(from_ip)
+    ipv4(text).or_else(|| text.parse().ok().map(from_ip))
+}
+
+/// The bits of an IPv4 address in the four numbers it is written in: most addresses, and the standard parser, which is
+/// ready for any other, takes several times as long.
+fn ipv4(text: &str) -> Option<u128> {
+    let (mut bits, mut part, mut n_digits, mut n_dots) = (0u32, 0u32, 0, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' if n_digits < 3 && (n_digits == 0 || part > 0) => {
+                part = part * 10 + u32::from(byte - b'0');
+                n_digits += 1;
+            }
+            b'.' if n_digits > 0 && n_dots < 3 && part < 256 => {
+                bits = bits << 8 | part;
+                (part, n_digits, n_dots) = (0, 0, n_dots + 1);
+            }
+            _ => return None,
+        }
+    }
+    (n_dots == 3 && n_digits > 0 && part < 256).then(|| 0xffff << 32 | u128::from(bits << 8 | part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::IpAddr;
+
+    proptest! {
+        #[test]
+        fn addresses_are_read_as_the_standard_parser_does(
+            text in prop_oneof!["[0-9.]{0,16}", "([0-9]{1,3}\\.){3}[0-9]{1,3}", "[0-9a-f:.]{0,20}"],
+            bits in any::<u128>(),
+        ) {
+            prop_assert_eq!(address(&text), text.parse::<IpAddr>().ok().map(from_ip));
+            for bits in [bits, 0xffff << 32 | bits >> 96] {
+                prop_assert_eq!(address(&crate::ladder::to_ip(bits).to_string()), Some(bits));
+            }
+        }
+    }
 }

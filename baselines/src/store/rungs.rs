@@ -5,10 +5,10 @@ use bytes::Bytes;
 use super::Order;
 use super::columns::{Column, KNOWN, Kind, Sheet, VOLUMES, column};
 use super::error::Error;
-use super::page::Reader;
+use super::page::{Reader, address};
 use crate::baseline::{Baselines, NetworkKnown, PrefixKnown, ServiceKnown};
 use crate::known::Known;
-use crate::ladder::{Network, Prefix};
+use crate::ladder::{Network, Prefix, is_ipv4};
 
 pub(super) fn label_columns() -> Vec<Column> {
     vec![column("network", Kind::Text), column("label", Kind::Text)]
@@ -157,9 +157,10 @@ pub(super) fn decode_prefixes(reader: &Reader<'_>, into: &mut Baselines) -> Resu
     let names = into.ladder.networks().clone();
     let Baselines { owners, ladder, prefixes, .. } = into;
     prefixes.reserve(reader.n_reserved());
+    ladder.reserve_prefixes(reader.n_reserved());
     reader.read(
         |page| {
-            let parse = |text: Option<&str>| text.and_then(|text| text.parse().ok());
+            let parse = |text: Option<&str>| text.and_then(prefix);
             let blocks: Option<Vec<Prefix>> = page.texts("prefix")?.iter().map(parse).collect();
             let blocks = blocks.ok_or_else(|| page.damaged("`prefix` is no block of 24 or 48 bits"))?;
             let known = page.codes("network", &names)?.into_iter().zip(page.known()?);
@@ -171,6 +172,14 @@ pub(super) fn decode_prefixes(reader: &Reader<'_>, into: &mut Baselines) -> Resu
             reader.put_all(prefixes, rows)
         },
     )
+}
+
+/// A block as it is written, its address and length those of a [`Prefix`].
+pub(super) fn prefix(text: &str) -> Option<Prefix> {
+    let (start, len) = text.split_once('/')?;
+    let start = address(start)?;
+    let expected = if is_ipv4(start) { "24" } else { "48" };
+    (len == expected && Prefix::of(start).0 == start).then_some(Prefix(start))
 }
 
 pub(super) fn port_columns() -> Vec<Column> {
