@@ -30,6 +30,8 @@ const OWNERS: [&str; 5] = [
 enum Step {
     /// A window is followed and learned, or only learned.
     Learn { owner: usize, window: Window, rows: Vec<Observation>, to: Vec<(u8, u8, u8)>, is_followed: bool },
+    /// A destination is met on three days and ages: what is met next below its network is watched by itself.
+    Settle { owner: usize, to: (u8, u8, u8) },
     /// A window is noted, as a scan does.
     Note { owner: usize, window: Window },
     /// An owner is named and nothing learned of it.
@@ -118,6 +120,7 @@ fn step(n_kinds: u8) -> impl Strategy<Value = Step> {
     });
     prop_oneof![
         12 => learn,
+        4 => (0..OWNERS.len(), 0..n_kinds).prop_map(|(owner, kind)| Step::Settle { owner, to: (kind, 0, 0) }),
         1 => (0..OWNERS.len(), window()).prop_map(|(owner, window)| Step::Note { owner, window }),
         1 => (0..OWNERS.len()).prop_map(Step::Name),
         2 => (any::<usize>(), prop_oneof![Just(0u128), Just(1), any::<u128>()]).prop_map(|(nth, id)| Step::Find(nth, id)),
@@ -158,6 +161,14 @@ fn take(baselines: &mut Baselines, step: &Step) {
                 baselines.follow(id, *window, &rows, |_, _, _| circumstances(*owner));
             }
             baselines.learn(id, *window, &rows);
+        }
+        Step::Settle { owner, to } => {
+            for day in 0..4 {
+                let window = Window(START.0 + day * WINDOWS_PER_DAY);
+                let rows = vec![Observation { window, port: 443, protocol: 6, ..Observation::default() }];
+                take(baselines, &Step::Learn { owner: *owner, window, rows, to: vec![*to], is_followed: true });
+                take(baselines, &Step::Age(window, 90));
+            }
         }
         Step::Note { owner, window } => {
             let id = baselines.owner(OWNERS[*owner]);
