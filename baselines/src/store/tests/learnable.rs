@@ -100,11 +100,11 @@ fn row(n_kinds: u8) -> impl Strategy<Value = (Observation, (u8, u8, u8))> {
                 packets_out,
                 bytes_out,
                 bytes_in,
+                first,
+                last,
                 minutes,
                 ports_early,
                 ports_late,
-                first,
-                last,
                 ..Observation::default()
             };
             (row, to)
@@ -233,13 +233,17 @@ proptest! {
     ) {
         let build = |steps: &[Step]| {
             let mut baselines = Baselines::default();
-            steps.iter().for_each(|step| take(&mut baselines, step));
+            for step in steps {
+                take(&mut baselines, step);
+            }
             baselines
         };
         let mut merged = build(&mine);
         merged.merge(&build(&theirs));
         reloaded(&merged);
-        more.iter().for_each(|step| take(&mut merged, step));
+        for step in &more {
+            take(&mut merged, step);
+        }
         reloaded(&merged);
     }
 }
