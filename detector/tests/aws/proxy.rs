@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     None,
     /// Answered with this status instead of asked.
     Refused(u16),
+    /// Answered with this status and body instead of asked.
+    Answered(u16, &'static str),
     /// Asked, and the answer's body breaks off in the middle.
     Cut,
     /// Asked, and the connection ends before the answer: what was to be done is done.
@@ -56,6 +58,10 @@ fn pass(stream: TcpStream, to: SocketAddr, plan: &Plan, asked: &AtomicU64, fault
         };
         let headers = vec![("content-type".to_owned(), "application/xml".to_owned())];
         let answer = Message { first: format!("HTTP/1.1 {status} Refused"), headers, body: body.into_bytes() };
+        return writer.write_all(&http::bytes(&answer)).ok();
+    }
+    if let Fault::Answered(status, body) = fault {
+        let answer = Message { first: format!("HTTP/1.1 {status} Said"), body: body.into(), ..Message::default() };
         return writer.write_all(&http::bytes(&answer)).ok();
     }
     let mut upstream = TcpStream::connect(to).ok()?;
