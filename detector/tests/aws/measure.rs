@@ -1,4 +1,5 @@
-//! Figures: start to first poll, a large object's time and memory. Printed, with `--nocapture`; held against wide limits.
+//! Figures: start to first poll, a large object's time and memory. Printed, with `--nocapture`. Another build of
+//! `bootstrap`, named by `CALLOUT_TEST_BOOTSTRAP`, is the released one and held to the goals of the design.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,7 +18,9 @@ fn the_start_is_short() {
         let mut times: Vec<Duration> = (0..5).map(|_| function.start()).collect();
         times.sort_unstable();
         println!("{role}: start to first poll {:?} at best, {:?} in the middle", times[0], times[2]);
-        assert!(times[0] < Duration::from_secs(2), "{times:?}");
+        let is_release = std::env::var_os("CALLOUT_TEST_BOOTSTRAP").is_some();
+        let goal = if is_release { Duration::from_millis(50) } else { Duration::from_secs(10) };
+        assert!(times[0] < goal, "{times:?}");
     }
 }
 
