@@ -37,6 +37,12 @@ impl Names {
         self.names.get(id as usize).cloned().unwrap_or_default()
     }
 
+    /// Numbers the names in their order.
+    pub fn sort(&mut self) {
+        self.names.sort();
+        self.ids = self.names.iter().map(Arc::clone).zip(0..).collect();
+    }
+
     /// All names, by number.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
         self.names.iter()

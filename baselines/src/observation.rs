@@ -121,8 +121,85 @@ pub struct Observations {
     pub peers: Vec<Peer>,
     /// AWS service codes; number 0 is the empty name.
     pub services: Names,
-    /// The observations. Sets made by `rollup` are sorted by [`Observation::key`] and interface.
+    /// The observations. Sets made by `rollup` are [sorted](Observations::sorted).
     pub rows: Vec<Observation>,
+}
+
+impl Observations {
+    /// The set with its rows sorted by window, owner, address, port, protocol and interface, and its tables by name and
+    /// address: an order that speaks of what is told only, never of arrival.
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        let service_ranks = ranks(self.services.iter());
+        for peer in &mut self.peers {
+            peer.service = rank(&service_ranks, peer.service);
+        }
+        let Ranks { owners, enis, peers } = Ranks::of(&self);
+        for row in &mut self.rows {
+            (row.owner, row.eni, row.peer) = (rank(&owners, row.owner), rank(&enis, row.eni), rank(&peers, row.peer));
+        }
+        self.owners.sort();
+        self.services.sort();
+        self.enis.sort();
+        self.peers.sort_unstable();
+        // By key, not in place: rows are wide. The digest is for two addresses of one interface that met the same destination.
+        self.rows.sort_by_cached_key(|row| {
+            let key = (u64::from(row.window.0) << 32) | u64::from(row.owner);
+            (key, row.peer, row.port, row.protocol, row.eni, row.digest)
+        });
+        self
+    }
+}
+
+/// The places of owners, interfaces and addresses when all of a set's are sorted.
+#[derive(Clone, Debug)]
+pub struct Ranks {
+    owners: Vec<u32>,
+    enis: Vec<u32>,
+    peers: Vec<u32>,
+}
+
+impl Ranks {
+    /// The ranks of a set's tables.
+    pub fn of(set: &Observations) -> Self {
+        Self {
+            owners: ranks(set.owners.iter()),
+            enis: ranks(set.enis.iter().map(|eni| &eni.id)),
+            peers: ranks(set.peers.iter().map(|peer| peer.address)),
+        }
+    }
+
+    /// What a row of the set is sorted by: window, owner, address, port, protocol and interface, packed into a number.
+    ///
+    /// Three bytes hold the window until the year 2288 and more owners and interfaces than a fleet has; what is beyond
+    /// shares the last place.
+    pub fn place(&self, row: &Observation) -> u128 {
+        const THREE_BYTES: u32 = (1 << 24) - 1;
+        u128::from(row.window.0.min(THREE_BYTES)) << 104
+            | u128::from(rank(&self.owners, row.owner).min(THREE_BYTES)) << 80
+            | u128::from(rank(&self.peers, row.peer)) << 48
+            | u128::from(row.port) << 32
+            | u128::from(row.protocol) << 24
+            | u128::from(rank(&self.enis, row.eni).min(THREE_BYTES))
+    }
+}
+
+/// The place of each value when all are sorted.
+fn ranks<T: Ord>(values: impl Iterator<Item = T>) -> Vec<u32> {
+    let values: Vec<T> = values.collect();
+    let mut sorted: Vec<usize> = (0..values.len()).collect();
+    sorted.sort_unstable_by_key(|&id| values.get(id));
+    let mut ranks = vec![0; values.len()];
+    for (rank, id) in (0..).zip(sorted) {
+        if let Some(slot) = ranks.get_mut(id) {
+            *slot = rank;
+        }
+    }
+    ranks
+}
+
+fn rank(ranks: &[u32], id: u32) -> u32 {
+    ranks.get(id as usize).copied().unwrap_or(u32::MAX)
 }
 
 impl Default for Observations {

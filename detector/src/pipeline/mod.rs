@@ -4,7 +4,7 @@
 //! [`Mode`]. It starts no thread of its own: it works in the rayon pool it is called in.
 //!
 //! ```text
-//!  objects ─▶ read ─▶ rollup ─▶ shelf, by day ─▶ walk: window by window, owner by owner: judge, then learn ─▶ findings
+//!  objects ─▶ read ─▶ rollup ─▶ shelf, by hour ─▶ walk: window by window, owner by owner: judge, then learn ─▶ findings
 //!  (any order, in parallel)                       (event time, in order)
 //! ```
 
@@ -60,14 +60,11 @@ pub enum Mode {
 pub trait Progress: Sync {
     /// An object is done: its size and the rows it held.
     fn object_done(&self, n_bytes: u64, n_rows: u64);
-    /// Reading is done; the days walked and those to walk.
-    fn day_done(&self, n_done: usize, n_days: usize);
 }
 
 /// Nobody watches.
 impl Progress for () {
     fn object_done(&self, _: u64, _: u64) {}
-    fn day_done(&self, _: usize, _: usize) {}
 }
 
 /// One run.

@@ -1,25 +1,43 @@
-//! The shelf: observations of all objects, by day, until they are walked in event time.
+//! The shelf: observations of all objects, by hour, until they are walked in event time.
 //!
-//! Objects come in any order, days are walked in order, so everything must be put down in between. What does not fit
-//! into the memory granted goes to a [`Scratch`] of the door, day by day; memory follows functions × destinations of
-//! a day, not the input.
+//! Objects come in any order, hours are walked in order, so everything must be put down in between. What does not fit
+//! into the memory granted goes to a [`Scratch`] of the door, hour by hour; memory follows functions × destinations of
+//! an hour, not the input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::Arc;
 
+use baselines::names::Names;
 use baselines::observation::{Collector, Observation, Observations};
 use baselines::window::{Day, Window};
 
-/// Observations kept in memory before some go to the scratch: 48 MiB of them.
-const MAX_IN_MEMORY: usize = 48 * 1024 * 1024 / size_of::<Row>();
+/// Bytes of observations kept in memory before some go to the scratch.
+const MAX_IN_MEMORY: usize = 48 << 20;
+
+/// An hour of event time, counted since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hour(u32);
+
+/// Windows in an hour.
+const WINDOWS_PER_HOUR: u32 = 6;
+
+impl Hour {
+    fn of(window: Window) -> Self {
+        Self(window.0 / WINDOWS_PER_HOUR)
+    }
+
+    /// The day it lies in.
+    pub(super) fn day(self) -> Day {
+        Day(self.0 / 24)
+    }
+}
 
 /// Where the shelf puts what does not fit into memory.
 pub trait Scratch: Send {
-    /// Appends bytes to a day's.
-    fn append(&mut self, day: u32, bytes: &[u8]) -> io::Result<()>;
-    /// Takes all bytes appended to a day.
-    fn take(&mut self, day: u32) -> io::Result<Vec<u8>>;
+    /// Appends bytes to an hour's.
+    fn append(&mut self, hour: u32, bytes: &[u8]) -> io::Result<()>;
+    /// Takes all bytes appended to an hour.
+    fn take(&mut self, hour: u32) -> io::Result<Vec<u8>>;
 }
 
 /// Keeps everything in memory after all, for inputs known to be small.
@@ -27,13 +45,13 @@ pub trait Scratch: Send {
 pub struct InMemoryScratch(BTreeMap<u32, Vec<u8>>);
 
 impl Scratch for InMemoryScratch {
-    fn append(&mut self, day: u32, bytes: &[u8]) -> io::Result<()> {
-        self.0.entry(day).or_default().extend_from_slice(bytes);
+    fn append(&mut self, hour: u32, bytes: &[u8]) -> io::Result<()> {
+        self.0.entry(hour).or_default().extend_from_slice(bytes);
         Ok(())
     }
 
-    fn take(&mut self, day: u32) -> io::Result<Vec<u8>> {
-        Ok(self.0.remove(&day).unwrap_or_default())
+    fn take(&mut self, hour: u32) -> io::Result<Vec<u8>> {
+        Ok(self.0.remove(&hour).unwrap_or_default())
     }
 }
 
@@ -44,26 +62,34 @@ pub(super) struct Row {
     pub(super) observation: Observation,
 }
 
-/// All observations, by day.
+/// What the numbers of the rows point into.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    /// Owners, interfaces, peers; no rows.
+    pub(super) set: Observations,
+    /// Flow logs.
+    pub(super) sources: Names,
+}
+
+/// All observations, by hour.
 pub(super) struct Shelf {
     collector: Collector,
-    days: BTreeMap<Day, Vec<Row>>,
-    n_in_memory: usize,
-    scratched: BTreeMap<Day, usize>,
+    sources: Names,
+    hours: Hours,
+}
+
+/// The rows, encoded: in memory, or on the scratch.
+pub(super) struct Hours {
+    in_memory: BTreeMap<Hour, Vec<u8>>,
+    n_bytes: usize,
+    on_scratch: BTreeSet<Hour>,
     scratch: Box<dyn Scratch>,
-    sources: baselines::names::Names,
 }
 
 impl Shelf {
     pub(super) fn new(scratch: Box<dyn Scratch>) -> Self {
-        Self {
-            collector: Collector::default(),
-            days: BTreeMap::new(),
-            n_in_memory: 0,
-            scratched: BTreeMap::new(),
-            scratch,
-            sources: baselines::names::Names::default(),
-        }
+        let hours = Hours { in_memory: BTreeMap::new(), n_bytes: 0, on_scratch: BTreeSet::new(), scratch };
+        Self { collector: Collector::default(), sources: Names::default(), hours }
     }
 
     /// Puts down an object's observations.
@@ -71,71 +97,68 @@ impl Shelf {
         let source = self.sources.intern(source);
         self.collector.add(observations);
         let rows = self.collector.take_rows();
-        self.n_in_memory += rows.len();
-        for observation in rows {
-            self.days.entry(observation.window.day()).or_default().push(Row { source, observation });
-        }
-        if self.n_in_memory > MAX_IN_MEMORY {
-            self.spill()?;
-        }
-        Ok(())
-    }
-
-    /// Moves the fullest days to the scratch until half of the memory is free.
-    fn spill(&mut self) -> io::Result<()> {
-        let mut days: Vec<(usize, Day)> = self.days.iter().map(|(day, rows)| (rows.len(), *day)).collect();
-        days.sort_unstable();
-        while self.n_in_memory > MAX_IN_MEMORY / 2
-            && let Some((_, day)) = days.pop()
-        {
-            let rows = self.days.remove(&day).unwrap_or_default();
-            let mut bytes = Vec::with_capacity(rows.len() * ENCODED_BYTES);
-            for row in &rows {
-                encode(row, &mut bytes);
+        let Hours { in_memory, n_bytes, .. } = &mut self.hours;
+        for rows in rows.chunk_by(|a, b| Hour::of(a.window) == Hour::of(b.window)) {
+            let Some(first) = rows.first() else { continue };
+            let hour = in_memory.entry(Hour::of(first.window)).or_default();
+            hour.reserve(rows.len() * ENCODED_BYTES);
+            for &observation in rows {
+                encode(&Row { source, observation }, hour);
             }
-            self.scratch.append(day.0, &bytes)?;
-            *self.scratched.entry(day).or_default() += rows.len();
-            self.n_in_memory -= rows.len();
+            *n_bytes += rows.len() * ENCODED_BYTES;
+        }
+        if self.hours.n_bytes > MAX_IN_MEMORY { self.hours.spill() } else { Ok(()) }
+    }
+
+    /// The tables and the rows, which are taken hour by hour.
+    pub(super) fn finish(self) -> (Tables, Hours) {
+        (Tables { set: self.collector.finish(Vec::new()), sources: self.sources }, self.hours)
+    }
+}
+
+impl Hours {
+    /// Moves the fullest hours to the scratch until half of the memory is free.
+    fn spill(&mut self) -> io::Result<()> {
+        let mut hours: Vec<(usize, Hour)> = self.in_memory.iter().map(|(hour, rows)| (rows.len(), *hour)).collect();
+        hours.sort_unstable();
+        while self.n_bytes > MAX_IN_MEMORY / 2
+            && let Some((_, hour)) = hours.pop()
+        {
+            let bytes = self.in_memory.remove(&hour).unwrap_or_default();
+            self.scratch.append(hour.0, &bytes)?;
+            self.on_scratch.insert(hour);
+            self.n_bytes -= bytes.len();
         }
         Ok(())
     }
 
-    /// The days there are, in order.
-    pub(super) fn days(&self) -> Vec<Day> {
-        let mut days: Vec<Day> = self.days.keys().chain(self.scratched.keys()).copied().collect();
-        days.sort_unstable();
-        days.dedup();
-        days
+    /// The hours there are, in order.
+    pub(super) fn all(&self) -> Vec<Hour> {
+        let mut hours: Vec<Hour> = self.in_memory.keys().chain(&self.on_scratch).copied().collect();
+        hours.sort_unstable();
+        hours.dedup();
+        hours
     }
 
-    /// The tables the rows' numbers point into.
-    pub(super) fn tables(&self) -> &Observations {
-        self.collector.set()
-    }
-
-    /// The name of a flow log.
-    pub(super) fn source(&self, id: u32) -> Arc<str> {
-        self.sources.name(id)
-    }
-
-    /// Takes a day's rows, in no order that means anything.
-    pub(super) fn take(&mut self, day: Day) -> io::Result<Vec<Row>> {
-        let mut rows = self.days.remove(&day).unwrap_or_default();
-        self.n_in_memory -= rows.len();
-        if self.scratched.remove(&day).is_some() {
-            let bytes = self.scratch.take(day.0)?;
-            rows.extend(bytes.chunks_exact(ENCODED_BYTES).filter_map(decode));
+    /// Takes an hour's rows, those of each object as they were put down.
+    pub(super) fn take(&mut self, hour: Hour) -> io::Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        let mut add = |bytes: &[u8]| rows.extend(bytes.chunks_exact(ENCODED_BYTES).filter_map(decode));
+        if self.on_scratch.remove(&hour) {
+            add(&self.scratch.take(hour.0)?);
         }
+        let bytes = self.in_memory.remove(&hour).unwrap_or_default();
+        self.n_bytes -= bytes.len();
+        add(&bytes);
         Ok(rows)
     }
 }
 
 /// Bytes of an encoded row.
-const ENCODED_BYTES: usize = 118;
+const ENCODED_BYTES: usize = 109;
 
 fn encode(row: &Row, out: &mut Vec<u8>) {
     let o = &row.observation;
-    let from = out.len();
     for n in [row.source, o.owner, o.eni, o.peer, o.window.0, o.n_flows, o.n_rejected, o.n_opened] {
         out.extend_from_slice(&n.to_le_bytes());
     }
@@ -146,7 +169,6 @@ fn encode(row: &Row, out: &mut Vec<u8>) {
     out.extend_from_slice(&o.port.to_le_bytes());
     out.extend_from_slice(&o.minutes.to_le_bytes());
     out.push(o.protocol);
-    out.resize(from + ENCODED_BYTES, 0);
 }
 
 fn decode(bytes: &[u8]) -> Option<Row> {

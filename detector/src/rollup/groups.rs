@@ -1,206 +1,18 @@
-//! The group table: integer keys to dense numbers, states in a vector, merged by renumbering.
+//! All groups of an object, and the numbers of interfaces and addresses that their keys are made of.
 
 use std::sync::Arc;
 
 use arrow_array::Array;
 use baselines::ladder::is_private;
-use baselines::observation::Observation;
-use baselines::window::{WINDOW_SECS, Window};
+use baselines::names::Names;
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 
+use super::group::{Group, Key, MAX_ADDRESSES, MAX_INTERFACES};
 use super::initiator::{self, Sense};
-use super::{Interface, OTHER, Record, UNKNOWN};
+use super::table::Table;
+use super::{Interface, Numbered, OTHER, Record, UNKNOWN};
 use crate::flow::{Coded, FlowBatch};
-
-/// What a group is of, packed: interface 20 bits, client and server address 26 each, port 16, protocol 8, window 24.
-///
-/// An object with more than a million interfaces or 64 million addresses would need wider fields; `intern` stops
-/// numbering there, and the surplus shares the last number rather than wrapping into another's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Key(u128);
-
-const MAX_INTERFACES: u32 = 1 << 20;
-const MAX_ADDRESSES: u32 = 1 << 26;
-const MAX_WINDOWS: u32 = 1 << 24;
-
-impl Key {
-    #[inline]
-    pub(super) fn new(interface: u32, client: u32, server: u32, port: u16, protocol: u8, window: Window) -> Self {
-        let window = window.0.min(MAX_WINDOWS - 1);
-        Self(
-            u128::from(interface) << 100
-                | u128::from(client) << 74
-                | u128::from(server) << 48
-                | u128::from(port) << 32
-                | u128::from(protocol) << 24
-                | u128::from(window),
-        )
-    }
-
-    pub(super) fn interface(self) -> u32 {
-        (self.0 >> 100) as u32
-    }
-
-    pub(super) fn client(self) -> u32 {
-        (self.0 >> 74) as u32 & (MAX_ADDRESSES - 1)
-    }
-
-    pub(super) fn server(self) -> u32 {
-        (self.0 >> 48) as u32 & (MAX_ADDRESSES - 1)
-    }
-
-    pub(super) fn port(self) -> u16 {
-        (self.0 >> 32) as u16
-    }
-
-    pub(super) fn protocol(self) -> u8 {
-        (self.0 >> 24) as u8
-    }
-}
-
-/// Totals of one client × server × port × protocol × window on one interface.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Group {
-    pub(super) key: Key,
-    pub(super) window: Window,
-    pub(super) n_rows: u64,
-    n_asked: u32,
-    n_rejected: u32,
-    n_opened: u32,
-    packets_asked: u64,
-    bytes_asked: u64,
-    packets_answered: u64,
-    bytes_answered: u64,
-    pub(super) first: i64,
-    last: i64,
-    minutes: u16,
-    ports_early: u64,
-    ports_late: u64,
-    digest: u64,
-}
-
-impl Group {
-    fn new(key: Key, window: Window) -> Self {
-        Self {
-            key,
-            window,
-            n_rows: 0,
-            n_asked: 0,
-            n_rejected: 0,
-            n_opened: 0,
-            packets_asked: 0,
-            bytes_asked: 0,
-            packets_answered: 0,
-            bytes_answered: 0,
-            first: i64::MAX,
-            last: i64::MIN,
-            minutes: 0,
-            ports_early: 0,
-            ports_late: 0,
-            digest: 0,
-        }
-    }
-
-    /// Records from the client to the server, refused ones too.
-    pub(super) fn n_sent(&self) -> u64 {
-        u64::from(self.n_asked) + u64::from(self.n_rejected)
-    }
-
-    #[inline]
-    fn add(&mut self, record: &Record, sense: Sense) {
-        self.n_rows += 1;
-        let within = record.start - self.window.start();
-        self.first = self.first.min(record.start);
-        self.last = self.last.max(record.end);
-        match sense {
-            Sense::Asks => {
-                if record.rejected {
-                    self.n_rejected = self.n_rejected.saturating_add(1);
-                } else {
-                    self.n_asked = self.n_asked.saturating_add(1);
-                    self.packets_asked = self.packets_asked.saturating_add(record.packets);
-                    self.bytes_asked = self.bytes_asked.saturating_add(record.bytes);
-                }
-                self.n_opened += u32::from(record.flags & initiator::SYN != 0);
-                self.minutes |= 1 << (within / 60).clamp(0, 9);
-            }
-            Sense::Answers => {
-                if !record.rejected {
-                    self.packets_answered = self.packets_answered.saturating_add(record.packets);
-                    self.bytes_answered = self.bytes_answered.saturating_add(record.bytes);
-                }
-            }
-        }
-        if !record.rejected {
-            let bit = 1u64 << (record.client_port(sense) & 63);
-            if within < WINDOW_SECS / 2 {
-                self.ports_early |= bit;
-            }
-            if record.end - self.window.start() >= WINDOW_SECS / 2 {
-                self.ports_late |= bit;
-            }
-        }
-        self.digest = self.digest.wrapping_add(digest(record, sense));
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.n_rows += other.n_rows;
-        self.n_asked = self.n_asked.saturating_add(other.n_asked);
-        self.n_rejected = self.n_rejected.saturating_add(other.n_rejected);
-        self.n_opened = self.n_opened.saturating_add(other.n_opened);
-        self.packets_asked = self.packets_asked.saturating_add(other.packets_asked);
-        self.bytes_asked = self.bytes_asked.saturating_add(other.bytes_asked);
-        self.packets_answered = self.packets_answered.saturating_add(other.packets_answered);
-        self.bytes_answered = self.bytes_answered.saturating_add(other.bytes_answered);
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
-        self.minutes |= other.minutes;
-        self.ports_early |= other.ports_early;
-        self.ports_late |= other.ports_late;
-        self.digest = self.digest.wrapping_add(other.digest);
-    }
-
-    /// The observation of a group whose client is the interface's own side; owner, interface and peer are the caller's.
-    pub(super) fn observation(&self) -> Observation {
-        Observation {
-            port: self.key.port(),
-            protocol: self.key.protocol(),
-            window: self.window,
-            n_flows: self.n_asked,
-            n_rejected: self.n_rejected,
-            n_opened: self.n_opened,
-            packets_out: self.packets_asked,
-            bytes_out: self.bytes_asked,
-            packets_in: self.packets_answered,
-            bytes_in: self.bytes_answered,
-            first: self.first,
-            last: self.last,
-            minutes: self.minutes,
-            ports_early: self.ports_early,
-            ports_late: self.ports_late,
-            digest: self.digest,
-            ..Observation::default()
-        }
-    }
-}
-
-/// A hash of what makes a record one record within its group. Added up over a group: two tellings of the same records
-/// have the same sum, whatever their order.
-#[inline]
-fn digest(record: &Record, sense: Sense) -> u64 {
-    // Odd constants from the fractional part of the golden ratio and of π: multiply and fold, as foldhash does.
-    const A: u64 = 0x9e37_79b9_7f4a_7c15;
-    const B: u64 = 0x2436_7a5c_0e1f_3d4b;
-    let fold = |a: u64, b: u64| {
-        let product = u128::from(a) * u128::from(b);
-        (product >> 64) as u64 ^ product as u64
-    };
-    let times = (record.start as u64) << 32 ^ record.end as u64;
-    let side =
-        u64::from(record.client_port(sense)) << 8 | u64::from(record.rejected) << 1 | u64::from(sense == Sense::Asks);
-    fold(fold(times ^ A, record.bytes ^ B).wrapping_add(record.packets), side ^ A)
-}
 
 /// An interface of the object, with what the records say of it.
 #[derive(Clone, Debug, Default)]
@@ -218,13 +30,16 @@ pub(super) struct InterfaceSeen {
 /// All groups of an object, and the tables their keys point into.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    ids: HashMap<Key, u32, FixedState>,
-    states: Vec<Group>,
+    table: Table,
     interface_ids: HashMap<Arc<str>, u32, FixedState>,
     interfaces: Vec<InterfaceSeen>,
+    /// The address each interface was last seen to own.
+    latest_own: Vec<u32>,
     address_ids: HashMap<u128, u32, FixedState>,
     addresses: Vec<u128>,
-    services: HashMap<u32, Arc<str>, FixedState>,
+    services: Names,
+    /// The service of each address, a number of `services`, 0 for none; shorter when the rest have none.
+    service_of: Vec<u32>,
 }
 
 impl Groups {
@@ -249,6 +64,7 @@ impl Groups {
         let id: Arc<str> = id.into();
         if self.interfaces.len() < MAX_INTERFACES as usize {
             self.interfaces.push(InterfaceSeen { id: Arc::clone(&id), ..InterfaceSeen::default() });
+            self.latest_own.push(u32::MAX);
         }
         self.interface_ids.insert(id, number);
         number
@@ -294,49 +110,56 @@ impl Groups {
         }
     }
 
-    /// Remembers the AWS service of addresses.
-    pub(super) fn services(&mut self, services: Coded<'_>, addresses: Coded<'_>) {
-        let Some(texts) = services.texts() else { return };
-        if texts.is_empty() {
-            return;
-        }
-        let mut last = (-1, -1);
-        for (row, (&service, &address)) in services.codes().iter().zip(addresses.codes()).enumerate() {
-            if (service, address) == last || services.nulls().is_some_and(|nulls| nulls.is_null(row)) {
-                continue;
-            }
-            last = (service, address);
-            let (Some(bytes), true) = (addresses.address(row), (service as usize) < texts.len()) else { continue };
-            let Some(&id) = self.address_ids.get(&u128::from_be_bytes(bytes)) else { continue };
-            let name = texts.value(service as usize);
-            // One address has one service; should a log disagree with itself, the alphabetically last wins.
-            let entry = self.services.entry(id).or_insert_with(|| name.into());
-            if **entry < *name {
-                *entry = name.into();
+    /// Remembers the AWS service of addresses: rows of names and of addresses, with the addresses' numbers by their codes.
+    pub(super) fn services(&mut self, services: Coded<'_>, addresses: &Numbered<'_>) {
+        let Some(texts) = services.texts().filter(|texts| !texts.is_empty()) else { return };
+        self.services.intern("");
+        let numbers: Vec<u32> = texts.iter().map(|name| self.services.intern(name.unwrap_or_default())).collect();
+        let names = Numbered::new(services, &numbers);
+        self.service_of.resize(self.addresses.len(), 0);
+        for row in 0..services.codes().len() {
+            let (Some(service), Some(address)) = (names.at(row), addresses.at(row)) else { continue };
+            if self.service_of.get(address as usize) != Some(&service) {
+                self.tell_service(address, service);
             }
         }
     }
 
-    /// Adds a record.
+    /// One address has one service; should a log disagree with itself, the alphabetically last wins.
+    fn tell_service(&mut self, address: u32, service: u32) {
+        let Self { services, service_of, .. } = self;
+        if let Some(known) = service_of.get_mut(address as usize)
+            && services.name(*known) < services.name(service)
+        {
+            *known = service;
+        }
+    }
+
+    /// Adds a record, now or with the next [`Groups::settle`].
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "the table holds numbers of this very vector")]
     pub(super) fn add(&mut self, record: &Record, sense: Sense) {
-        let (key, window) = record.key(sense);
-        let Self { ids, states, .. } = self;
-        let id = *ids.entry(key).or_insert_with(|| {
-            states.push(Group::new(key, window));
-            (states.len() - 1) as u32
-        });
-        states[id as usize].add(record, sense);
+        self.table.add(record, sense);
+    }
+
+    /// Adds the records that wait.
+    pub(super) fn settle(&mut self) {
+        self.table.settle();
     }
 
     /// Notes an address as an interface's own.
     #[inline]
     pub(super) fn own(&mut self, interface: u32, address: u32) {
-        if let Some(seen) = self.interfaces.get_mut(interface as usize)
-            && !seen.own.contains(&address)
+        // Nearly always the same one.
+        if self.latest_own.get(interface as usize) == Some(&address) {
+            return;
+        }
+        if let (Some(seen), Some(latest)) =
+            (self.interfaces.get_mut(interface as usize), self.latest_own.get_mut(interface as usize))
         {
-            seen.own.push(address);
+            *latest = address;
+            if !seen.own.contains(&address) {
+                seen.own.push(address);
+            }
         }
     }
 
@@ -357,9 +180,14 @@ impl Groups {
         self.addresses.get(id as usize).copied().unwrap_or(0)
     }
 
+    /// How many addresses there are.
+    pub(super) fn n_addresses(&self) -> usize {
+        self.addresses.len()
+    }
+
     /// The service of an address; empty for none.
-    pub(super) fn service(&self, address: u32) -> &str {
-        self.services.get(&address).map_or("", |name| name)
+    pub(super) fn service(&self, address: u32) -> Arc<str> {
+        self.services.name(self.service_of.get(address as usize).copied().unwrap_or(0))
     }
 
     /// What is known of an interface.
@@ -375,21 +203,20 @@ impl Groups {
 
     /// All groups, in no order that means anything.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
-        self.states.iter()
+        self.table.groups().iter()
     }
 
     /// Every end that serves: interface, address, port and protocol.
     pub(super) fn served(&self) -> HashSet<(u32, u32, u16, u8), FixedState> {
-        self.states
-            .iter()
+        self.iter()
             .map(|group| (group.key.interface(), group.key.server(), group.key.port(), group.key.protocol()))
             .collect()
     }
 
     /// What tells answers among the groups of protocols without ports and flags.
     pub(super) fn answers(&self) -> Answers<'_> {
-        let talkers = if self.states.iter().any(|group| initiator::is_icmp(group.key.protocol())) {
-            let others = self.states.iter().filter(|group| !initiator::is_icmp(group.key.protocol()));
+        let talkers = if self.iter().any(|group| initiator::is_icmp(group.key.protocol())) {
+            let others = self.iter().filter(|group| !initiator::is_icmp(group.key.protocol()));
             others.map(|group| (group.key.interface(), group.key.client(), group.key.server())).collect()
         } else {
             HashSet::default()
@@ -398,7 +225,7 @@ impl Groups {
     }
 
     /// Adds the groups of another unit; gives the new numbers of its interfaces and addresses.
-    pub(super) fn merge(&mut self, other: Self) -> (Vec<u32>, Vec<u32>) {
+    pub(super) fn merge(&mut self, other: &Self) -> (Vec<u32>, Vec<u32>) {
         let addresses: Vec<u32> = other.addresses.iter().map(|&address| self.intern_address(address)).collect();
         let of = |table: &[u32], id: u32| table.get(id as usize).copied().unwrap_or(0);
         let mut interfaces = Vec::with_capacity(other.interfaces.len());
@@ -417,30 +244,22 @@ impl Groups {
                 }
             }
         }
-        // The larger name wins, whatever the order.
-        for (address, name) in other.services {
-            let entry = self.services.entry(of(&addresses, address)).or_insert_with(|| Arc::clone(&name));
-            if *entry < name {
-                *entry = name;
-            }
+        self.services.intern("");
+        self.service_of.resize(self.addresses.len(), 0);
+        let services: Vec<u32> = other.services.iter().map(|name| self.services.intern(name)).collect();
+        for (address, service) in (0..).zip(&other.service_of) {
+            self.tell_service(of(&addresses, address), of(&services, *service));
         }
-        for group in other.states {
+        for group in other.table.groups() {
             let key = Key::new(
                 of(&interfaces, group.key.interface()),
                 of(&addresses, group.key.client()),
                 of(&addresses, group.key.server()),
                 group.key.port(),
                 group.key.protocol(),
-                group.window,
+                group.key.window(),
             );
-            let Self { ids, states, .. } = self;
-            let id = *ids.entry(key).or_insert_with(|| {
-                states.push(Group::new(key, group.window));
-                (states.len() - 1) as u32
-            });
-            if let Some(mine) = states.get_mut(id as usize) {
-                mine.merge(&group);
-            }
+            self.table.merge(key, group);
         }
         (interfaces, addresses)
     }
@@ -462,10 +281,8 @@ impl Answers<'_> {
             return false;
         }
         let (interface, client, server) = (key.interface(), key.client(), key.server());
-        let turned = Key::new(interface, server, client, key.port(), key.protocol(), group.window);
-        let spoke_first =
-            |&id: &u32| self.groups.states.get(id as usize).is_some_and(|other| other.first <= group.first);
-        self.groups.ids.get(&turned).is_some_and(spoke_first)
+        let turned = Key::new(interface, server, client, key.port(), key.protocol(), key.window());
+        self.groups.table.get(turned).is_some_and(|other| other.first <= group.first)
             || (initiator::is_icmp(key.protocol()) && self.talkers.contains(&(interface, server, client)))
     }
 }

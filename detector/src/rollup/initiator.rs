@@ -190,6 +190,7 @@ impl Undecided {
         for (record, sense) in self.records.iter().zip(decided) {
             groups.add(record, sense);
         }
+        groups.settle();
     }
 }
 

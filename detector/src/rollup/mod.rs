@@ -16,21 +16,26 @@
 //! each connection from what other records of the object say ([`initiator`]). Which side is the interface's own comes
 //! from the inventory, the records' direction, or the address that all of an interface's records share.
 
+mod group;
 mod groups;
 mod initiator;
 mod own;
+mod table;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use baselines::names::Names;
+use arrow_buffer::NullBuffer;
 use baselines::observation::{Collector, Eni, Observation, Observations};
 use baselines::window::Window;
 
 use crate::flow::{Coded, EGRESS, FlowBatch, INGRESS, REJECT};
-use groups::{Group, Groups, Key};
+use foldhash::fast::FixedState;
+use group::Key;
+use groups::{Groups, InterfaceSeen};
+use hashbrown::HashMap;
 use initiator::{Sense, Undecided};
 
 /// What becomes of an interface's records.
@@ -137,8 +142,8 @@ impl Rollup {
         }
         let src_ids = self.src_ids.of(batch.src(), |column| groups.addresses(column));
         let dst_ids = self.dst_ids.of(batch.dst(), |column| groups.addresses(column));
-        let pkt_src = batch.pkt_src().map(|c| (c, self.pkt_src_ids.of(c, |column| groups.addresses(column))));
-        let pkt_dst = batch.pkt_dst().map(|c| (c, self.pkt_dst_ids.of(c, |column| groups.addresses(column))));
+        let pkt_src = batch.pkt_src().map(|c| Numbered::new(c, self.pkt_src_ids.of(c, |c| groups.addresses(c))));
+        let pkt_dst = batch.pkt_dst().map(|c| Numbered::new(c, self.pkt_dst_ids.of(c, |c| groups.addresses(c))));
         let (src, dst) = (&batch.src().codes()[..n_rows], &batch.dst().codes()[..n_rows]);
         let (src_port, dst_port) = (&batch.src_port()[..n_rows], &batch.dst_port()[..n_rows]);
         let (protocol, action) = (&batch.protocol()[..n_rows], &batch.action()[..n_rows]);
@@ -178,24 +183,26 @@ impl Rollup {
             };
             match direction.map_or(0, |direction| direction[row]) {
                 EGRESS => {
+                    let packet = pkt_src.as_ref().and_then(|column| column.at(row));
                     groups.own(interface, record.src);
-                    if let Some(packet) = at(pkt_src, row)
+                    if let Some(packet) = packet
                         && packet != record.src
                         && groups.is_public(packet)
                     {
                         groups.forwards(interface);
                     }
-                    record.dst = at(pkt_dst, row).unwrap_or(record.dst);
+                    record.dst = pkt_dst.as_ref().and_then(|column| column.at(row)).unwrap_or(record.dst);
                 }
                 INGRESS => {
+                    let packet = pkt_dst.as_ref().and_then(|column| column.at(row));
                     groups.own(interface, record.dst);
-                    if let Some(packet) = at(pkt_dst, row)
+                    if let Some(packet) = packet
                         && packet != record.dst
                         && groups.is_public(packet)
                     {
                         groups.forwards(interface);
                     }
-                    record.src = at(pkt_src, row).unwrap_or(record.src);
+                    record.src = pkt_src.as_ref().and_then(|column| column.at(row)).unwrap_or(record.src);
                 }
                 _ => {}
             }
@@ -209,14 +216,15 @@ impl Rollup {
                 None => undecided.add(&record),
             }
         }
+        groups.settle();
         if let Some(service) = batch.aws_service() {
-            groups.services(service, batch.pkt_dst().unwrap_or(batch.dst()));
+            groups.services(service, &pkt_dst.unwrap_or(Numbered::new(batch.dst(), dst_ids)));
         }
     }
 
     /// Adds the groups of another unit of the same object.
     pub fn merge(&mut self, other: Self) {
-        let (interfaces, addresses) = self.groups.merge(other.groups);
+        let (interfaces, addresses) = self.groups.merge(&other.groups);
         self.undecided.merge(other.undecided, &interfaces, &addresses);
         self.account.merge(&other.account);
     }
@@ -227,7 +235,7 @@ impl Rollup {
     /// inventory knows of an interface.
     ///
     /// # Columns
-    /// out: rows sorted by owner name, interface, address, port, protocol and window.
+    /// out: sorted, see [`Observations::sorted`].
     pub fn finish(
         mut self,
         owner: &mut dyn FnMut(&str, Window) -> Option<Arc<str>>,
@@ -238,76 +246,39 @@ impl Rollup {
         let own = own::addresses(groups, own);
         let answers = groups.answers();
         let mut account = self.account;
-        let mut owners = Names::default();
-        let mut kept = Vec::new();
+        let mut out = Collector::default();
+        // Whose an interface was in a window, and each address's number: asked once, not for every group.
+        let mut owners: HashMap<(u32, Window), Option<(u32, u32)>, FixedState> = HashMap::default();
+        let mut peers = vec![None; groups.n_addresses()];
+        let mut rows = Vec::new();
         for group in groups.iter() {
-            let interface = groups.interface(group.key.interface());
-            let is_call_out = !interface.forwards
+            let key = group.key;
+            let is_call_out = !groups.interface(key.interface()).forwards
                 && group.n_sent() > 0
-                && own.contains(&(group.key.interface(), group.key.client()))
-                && !own.contains(&(group.key.interface(), group.key.server()))
+                && own.contains(key.interface(), key.client())
+                && !own.contains(key.interface(), key.server())
                 && !answers.contains(group);
             if !is_call_out {
-                account.n_not_egress += group.n_rows;
+                account.n_not_egress += u64::from(group.n_rows);
                 continue;
             }
-            let Some(name) = owner(&interface.id, group.window) else {
-                account.n_unknown_interface += group.n_rows;
+            let known = *owners.entry((key.interface(), key.window())).or_insert_with(|| {
+                let InterfaceSeen { id, account, region, vpc, .. } = groups.interface(key.interface());
+                let name = owner(id, key.window())?;
+                let [id, account, region, vpc] = [id, account, region, vpc].map(Arc::clone);
+                Some((out.owner(&name), out.eni(&Eni { id, account, region, vpc })))
+            });
+            let Some((owner, eni)) = known else {
+                account.n_unknown_interface += u64::from(group.n_rows);
                 continue;
             };
-            account.n_observed += group.n_rows;
-            kept.push((owners.intern(&name), group));
+            account.n_observed += u64::from(group.n_rows);
+            let mut number = || out.peer(groups.address(key.server()), &groups.service(key.server()));
+            let peer = peers.get_mut(key.server() as usize).map_or(0, |peer| *peer.get_or_insert_with(&mut number));
+            rows.push(Observation { owner, eni, peer, ..group.observation() });
         }
-        (observations(groups, &owners, kept), account)
+        (out.finish(rows).sorted(), account)
     }
-}
-
-/// The observations of call-outs, in an order that speaks of names and addresses only, never of arrival.
-fn observations(groups: &Groups, owners: &Names, kept: Vec<(u32, &Group)>) -> Observations {
-    let owner_ranks = ranks(&owners.iter().collect::<Vec<_>>());
-    let interface_ranks = ranks(&groups.all_interfaces().iter().map(|seen| &seen.id).collect::<Vec<_>>());
-    let rank = |ranks: &[u32], id: u32| ranks.get(id as usize).copied().unwrap_or(u32::MAX);
-    let mut kept: Vec<_> = kept
-        .into_iter()
-        .map(|(owner, group)| {
-            let key = group.key;
-            let owner_rank = rank(&owner_ranks, owner);
-            let interface_rank = rank(&interface_ranks, key.interface());
-            let place = (groups.address(key.server()), key.port(), key.protocol(), group.window);
-            ((owner_rank, interface_rank, place), owner, group)
-        })
-        .collect();
-    kept.sort_unstable_by_key(|(place, ..)| *place);
-    let mut out = Collector::default();
-    let mut rows = Vec::with_capacity(kept.len());
-    let mut last = None;
-    let mut numbers = (0, 0);
-    for (_, owner, group) in kept {
-        let interface = group.key.interface();
-        if last != Some((owner, interface)) {
-            let seen = groups.interface(interface);
-            let [id, account, region, vpc] = [&seen.id, &seen.account, &seen.region, &seen.vpc].map(Arc::clone);
-            numbers = (out.owner(&owners.name(owner)), out.eni(&Eni { id, account, region, vpc }));
-            last = Some((owner, interface));
-        }
-        let server = group.key.server();
-        let peer = out.peer(groups.address(server), groups.service(server));
-        rows.push(Observation { owner: numbers.0, eni: numbers.1, peer, ..group.observation() });
-    }
-    out.finish(rows)
-}
-
-/// The place of each name when all are sorted.
-fn ranks(names: &[&Arc<str>]) -> Vec<u32> {
-    let mut sorted: Vec<usize> = (0..names.len()).collect();
-    sorted.sort_unstable_by_key(|&id| names.get(id));
-    let mut ranks = vec![0; names.len()];
-    for (rank, id) in (0..).zip(sorted) {
-        if let Some(slot) = ranks.get_mut(id) {
-            *slot = rank;
-        }
-    }
-    ranks
 }
 
 impl Account {
@@ -320,17 +291,27 @@ impl Account {
     }
 }
 
-/// The number at a row of an optional column; `None` where it is null.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "rows are below the batch's, codes point into the dictionary by `FlowBatch`"
-)]
-fn at(column: Option<(Coded<'_>, &[u32])>, row: usize) -> Option<u32> {
-    let (column, ids) = column?;
-    if column.nulls().is_some_and(|nulls| nulls.is_null(row)) {
-        return None;
+/// A column with the number of each of its dictionary's entries.
+struct Numbered<'a> {
+    codes: &'a [i32],
+    nulls: Option<&'a NullBuffer>,
+    ids: &'a [u32],
+}
+
+impl<'a> Numbered<'a> {
+    fn new(column: Coded<'a>, ids: &'a [u32]) -> Self {
+        Self { codes: column.codes(), nulls: column.nulls(), ids }
     }
-    Some(ids[column.codes()[row] as usize])
+
+    /// The number at a row below the batch's; `None` where it is null.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "codes point into the dictionary by `FlowBatch`")]
+    fn at(&self, row: usize) -> Option<u32> {
+        match self.nulls {
+            Some(nulls) if nulls.is_null(row) => None,
+            _ => Some(self.ids[self.codes[row] as usize]),
+        }
+    }
 }
 
 /// One record with its values as numbers, while it is in hand. Never stored.
@@ -351,13 +332,12 @@ struct Record {
 }
 
 impl Record {
-    fn key(&self, sense: Sense) -> (Key, Window) {
+    fn key(&self, sense: Sense) -> Key {
         let window = Window::of(self.start);
-        let key = match sense {
+        match sense {
             Sense::Asks => Key::new(self.interface, self.src, self.dst, self.dst_port, self.protocol, window),
             Sense::Answers => Key::new(self.interface, self.dst, self.src, self.src_port, self.protocol, window),
-        };
-        (key, window)
+        }
     }
 
     /// The port of the side that opened the connection.

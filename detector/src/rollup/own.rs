@@ -5,24 +5,40 @@
 
 use baselines::ladder::{is_ipv4, is_private};
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use super::groups::Groups;
 
-/// Pairs of interface and own address, both as numbers of `groups`.
-pub(super) fn addresses(groups: &Groups, inventory: &dyn Fn(&str) -> Vec<u128>) -> HashSet<(u32, u32), FixedState> {
-    let mut own: HashSet<(u32, u32), FixedState> = HashSet::default();
-    let known: Vec<Vec<u128>> = groups.all_interfaces().iter().map(|seen| inventory(&seen.id)).collect();
-    for (id, seen) in (0..).zip(groups.all_interfaces()) {
-        own.extend(seen.own.iter().map(|&address| (id, address)));
+/// The own addresses of each interface, both as numbers of `groups`. They are few.
+#[derive(Debug)]
+pub(super) struct Own(Vec<Vec<u32>>);
+
+impl Own {
+    /// Whether an address is the interface's own.
+    pub(super) fn contains(&self, interface: u32, address: u32) -> bool {
+        self.0.get(interface as usize).is_some_and(|own| own.contains(&address))
     }
+
+    fn insert(&mut self, interface: u32, address: u32) {
+        if !self.contains(interface, address)
+            && let Some(own) = self.0.get_mut(interface as usize)
+        {
+            own.push(address);
+        }
+    }
+}
+
+/// Which addresses are each interface's own.
+pub(super) fn addresses(groups: &Groups, inventory: &dyn Fn(&str) -> Vec<u128>) -> Own {
+    let known: Vec<Vec<u128>> = groups.all_interfaces().iter().map(|seen| inventory(&seen.id)).collect();
+    let mut own = Own(groups.all_interfaces().iter().map(|seen| seen.own.clone()).collect());
     if known.iter().any(|known| !known.is_empty()) {
         for group in groups.iter() {
             let interface = group.key.interface();
             let Some(known) = known.get(interface as usize).filter(|known| !known.is_empty()) else { continue };
             for side in [group.key.client(), group.key.server()] {
                 if known.contains(&groups.address(side)) {
-                    own.insert((interface, side));
+                    own.insert(interface, side);
                 }
             }
         }
@@ -34,7 +50,9 @@ pub(super) fn addresses(groups: &Groups, inventory: &dyn Fn(&str) -> Vec<u128>) 
         .map(|(seen, known)| seen.own.is_empty() && known.is_empty())
         .collect();
     if open.contains(&true) {
-        own.extend(shared(groups, &open));
+        for (interface, address) in shared(groups, &open) {
+            own.insert(interface, address);
+        }
     }
     own
 }
@@ -46,10 +64,10 @@ fn shared(groups: &Groups, open: &[bool]) -> Vec<(u32, u32)> {
     for group in groups.iter().filter(|group| open.get(group.key.interface() as usize) == Some(&true)) {
         let (interface, client, server) = (group.key.interface(), group.key.client(), group.key.server());
         let entry = n_rows.entry((interface, client)).or_default();
-        entry.0 += group.n_rows;
-        entry.1 += group.n_rows;
+        entry.0 += u64::from(group.n_rows);
+        entry.1 += u64::from(group.n_rows);
         if server != client {
-            n_rows.entry((interface, server)).or_default().0 += group.n_rows;
+            n_rows.entry((interface, server)).or_default().0 += u64::from(group.n_rows);
         }
     }
     let mut candidates: Vec<_> = n_rows

@@ -100,8 +100,6 @@ impl pipeline::Progress for Passed<'_> {
     fn object_done(&self, n_bytes: u64, n_rows: u64) {
         self.0.advance(n_bytes, n_rows);
     }
-
-    fn day_done(&self, _: usize, _: usize) {}
 }
 
 /// Walks history, learning and judging; leaves what it learned at `save`.
@@ -168,22 +166,22 @@ fn run(
     Ok((Outcome { findings, coverage }, baselines))
 }
 
-/// Observations that do not fit into memory, in nameless temporary files, one a day.
+/// Observations that do not fit into memory, in nameless temporary files, one an hour.
 #[derive(Default)]
 struct TempScratch(BTreeMap<u32, File>);
 
 impl Scratch for TempScratch {
-    fn append(&mut self, day: u32, bytes: &[u8]) -> io::Result<()> {
-        let file = match self.0.entry(day) {
+    fn append(&mut self, hour: u32, bytes: &[u8]) -> io::Result<()> {
+        let file = match self.0.entry(hour) {
             std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
             std::collections::btree_map::Entry::Vacant(slot) => slot.insert(tempfile::tempfile()?),
         };
         file.write_all(bytes)
     }
 
-    fn take(&mut self, day: u32) -> io::Result<Vec<u8>> {
+    fn take(&mut self, hour: u32) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        if let Some(mut file) = self.0.remove(&day) {
+        if let Some(mut file) = self.0.remove(&hour) {
             file.rewind()?;
             file.read_to_end(&mut bytes)?;
         }

@@ -187,24 +187,24 @@ struct TmpScratch {
 }
 
 impl TmpScratch {
-    fn path(&mut self, day: u32) -> io::Result<PathBuf> {
+    fn path(&mut self, hour: u32) -> io::Result<PathBuf> {
         let dir = match &mut self.dir {
             Some(dir) => dir,
             none => none.insert(tempfile::tempdir()?),
         };
-        Ok(dir.path().join(day.to_string()))
+        Ok(dir.path().join(hour.to_string()))
     }
 }
 
 impl Scratch for TmpScratch {
-    fn append(&mut self, day: u32, bytes: &[u8]) -> io::Result<()> {
-        let path = self.path(day)?;
+    fn append(&mut self, hour: u32, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(hour)?;
         let mut file = std::fs::File::options().create(true).append(true).open(path)?;
         io::Write::write_all(&mut file, bytes)
     }
 
-    fn take(&mut self, day: u32) -> io::Result<Vec<u8>> {
-        let path = self.path(day)?;
+    fn take(&mut self, hour: u32) -> io::Result<Vec<u8>> {
+        let path = self.path(hour)?;
         let bytes = std::fs::read(&path)?;
         std::fs::remove_file(path)?;
         Ok(bytes)

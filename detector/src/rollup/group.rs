@@ -1,0 +1,200 @@
+//! A group: what one client exchanged with one server on one interface in one window, and the key it is found by.
+
+use baselines::observation::Observation;
+use baselines::window::{WINDOW_SECS, Window};
+
+use super::Record;
+use super::initiator::{self, Sense};
+
+/// What a group is of, packed: interface 20 bits, client and server address 26 each, port 16, protocol 8, window 24.
+///
+/// An object with more than a million interfaces or 64 million addresses would need wider fields; `intern` stops
+/// numbering there, and the surplus shares the last number rather than wrapping into another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Key(u128);
+
+pub(super) const MAX_INTERFACES: u32 = 1 << 20;
+pub(super) const MAX_ADDRESSES: u32 = 1 << 26;
+/// The year 2288.
+const MAX_WINDOWS: u32 = 1 << 24;
+
+impl Key {
+    #[inline]
+    pub(super) fn new(interface: u32, client: u32, server: u32, port: u16, protocol: u8, window: Window) -> Self {
+        let window = window.0.min(MAX_WINDOWS - 1);
+        Self(
+            u128::from(interface) << 100
+                | u128::from(client) << 74
+                | u128::from(server) << 48
+                | u128::from(port) << 32
+                | u128::from(protocol) << 24
+                | u128::from(window),
+        )
+    }
+
+    pub(super) fn interface(self) -> u32 {
+        (self.0 >> 100) as u32
+    }
+
+    pub(super) fn client(self) -> u32 {
+        (self.0 >> 74) as u32 & (MAX_ADDRESSES - 1)
+    }
+
+    pub(super) fn server(self) -> u32 {
+        (self.0 >> 48) as u32 & (MAX_ADDRESSES - 1)
+    }
+
+    pub(super) fn port(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
+
+    pub(super) fn protocol(self) -> u8 {
+        (self.0 >> 24) as u8
+    }
+
+    #[inline]
+    pub(super) fn window(self) -> Window {
+        Window(self.0 as u32 & (MAX_WINDOWS - 1))
+    }
+
+    /// A hash whose low bits are as good as its high ones.
+    #[inline]
+    pub(super) fn hash(self) -> u64 {
+        fold((self.0 >> 64) as u64 ^ A, self.0 as u64 ^ B)
+    }
+}
+
+/// Totals of one client × server × port × protocol × window on one interface.
+///
+/// Two cache lines, and no more than two: what a record costs is mostly waiting for its group.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub(super) struct Group {
+    pub(super) key: Key,
+    packets_asked: u64,
+    bytes_asked: u64,
+    packets_answered: u64,
+    bytes_answered: u64,
+    pub(super) first: i64,
+    last: i64,
+    ports_early: u64,
+    ports_late: u64,
+    digest: u64,
+    pub(super) n_rows: u32,
+    n_asked: u32,
+    n_rejected: u32,
+    n_opened: u32,
+    minutes: u16,
+}
+
+impl Group {
+    pub(super) fn new(key: Key) -> Self {
+        Self {
+            key,
+            packets_asked: 0,
+            bytes_asked: 0,
+            packets_answered: 0,
+            bytes_answered: 0,
+            first: i64::MAX,
+            last: i64::MIN,
+            ports_early: 0,
+            ports_late: 0,
+            digest: 0,
+            n_rows: 0,
+            n_asked: 0,
+            n_rejected: 0,
+            n_opened: 0,
+            minutes: 0,
+        }
+    }
+
+    /// Records from the client to the server, refused ones too.
+    pub(super) fn n_sent(&self) -> u64 {
+        u64::from(self.n_asked) + u64::from(self.n_rejected)
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, record: &Record, sense: Sense) {
+        let asks = u64::from(sense == Sense::Asks);
+        let accepted = u64::from(!record.rejected);
+        let asked = asks & accepted;
+        let answered = (1 - asks) & accepted;
+        let within = record.start - self.key.window().start();
+        self.n_rows = self.n_rows.saturating_add(1);
+        self.first = self.first.min(record.start);
+        self.last = self.last.max(record.end);
+        // Amounts without branches: which way a record goes is as good as random.
+        self.n_asked = self.n_asked.saturating_add(asked as u32);
+        self.n_rejected = self.n_rejected.saturating_add((asks & (1 - accepted)) as u32);
+        self.packets_asked = self.packets_asked.saturating_add(asked * record.packets);
+        self.bytes_asked = self.bytes_asked.saturating_add(asked * record.bytes);
+        self.packets_answered = self.packets_answered.saturating_add(answered * record.packets);
+        self.bytes_answered = self.bytes_answered.saturating_add(answered * record.bytes);
+        self.n_opened = self.n_opened.saturating_add(asks as u32 & u32::from(record.flags & initiator::SYN != 0));
+        self.minutes |= (asks as u16) << (within / 60).clamp(0, 9);
+        let bit = accepted << (record.client_port(sense) & 63);
+        self.ports_early |= if within < WINDOW_SECS / 2 { bit } else { 0 };
+        self.ports_late |= if record.end - record.start + within >= WINDOW_SECS / 2 { bit } else { 0 };
+        self.digest = self.digest.wrapping_add(digest(record, sense));
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.n_rows = self.n_rows.saturating_add(other.n_rows);
+        self.n_asked = self.n_asked.saturating_add(other.n_asked);
+        self.n_rejected = self.n_rejected.saturating_add(other.n_rejected);
+        self.n_opened = self.n_opened.saturating_add(other.n_opened);
+        self.packets_asked = self.packets_asked.saturating_add(other.packets_asked);
+        self.bytes_asked = self.bytes_asked.saturating_add(other.bytes_asked);
+        self.packets_answered = self.packets_answered.saturating_add(other.packets_answered);
+        self.bytes_answered = self.bytes_answered.saturating_add(other.bytes_answered);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.minutes |= other.minutes;
+        self.ports_early |= other.ports_early;
+        self.ports_late |= other.ports_late;
+        self.digest = self.digest.wrapping_add(other.digest);
+    }
+
+    /// The observation of a group whose client is the interface's own side; owner, interface and peer are the caller's.
+    pub(super) fn observation(&self) -> Observation {
+        Observation {
+            port: self.key.port(),
+            protocol: self.key.protocol(),
+            window: self.key.window(),
+            n_flows: self.n_asked,
+            n_rejected: self.n_rejected,
+            n_opened: self.n_opened,
+            packets_out: self.packets_asked,
+            bytes_out: self.bytes_asked,
+            packets_in: self.packets_answered,
+            bytes_in: self.bytes_answered,
+            first: self.first,
+            last: self.last,
+            minutes: self.minutes,
+            ports_early: self.ports_early,
+            ports_late: self.ports_late,
+            digest: self.digest,
+            ..Observation::default()
+        }
+    }
+}
+
+// Odd constants from the fractional part of the golden ratio and of π: multiply and fold, as foldhash does.
+const A: u64 = 0x9e37_79b9_7f4a_7c15;
+const B: u64 = 0x2436_7a5c_0e1f_3d4b;
+
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// A hash of what makes a record one record within its group. Added up over a group: two tellings of the same records
+/// have the same sum, whatever their order.
+#[inline]
+fn digest(record: &Record, sense: Sense) -> u64 {
+    let times = (record.start as u64) << 32 ^ record.end as u64;
+    let side =
+        u64::from(record.client_port(sense)) << 8 | u64::from(record.rejected) << 1 | u64::from(sense == Sense::Asks);
+    fold(fold(times ^ A, record.bytes ^ B).wrapping_add(record.packets), side ^ A)
+}
