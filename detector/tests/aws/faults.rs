@@ -165,7 +165,7 @@ fn an_object_that_may_not_be_read_or_changes_meanwhile_is_named() {
             Arc::new(move |_, request: &Message| {
                 let is_first = request.header("range").is_some_and(|range| range.starts_with("bytes=0-"));
                 let is_meant = request.path().contains("long.log") && (is_first == (fault == Fault::Refused(403)));
-                if is_meant { fault } else { Fault::None }
+                if is_meant { fault.clone() } else { Fault::None }
             }),
         );
         Function::behind(&cloud, address, "detect", &[]).invoke(&event).error()
