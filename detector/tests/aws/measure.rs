@@ -52,7 +52,7 @@ fn memory_follows_what_is_found_not_what_is_read() {
     let (before, worked) = (peak_bytes(&detect), processor_time(&detect));
     let began = Instant::now();
     detect.invoke(&event).given();
-    let (took, worked, after) = (began.elapsed(), processor_time(&detect) - worked, peak_bytes(&detect));
+    let (took, worked, after) = (began.elapsed(), processor_time(&detect).saturating_sub(worked), peak_bytes(&detect));
     let mib = |bytes: u64| bytes >> 20;
     println!(
         "{n_bytes} bytes: {took:?}, {worked:?} of a processor, at most {} MiB, {} MiB before",
