@@ -1,8 +1,12 @@
-//! The step that builds what is deployed and runs it against an emulated AWS, with its set-up.
+//! The steps that run the deployed roles: as the tests build them against an emulated AWS, and as they are released.
+//!
+//! They are two, because they cost different things: the tests reuse what the other steps built and take two minutes, the
+//! release builds the SDK once more, optimised and for another linker, which takes longer than all other steps together.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
@@ -12,42 +16,62 @@ use crate::shell::{self, Workspace, say};
 use crate::tally::Tally;
 use crate::tools;
 
-/// Where the tests find moto's server, cargo-lambda and its linker: `$CALLOUT_TEST_VENV/bin`.
+/// Where the tests find moto's server and cargo-lambda: `$CALLOUT_TEST_VENV/bin`.
 const VENV_VARIABLE: &str = "CALLOUT_TEST_VENV";
 
-/// Where they find the zip that is deployed.
-const ZIP_VARIABLE: &str = "CALLOUT_TEST_ZIP";
+/// Where they find another `bootstrap` than cargo's, which is then held to the goals.
+const BOOTSTRAP_VARIABLE: &str = "CALLOUT_TEST_BOOTSTRAP";
+
+/// Where they find a case with a large object.
+const LARGE_VARIABLE: &str = "CALLOUT_TEST_LARGE";
 
 /// The goal of the design for the deployed zip, in bytes: 12 MB.
 const MAX_ZIP_BYTES: u64 = 12_000_000;
 
-/// Builds the zip, then runs the tests of the target `aws`, which start what they need from the environment made here.
+/// Rows of the large object: in AWS's Parquet form 99 MB, where AWS closes an object at 75 MB.
+const LARGE_ROWS: &str = "6000000";
+
+/// Runs the tests of the target `aws`, which start what they need from the environment made here.
 pub(crate) fn end_to_end(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    let manifest = rust::detector_manifest(workspace)?;
-    if manifest.pointer("/features/aws").is_none() {
-        say("there is no feature `aws` yet: nothing run");
-        return Ok(());
-    }
     // SAM's builder calls cargo-lambda without a way to say features: the manifest says them.
+    let manifest = rust::detector_manifest(workspace)?;
     let says_feature =
         manifest.pointer("/metadata/lambda/build/features").is_some_and(|features| *features == json!(["aws"]));
     ensure!(
         says_feature,
         "`sam build` would build without the feature `aws`; detector/Cargo.toml needs\n[package.metadata.lambda.build]\nfeatures = [\"aws\"]"
     );
+    tally.passed += 1;
     let venv = tools::test_venv(workspace)?;
-    let path = path_with(&venv)?;
-    let zip = zip(workspace, &path)?;
-    tally.passed += 2;
+    let mut command = tests(workspace, &venv)?;
+    // More than there are cores: they wait for back-offs and each other's answers more than they work.
+    command.args(["--test-threads", "4"]);
+    shell::watch(command, |line| tally.add_result_line(line))
+}
 
-    let mut targets = manifest.pointer("/targets").and_then(|targets| targets.as_array()).into_iter().flatten();
-    if !targets.any(|target| target["name"] == "aws" && target["kind"] == json!(["test"])) {
-        say("the detector has no test target `aws` yet: nothing run");
-        return Ok(());
+/// Builds what is deployed as `sam build` does, and measures it: size, start, memory and time for a large object.
+pub(crate) fn release(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    let venv = tools::test_venv(workspace)?;
+    let bootstrap = zip(workspace, &venv)?;
+    tally.passed += 1;
+    let large = workspace.path("target/large");
+    if !large.join("logs").exists() {
+        let mut write = workspace.cargo(&["run", "--release", "--locked", "--package", "benches", "--", "large"]);
+        write.args(["--rows", LARGE_ROWS, "--objects", "1", "--out"]).arg(&large);
+        shell::run(write)?;
     }
-    let arguments = ["test", "--locked", "--package", "detector", "--features", "aws", "--test", "aws"];
+    let mut command = tests(workspace, &venv)?;
+    // One after the other: they measure time.
+    command.args(["measure::", "--nocapture", "--test-threads", "1"]);
+    command.env(BOOTSTRAP_VARIABLE, bootstrap).env(LARGE_VARIABLE, large);
+    shell::watch(command, |line| tally.add_result_line(line))
+}
+
+/// The tests of the target `aws`.
+fn tests(workspace: &Workspace, venv: &Path) -> Result<Command> {
+    let arguments = ["test", "--locked", "--package", "detector", "--all-features", "--test", "aws", "--"];
     let mut command = workspace.cargo(&arguments);
-    command.args(["--", "--nocapture"]).env(VENV_VARIABLE, &venv).env(ZIP_VARIABLE, &zip).env("PATH", &path);
+    command.env(VENV_VARIABLE, venv).env("PATH", path_with(venv)?);
     // The emulator takes any credentials; the tests must never meet real ones.
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", "testing"),
@@ -60,20 +84,27 @@ pub(crate) fn end_to_end(workspace: &Workspace, tally: &mut Tally) -> Result<()>
     for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
         command.env_remove(name);
     }
-    shell::watch(command, |line| tally.add_result_line(line))
+    Ok(command)
 }
 
-/// Builds the zip as `sam build` does, prints its size and holds it to the goal.
-fn zip(workspace: &Workspace, path: &OsString) -> Result<PathBuf> {
-    let zip = workspace.path("target/lambda/bootstrap/bootstrap.zip");
+/// Builds the zip, prints its size and holds it to the goal; gives the program in it.
+fn zip(workspace: &Workspace, venv: &Path) -> Result<PathBuf> {
+    let folder = workspace.path("target/lambda/bootstrap");
+    let zip = folder.join("bootstrap.zip");
     let mut build = workspace.cargo(&["lambda", "build", "--release", "--locked", "--package", "detector"]);
     build.args(["--bin", "bootstrap", "--features", "aws", "--target", "x86_64-unknown-linux-gnu"]);
-    build.args(["--output-format", "zip"]).env("PATH", path);
+    build.args(["--output-format", "zip"]).env("PATH", path_with(venv)?);
     shell::run(build)?;
     let n_bytes = fs::metadata(&zip).with_context(|| format!("`{}`", zip.display()))?.len();
     say(&format!("deployed zip: {n_bytes} bytes, at most {MAX_ZIP_BYTES}"));
     ensure!(n_bytes <= MAX_ZIP_BYTES, "the deployed zip has {n_bytes} bytes; the goal is {MAX_ZIP_BYTES}");
-    Ok(zip)
+    let mut unpack = workspace.command(venv.join("bin/python"), &["-m", "zipfile", "-e"]);
+    unpack.args([&zip, &folder]);
+    shell::run(unpack)?;
+    let bootstrap = folder.join("bootstrap");
+    // Python's zipfile forgets that it is a program.
+    shell::run(workspace.command("chmod", &["+x", &bootstrap.to_string_lossy()]))?;
+    Ok(bootstrap)
 }
 
 /// `PATH` with the tools of the environment first.

@@ -28,7 +28,7 @@ struct Step {
 }
 
 /// The steps of `test`, cheapest answer first where the order is free.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step { name: "fmt", says: "the code is formatted", run: rust::fmt },
     Step { name: "clippy", says: "no lint fires", run: rust::clippy },
     Step {
@@ -41,11 +41,12 @@ const STEPS: [Step; 8] = [
     Step { name: "deny", says: "licences, sources and banned crates", run: rust::deny },
     Step { name: "generated", says: "what the README shows is what the program prints", run: generated::fresh },
     Step { name: "template", says: "the SAM templates lint, and grant what they should", run: template::check },
+    Step { name: "aws", says: "the deployed roles against an emulated AWS", run: aws::end_to_end },
 ];
 
-/// Steps that are part of another one, or that change something: by their own command only.
+/// Steps that are part of another one, that change something, or that take long: by their own command only.
 const EXTRA: [Step; 5] = [
-    Step { name: "aws", says: "the deployed pair against an emulated AWS, and the zip's size", run: aws::end_to_end },
+    Step { name: "release", says: "builds what is deployed; its size, start, memory and time", run: aws::release },
     Step { name: "tidy", says: "the house rules (part of test-rust)", run: rust::tidy },
     Step { name: "generate", says: "rewrites what `generated` compares", run: generated::rewrite },
     Step { name: "grants", says: "writes down what the templates grant, for review", run: template::accept },

@@ -12,7 +12,7 @@ use crate::tally::Tally;
 use crate::tools;
 
 /// The templates, all of them.
-const TEMPLATES: [&str; 2] = ["template.yaml", "template-central.yaml"];
+const TEMPLATES: [&str; 3] = ["template.yaml", "template-central.yaml", "template-inventory.yaml"];
 
 /// What the templates grant, as somebody read and accepted it.
 const EXPECTED: &str = "xtask/grants.txt";

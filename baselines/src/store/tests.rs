@@ -1,5 +1,7 @@
 //! Tests of the stored form of baselines.
 
+mod learnable;
+
 use std::fs;
 use std::path::Path;
 

@@ -38,7 +38,7 @@ pub(super) fn gather(
     let mut coverage = Coverage { n_objects_duplicate: n_duplicate, ..Coverage::default() };
     let gathered = Mutex::new((keep, &mut coverage, Ok(())));
     objects.par_iter().for_each(|object| {
-        let read = read_object(job, object);
+        let read = read_object(job, object, &limits(job.config));
         let n_rows = read.as_ref().map_or(0, |read| read.account.rows_read);
         let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
         let (keep, coverage, kept) = &mut *gathered;
@@ -66,8 +66,13 @@ pub(super) fn gather(
 }
 
 /// Reads one object for a door that keeps observations itself.
+///
+/// Whoever keeps them reads from afar and has about one core. A row group is one unit then: a second one, that begins in
+/// its middle, would walk the pages before it, which are fetched again. Of 6 million rows in one row group 3.7 times the
+/// object was fetched.
 pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, String> {
-    let read = read_object(job, object)?;
+    let limits = read::Limits { max_unit_rows: u64::MAX, ..limits(job.config) };
+    let read = read_object(job, object, &limits)?;
     let mut coverage = Coverage::default();
     coverage.add(&read);
     job.progress.object_done(object.size(), coverage.n_rows);
@@ -75,13 +80,13 @@ pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observe
 }
 
 /// Reads one object; the error is the whole chain in words.
-fn read_object(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Read, String> {
+fn read_object(job: &Job<'_>, object: &Arc<dyn Object>, limits: &read::Limits) -> Result<Read, String> {
     // Formats are guarded where they are decoded; this holds the door against what nobody foresaw.
-    catch_unwind(AssertUnwindSafe(|| read_units(job, object)))
+    catch_unwind(AssertUnwindSafe(|| read_units(job, object, limits)))
         .unwrap_or_else(|_| Err("an internal error; the other objects are not affected".to_owned()))
 }
 
-fn read_units(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Read, String> {
+fn read_units(job: &Job<'_>, object: &Arc<dyn Object>, limits: &read::Limits) -> Result<Read, String> {
     let said = |error: read::Error| {
         let mut text = error.to_string();
         let mut cause = std::error::Error::source(&error);
@@ -91,7 +96,7 @@ fn read_units(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Read, String> {
         }
         text
     };
-    let opened = read::open(Arc::clone(object), &limits(job.config)).map_err(said)?;
+    let opened = read::open(Arc::clone(object), limits).map_err(said)?;
     let units: Result<Vec<_>, read::Error> =
         (0..opened.n_units()).into_par_iter().map(|unit| read_unit(job, &opened, unit)).collect();
     let mut account = read::Account::default();

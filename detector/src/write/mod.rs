@@ -19,6 +19,8 @@ mod ocsf;
 pub mod report;
 #[cfg(test)]
 pub(crate) mod sample;
+#[cfg(test)]
+mod schema;
 pub mod table;
 mod words;
 

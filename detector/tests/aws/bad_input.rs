@@ -47,6 +47,32 @@ fn bad_messages_fail_alone() {
 }
 
 #[test]
+fn oversized_events_fail_alone_and_quietly() {
+    let cloud = Cloud::start(&json!({}));
+    explain(&cloud);
+    let (key, bytes) = &objects()[0];
+    cloud.put(LOGS, key, bytes.clone());
+    let mut detect = Function::new(&cloud, "detect", &[]);
+    let record = &notification("gone.log.gz", 9)["Records"][0];
+    let mut event = batch([
+        &json!("x".repeat(1 << 20)),
+        &json!("replaced below"),
+        // As many objects as no event of S3 names.
+        &json!({"Records": vec![record; 1000]}),
+        &json!({"k".repeat(100_000): 1}),
+        &notification(&"k".repeat(100_000), 9),
+        &notification(key, bytes.len()),
+    ]);
+    event["Records"][1]["body"] = json!("[".repeat(100_000));
+    let failed = detect.invoke(&event).given();
+    let ids = ["m0", "m1", "m2", "m3", "m4"].map(|id| json!({"itemIdentifier": id}));
+    assert_eq!(failed, json!({"batchItemFailures": ids}), "{}", detect.log());
+    assert_eq!(cloud.list(STATE, "observations/").len(), 1, "the next object is still worked on");
+    let longest = detect.log().lines().map(str::len).max();
+    assert!(longest.is_some_and(|n_bytes| n_bytes < 10_000), "a log line of {longest:?} bytes");
+}
+
+#[test]
 fn state_that_cannot_be_used_is_named() {
     let cloud = Cloud::start(&json!({}));
     let objects = objects();

@@ -15,7 +15,7 @@ use crate::http;
 
 pub(crate) const LOGS: &str = "flow-logs";
 pub(crate) const STATE: &str = "callout-state";
-const REGION: &str = "eu-west-1";
+pub(crate) const REGION: &str = "eu-west-1";
 
 /// What ends with the test, whatever the test came to.
 pub(crate) struct Process(pub(crate) Child);
@@ -107,8 +107,7 @@ impl Cloud {
             attributes["FifoQueue"] = json!("true");
         }
         let name = format!("alerts{ending}");
-        let queue = self.sqs("CreateQueue", &json!({"QueueName": name, "Attributes": attributes}));
-        queue["QueueUrl"].as_str().expect("a queue").clone_into(&mut self.queue_url);
+        self.queue_url = self.make_queue(&name, &attributes);
         let queue_arn = format!("arn:aws:sqs:{REGION}:123456789012:{name}");
         self.topic = self.runtime.block_on(async {
             let mut topic = sns.create_topic().name(format!("callout{ending}"));
@@ -145,6 +144,12 @@ impl Cloud {
         let answer = http::call(self.address, "POST", "/", &headers, body.to_string().as_bytes()).expect("an answer");
         assert_eq!(answer.status(), 200, "{action}: {}", answer.text());
         serde_json::from_slice(&answer.body).unwrap_or(Value::Null)
+    }
+
+    /// Makes a queue; gives its URL.
+    pub(crate) fn make_queue(&self, name: &str, attributes: &Value) -> String {
+        let queue = self.sqs("CreateQueue", &json!({"QueueName": name, "Attributes": attributes}));
+        queue["QueueUrl"].as_str().expect("a queue").to_owned()
     }
 
     /// Asks EC2, in its query protocol; gives the XML.
@@ -207,8 +212,14 @@ impl Cloud {
 
     /// The findings stored, by id.
     pub(crate) fn findings(&self) -> BTreeMap<String, String> {
-        let keys = self.list(STATE, "findings/");
-        let id = |key: &str| key.trim_start_matches("findings/").trim_end_matches(".json").to_owned();
+        self.findings_below("")
+    }
+
+    /// The findings stored below a prefix, by id.
+    pub(crate) fn findings_below(&self, prefix: &str) -> BTreeMap<String, String> {
+        let folder = format!("{prefix}findings/");
+        let keys = self.list(STATE, &folder);
+        let id = |key: &str| key.trim_start_matches(&folder).trim_end_matches(".json").to_owned();
         keys.iter().map(|key| (id(key), String::from_utf8(self.get(STATE, key)).expect("text"))).collect()
     }
 

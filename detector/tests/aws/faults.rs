@@ -110,3 +110,71 @@ fn of_two_learners_one_wins_and_nothing_is_learned_twice() {
     assert_eq!(learned(&cloud), undisturbed(&objects));
     assert_eq!(cloud.alerts().len(), cloud.findings().len());
 }
+
+/// Rows of the long object.
+const LONG_ROWS: u32 = 30_000;
+
+/// A text object of some mebibytes, so that it takes several ranges.
+fn long_text() -> (String, Vec<u8>) {
+    let fields =
+        "account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+    let lines = (0..LONG_ROWS).map(|n| {
+        let (eni, peer, port, at) = (n % 3, n % 250, 1024 + n % 60_000, 1_774_137_600 + n / 20);
+        format!("2 111122223333 eni-{eni:017x} 10.0.0.9 198.51.100.{peer} {port} 443 6 9 4000 {at} {at} ACCEPT OK\n")
+    });
+    let text = [format!("version {fields}\n")].into_iter().chain(lines).collect::<String>();
+    ("AWSLogs/111122223333/vpcflowlogs/eu-west-1/2026/03/22/long.log".to_owned(), text.into_bytes())
+}
+
+#[test]
+fn a_long_object_comes_through_cut_and_slow_bodies_whole() {
+    let cloud = Cloud::start(&json!({}));
+    explain(&cloud);
+    let (key, bytes) = long_text();
+    cloud.put(LOGS, &key, bytes.clone());
+    let of_log = |request: &Message| request.method() == "GET" && request.path().contains("long.log");
+    let (address, faults) = proxy::start(
+        cloud.address,
+        Arc::new(move |n, request: &Message| match n % 3 {
+            0 if of_log(request) => Fault::Cut,
+            1 if of_log(request) => Fault::Refused(503),
+            _ => Fault::None,
+        }),
+    );
+    let mut detect = Function::behind(&cloud, address, "detect", &[("CALLOUT_ALL_INTERFACES", "true")]);
+    let answer = detect.invoke(&notification(&key, bytes.len())).given();
+    assert_eq!(answer, json!({}));
+    let log = detect.log();
+    let line = log.lines().find(|line| line.contains("object read")).expect("one line an object");
+    let line: Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!(line["n_rows"], json!(LONG_ROWS));
+    assert!(line["n_ranges"].as_u64().is_some_and(|n| n as usize >= bytes.len() >> 19), "by ranges: {line}");
+    assert!(faults.load(Ordering::Relaxed) >= 3);
+}
+
+#[test]
+fn an_object_that_may_not_be_read_or_changes_meanwhile_is_named() {
+    let cloud = Cloud::start(&json!({}));
+    explain(&cloud);
+    let (key, bytes) = long_text();
+    cloud.put(LOGS, &key, bytes.clone());
+    let event = notification(&key, bytes.len());
+    let failing = |fault: Fault| {
+        let (address, _) = proxy::start(
+            cloud.address,
+            Arc::new(move |_, request: &Message| {
+                let is_first = request.header("range").is_some_and(|range| range.starts_with("bytes=0-"));
+                let is_meant = request.path().contains("long.log") && (is_first == (fault == Fault::Refused(403)));
+                if is_meant { fault.clone() } else { Fault::None }
+            }),
+        );
+        Function::behind(&cloud, address, "detect", &[]).invoke(&event).error()
+    };
+    let denied = failing(Fault::Refused(403));
+    assert!(denied.contains("long.log: access denied; the function's role needs s3:GetObject on it"), "{denied}");
+    let replaced = failing(Fault::Refused(412));
+    assert!(replaced.contains("long.log") && replaced.contains("it was replaced while it was read"), "{replaced}");
+    let deleted = failing(Fault::Refused(404));
+    assert!(deleted.contains("long.log") && deleted.contains("it was deleted while it was read"), "{deleted}");
+    assert_eq!(cloud.list(crate::cloud::STATE, "observations/"), Vec::<String>::new(), "half an object is none");
+}

@@ -1,9 +1,15 @@
 //! The inventory role against EC2 and Lambda as moto plays them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, STATE};
+use crate::cloud::{Cloud, LOGS, STATE};
+use crate::http::Message;
+use crate::proxy::{self, Fault};
 use crate::runtime::Function;
+use crate::sample::{explain_below, notification, objects, replayed};
 
 #[test]
 fn snapshots_are_stored_when_something_changed() {
@@ -33,4 +39,93 @@ fn snapshots_are_stored_when_something_changed() {
     let mut read = detector::resolve::Inventory::default();
     read.add_enis("snapshot", snapshot.to_string().as_bytes()).expect("a snapshot");
     assert_eq!(read.counts().enis, 8);
+}
+
+/// What the two services answer, page by page, each refusing the first time.
+fn paged(n: u64, request: &Message) -> Fault {
+    const ENIS: &str = "<DescribeNetworkInterfacesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">\
+        <networkInterfaceSet><item><networkInterfaceId>eni-1</networkInterfaceId></item></networkInterfaceSet>\
+        <nextToken>a+b/c=</nextToken></DescribeNetworkInterfacesResponse>";
+    const MORE_ENIS: &str = "<DescribeNetworkInterfacesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">\
+        <networkInterfaceSet><item><networkInterfaceId>eni-2</networkInterfaceId></item></networkInterfaceSet>\
+        </DescribeNetworkInterfacesResponse>";
+    const FUNCTIONS: &str = r#"{"Functions":[{"FunctionArn":"arn:aws:lambda:eu-west-1:123456789012:function:f:1",
+        "Environment":{"Variables":{"STRIPE_KEY":"sk_live_123"}}}],"NextMarker":"m 1"}"#;
+    const MORE_FUNCTIONS: &str =
+        r#"{"Functions":[{"FunctionArn":"arn:aws:lambda:eu-west-1:123456789012:function:g:1"}]}"#;
+    let form = request.text();
+    if form.contains("Action=DescribeNetworkInterfaces") {
+        return match n {
+            0 => Fault::Answered(
+                503,
+                "<Response><Errors><Error><Code>RequestLimitExceeded</Code></Error></Errors></Response>",
+            ),
+            _ if form.contains("NextToken=a%2Bb%2Fc%3D") => Fault::Answered(200, MORE_ENIS),
+            _ => Fault::Answered(200, ENIS),
+        };
+    }
+    if request.path().starts_with("/2015-03-31/functions/") {
+        return match n {
+            0..=3 => Fault::Answered(429, r#"{"Reason":"CallerRateLimitExceeded"}"#),
+            _ if request.path().contains("Marker=m%201") => Fault::Answered(200, MORE_FUNCTIONS),
+            _ => Fault::Answered(200, FUNCTIONS),
+        };
+    }
+    Fault::None
+}
+
+#[test]
+fn all_pages_are_read_with_back_off_into_the_account_s_folder() {
+    let cloud = Cloud::start(&json!({}));
+    let (address, _) = proxy::start(cloud.address, Arc::new(paged));
+    let env = [
+        ("CALLOUT_TOPIC_ARN", ""),
+        ("CALLOUT_INVENTORY_FOLDER", "123456789012/eu-west-1"),
+        ("CALLOUT_STATE_REGION", "eu-west-1"),
+    ];
+    let mut inventory = Function::behind(&cloud, address, "inventory", &env);
+    let answer = inventory.invoke(&json!({})).given();
+    assert_eq!(answer, json!({"interfaces": 2, "functions": 2, "stored": true}));
+    assert_eq!(inventory.invoke(&json!({})).given()["stored"], json!(false), "nothing changed since");
+    let keys = cloud.list(STATE, "");
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    assert!(keys[0].starts_with("inventory/123456789012/eu-west-1/"), "{keys:?}");
+    assert!(!String::from_utf8_lossy(&cloud.get(STATE, &keys[0])).contains("sk_live"), "secrets go no further");
+}
+
+#[test]
+fn a_refused_call_is_named() {
+    let cloud = Cloud::start(&json!({}));
+    let n_asked = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&n_asked);
+    let (address, _) = proxy::start(
+        cloud.address,
+        Arc::new(move |_, _: &Message| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Fault::Answered(
+                403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>",
+            )
+        }),
+    );
+    let error = Function::behind(&cloud, address, "inventory", &[]).invoke(&json!({})).error();
+    assert!(error.contains("ec2:DescribeNetworkInterfaces: status 403"), "{error}");
+    assert_eq!(n_asked.load(Ordering::Relaxed), 1, "asking again would not help");
+}
+
+#[test]
+fn interfaces_of_other_accounts_are_known_from_their_folders() {
+    let cloud = Cloud::start(&json!({}));
+    explain_below(&cloud, "", "111122223333/eu-west-1/");
+    // What another account wrote must not stop the judging.
+    cloud.put(STATE, "inventory/444455556666/eu-west-1/2026-03-22T00:00:00Z.json", "{");
+    let objects = objects();
+    let mut detect = Function::new(&cloud, "detect", &[]);
+    for (key, bytes) in &objects {
+        cloud.put(LOGS, key, bytes.clone());
+        detect.invoke(&notification(key, bytes.len())).given();
+    }
+    assert_eq!(cloud.findings(), replayed(&objects));
+    let log = detect.log();
+    assert!(log.contains("s3://callout-state/inventory/444455556666/eu-west-1/2026-03-22T00:00:00Z.json"), "{log}");
 }

@@ -7,6 +7,7 @@
 )]
 
 mod agree;
+mod alerts;
 mod bad_input;
 mod cargo_lambda;
 mod cloud;
@@ -15,6 +16,7 @@ mod http;
 mod inventory;
 mod measure;
 mod proxy;
+mod queue;
 mod redelivery;
 mod runtime;
 mod sample;

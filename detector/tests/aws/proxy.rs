@@ -9,12 +9,16 @@ use std::time::Duration;
 use crate::http::{self, Message};
 
 /// What is done to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Nothing.
     None,
     /// Answered with this status instead of asked.
     Refused(u16),
+    /// Answered with this status and body instead of asked.
+    Answered(u16, &'static str),
+    /// Answered with a range of these bytes: the emulator copies a whole object for each range of it.
+    Served(Arc<Vec<u8>>),
     /// Asked, and the answer's body breaks off in the middle.
     Cut,
     /// Asked, and the connection ends before the answer: what was to be done is done.
@@ -58,6 +62,13 @@ fn pass(stream: TcpStream, to: SocketAddr, plan: &Plan, asked: &AtomicU64, fault
         let answer = Message { first: format!("HTTP/1.1 {status} Refused"), headers, body: body.into_bytes() };
         return writer.write_all(&http::bytes(&answer)).ok();
     }
+    if let Fault::Answered(status, body) = fault {
+        let answer = Message { first: format!("HTTP/1.1 {status} Said"), body: body.into(), ..Message::default() };
+        return writer.write_all(&http::bytes(&answer)).ok();
+    }
+    if let Fault::Served(object) = &fault {
+        return writer.write_all(&http::bytes(&range_of(object, &request)?)).ok();
+    }
     let mut upstream = TcpStream::connect(to).ok()?;
     upstream.write_all(&http::bytes(&request)).ok()?;
     let answer = http::read(&mut BufReader::new(upstream), request.method() == "HEAD").ok()??;
@@ -78,4 +89,21 @@ fn pass(stream: TcpStream, to: SocketAddr, plan: &Plan, asked: &AtomicU64, fault
         }
         _ => writer.write_all(&bytes).ok(),
     }
+}
+
+/// What S3 answers to `Range: bytes=first-last`.
+fn range_of(object: &[u8], request: &Message) -> Option<Message> {
+    let (first, last) = request.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
+    let (first, last) = (first.parse::<usize>().ok()?, last.parse::<usize>().ok()?.min(object.len() - 1));
+    let headers = [
+        ("content-range", format!("bytes {first}-{last}/{}", object.len())),
+        ("etag", "\"served\"".to_owned()),
+        ("content-type", "binary/octet-stream".to_owned()),
+    ];
+    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Some(Message {
+        first: "HTTP/1.1 206 Partial Content".to_owned(),
+        headers,
+        body: object.get(first..=last)?.to_vec(),
+    })
 }

@@ -149,3 +149,29 @@ fn late_objects_are_folded_in_and_nothing_counts_twice() {
     }
     assert_eq!(after, before);
 }
+
+#[test]
+fn two_invocations_at_once_tell_each_finding_once() {
+    let objects = objects();
+    let cloud = Cloud::start(&json!({}));
+    explain(&cloud);
+    for (key, bytes) in &objects {
+        cloud.put(LOGS, key, bytes.clone());
+    }
+    let events: Vec<Value> = objects.iter().map(|(key, bytes)| notification(key, bytes.len())).collect();
+    let event = batch(&events);
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let run = || {
+            let mut detect = Function::new(&cloud, "detect", &[]);
+            // An alert that the other one is telling is left to it.
+            detect.invoke(&event).given()
+        };
+        let all: Vec<_> = (0..3).map(|_| scope.spawn(run)).collect();
+        all.into_iter().map(|one| one.join().expect("an invocation")).collect()
+    });
+    assert_eq!(answers, vec![json!({"batchItemFailures": []}); 3]);
+    Function::new(&cloud, "learn", &[]).invoke(&json!({})).given();
+    assert_eq!(cloud.findings(), replayed(&objects));
+    assert_eq!(cloud.alerts().len(), cloud.findings().len());
+    assert_eq!(learned(&cloud), undisturbed(&objects));
+}

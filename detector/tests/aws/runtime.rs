@@ -99,7 +99,7 @@ impl Function {
     /// Starts the process; says how long it took until it asked for work.
     pub(crate) fn start(&mut self) -> Duration {
         let began = Instant::now();
-        self.spawn(env!("CARGO_BIN_EXE_bootstrap"));
+        self.spawn();
         let waiting = self.asked.recv_timeout(Duration::from_secs(30)).expect("the function asks for work");
         let took = began.elapsed();
         self.stop();
@@ -107,7 +107,10 @@ impl Function {
         took
     }
 
-    fn spawn(&mut self, program: &str) {
+    fn spawn(&mut self) {
+        // Another build of it, to test what is deployed or to measure it.
+        let program = std::env::var("CALLOUT_TEST_BOOTSTRAP");
+        let program = program.unwrap_or_else(|_| env!("CARGO_BIN_EXE_bootstrap").to_owned());
         let mut command = Command::new(program);
         command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the function");
@@ -127,7 +130,7 @@ impl Function {
 
     /// Starts the process for another interface, named in its environment.
     pub(crate) fn released(mut self) -> Process {
-        self.spawn(env!("CARGO_BIN_EXE_bootstrap"));
+        self.spawn();
         self.process.take().expect("just started")
     }
 
@@ -156,7 +159,7 @@ impl Function {
     /// Invokes the function; when a time is given, its process is killed after it, if there was no answer before.
     pub(crate) fn invoke_and_kill(&mut self, event: &Value, kill_after: Option<Duration>) -> Answer {
         if self.process.is_none() {
-            self.spawn(env!("CARGO_BIN_EXE_bootstrap"));
+            self.spawn();
         }
         let Ok(Waiting(mut stream)) = self.asked.recv_timeout(Duration::from_secs(30)) else {
             self.stop();

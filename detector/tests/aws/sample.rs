@@ -73,6 +73,15 @@ pub(crate) fn explain_with(cloud: &Cloud, case: &Path) {
     }
 }
 
+/// Puts what explains the logs below a prefix, the snapshot of the interfaces in a folder of the inventory.
+pub(crate) fn explain_below(cloud: &Cloud, prefix: &str, folder: &str) {
+    for (key, bytes) in knowledge_files(&case()) {
+        let key =
+            key.strip_prefix("inventory/").map_or_else(|| key.to_owned(), |name| format!("inventory/{folder}{name}"));
+        cloud.put(STATE, &format!("{prefix}{key}"), bytes);
+    }
+}
+
 /// What a replay of objects finds, by id.
 pub(crate) fn replayed(objects: &[Logged]) -> BTreeMap<String, String> {
     let mut knowledge = Knowledge::default();

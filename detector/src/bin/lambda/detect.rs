@@ -91,9 +91,9 @@ async fn work(door: &mut Door, invocation: &mut Invocation, message: &Message) -
 async fn observe(door: &mut Door, invocation: &mut Invocation, created: &Created) -> anyhow::Result<()> {
     let began = std::time::Instant::now();
     let world = door.world().await?;
-    let object = S3Object::open(door.state.client(), created).await?;
+    let object = Arc::new(S3Object::open(door.state.client(), created).await?);
     let (size, name) = (object.size(), created.uri());
-    let observed = read(&world, Arc::new(object)).await?;
+    let observed = read(&world, Arc::clone(&object) as Arc<dyn Object>).await?;
     let coverage = &observed.coverage;
     let metrics = &mut invocation.metrics;
     metrics.count("Objects", 1);
@@ -118,6 +118,7 @@ async fn observe(door: &mut Door, invocation: &mut Invocation, created: &Created
     tracing::info!(
         object = name,
         n_bytes = size,
+        n_ranges = object.n_fetched(),
         n_rows = coverage.n_rows,
         n_rejected = coverage.n_rejected(),
         rejected = serde_json::to_string(&coverage.rejected).unwrap_or_default(),

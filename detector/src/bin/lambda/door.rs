@@ -69,7 +69,10 @@ impl Invocation {
 
 impl Door {
     pub(crate) fn new(settings: Settings, config: &SdkConfig) -> Self {
-        let s3 = aws_sdk_s3::config::Builder::from(config);
+        let mut s3 = aws_sdk_s3::config::Builder::from(config);
+        if let Some(region) = &settings.region {
+            s3 = s3.region(aws_sdk_s3::config::Region::new(region.clone()));
+        }
         // An emulator has no names for buckets; AWS takes both forms.
         let s3 = s3.force_path_style(config.endpoint_url().is_some()).build();
         let state = State::new(aws_sdk_s3::Client::from_conf(s3), &settings.bucket, &settings.prefix);

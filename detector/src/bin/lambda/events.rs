@@ -99,10 +99,30 @@ pub(crate) enum Error {
     /// The key's encoding is broken.
     #[error("key `{key}` is not form-urlencoded UTF-8")]
     Key {
-        /// The key as it came.
+        /// The key as it came, its beginning.
         key: String,
     },
+    /// A name longer than S3 gives.
+    #[error("{what} `{name}…` has {n_bytes} bytes; S3 names none of more than {max_bytes}")]
+    TooLong {
+        /// Bucket or key.
+        what: &'static str,
+        /// Its beginning.
+        name: String,
+        /// Its length.
+        n_bytes: usize,
+        /// The most there can be.
+        max_bytes: usize,
+    },
 }
+
+/// The most bytes of a key and of a bucket's name. Source: Amazon S3 user guide, "Naming Amazon S3 objects" and "General
+/// purpose bucket naming rules" (255 before 2018).
+const MAX_KEY_BYTES: usize = 1024;
+const MAX_BUCKET_BYTES: usize = 255;
+
+/// Characters of foreign text that an error repeats.
+const SHOWN_CHARS: usize = 100;
 
 /// Takes an invocation apart.
 pub(crate) fn parse(event: &Value) -> Event {
@@ -165,7 +185,7 @@ fn recorded(record: &Value) -> Result<Vec<Created>, Error> {
     }
     match record.get("eventSource").and_then(Value::as_str) {
         Some("aws:s3") => notification(record).map(|created| vec![created]),
-        Some(other) => Err(Error::UnknownForm { found: format!("a record of `{other}`") }),
+        Some(other) => Err(Error::UnknownForm { found: format!("a record of `{}`", shown(other)) }),
         None => Err(Error::UnknownForm { found: format!("a record that is {}", looks(record)) }),
     }
 }
@@ -177,16 +197,16 @@ fn notification(record: &Value) -> Result<Created, Error> {
     if let Some(version) = record.get("eventVersion").and_then(Value::as_str)
         && version.split('.').next() != Some("2")
     {
-        return Err(Error::Version { version: version.to_owned() });
+        return Err(Error::Version { version: shown(version) });
     }
     let name = text(record, &["eventName"], FORM, "eventName")?;
     if !name.trim_start_matches("s3:").starts_with("ObjectCreated:") {
-        return Err(Error::NotCreated { name: name.to_owned() });
+        return Err(Error::NotCreated { name: shown(name) });
     }
     let key = text(record, &["s3", "object", "key"], FORM, "s3.object.key")?;
     Ok(Created {
-        bucket: text(record, &["s3", "bucket", "name"], FORM, "s3.bucket.name")?.to_owned(),
-        key: form_decoded(key).ok_or_else(|| Error::Key { key: key.to_owned() })?,
+        bucket: within("bucket", text(record, &["s3", "bucket", "name"], FORM, "s3.bucket.name")?, MAX_BUCKET_BYTES)?,
+        key: within("key", &form_decoded(key).ok_or_else(|| Error::Key { key: shown(key) })?, MAX_KEY_BYTES)?,
         size: record.pointer("/s3/object/size").and_then(Value::as_u64),
         at: record.get("eventTime").and_then(Value::as_str).and_then(unix_secs),
     })
@@ -198,11 +218,15 @@ fn bridged(event: &Value) -> Result<Created, Error> {
     if let Some(kind) = event.get("detail-type").and_then(Value::as_str)
         && kind != "Object Created"
     {
-        return Err(Error::NotCreated { name: kind.to_owned() });
+        return Err(Error::NotCreated { name: shown(kind) });
     }
     Ok(Created {
-        bucket: text(event, &["detail", "bucket", "name"], FORM, "detail.bucket.name")?.to_owned(),
-        key: text(event, &["detail", "object", "key"], FORM, "detail.object.key")?.to_owned(),
+        bucket: within(
+            "bucket",
+            text(event, &["detail", "bucket", "name"], FORM, "detail.bucket.name")?,
+            MAX_BUCKET_BYTES,
+        )?,
+        key: within("key", text(event, &["detail", "object", "key"], FORM, "detail.object.key")?, MAX_KEY_BYTES)?,
         size: event.pointer("/detail/object/size").and_then(Value::as_u64),
         at: event.get("time").and_then(Value::as_str).and_then(unix_secs),
     })
@@ -211,6 +235,19 @@ fn bridged(event: &Value) -> Result<Created, Error> {
 fn text<'a>(value: &'a Value, path: &[&str], form: &'static str, field: &'static str) -> Result<&'a str, Error> {
     let found = path.iter().try_fold(value, |value, name| value.get(name)).and_then(Value::as_str);
     found.filter(|text| !text.is_empty()).ok_or(Error::Missing { form, field })
+}
+
+fn within(what: &'static str, name: &str, max_bytes: usize) -> Result<String, Error> {
+    let n_bytes = name.len();
+    if n_bytes > max_bytes {
+        return Err(Error::TooLong { what, name: shown(name), n_bytes, max_bytes });
+    }
+    Ok(name.to_owned())
+}
+
+/// The beginning of a foreign text.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS).collect()
 }
 
 fn json(text: &str, form: &'static str) -> Result<Value, Error> {

@@ -2,6 +2,9 @@
 //!
 //! The one role that may describe the whole account. Environment variables, which may hold secrets, come with Lambda's answer
 //! and go no further: a snapshot is built from named fields only.
+//!
+//! Other accounts and regions that deliver into one log bucket have an inventory function of their own, which writes into
+//! a folder of its own: `inventory/ACCOUNT/REGION/`.
 
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
@@ -27,7 +30,10 @@ pub(crate) async fn run(door: &Door, invocation: &mut Invocation, account: &Acco
     invocation.metrics.count("Functions", functions.len() as u64);
     let taken_at = jiff::Timestamp::from_second(now_secs()).context("the clock")?.to_string();
     let snapshot = |taken_at: &str| json!({"schema": SCHEMA, "taken_at": taken_at, "NetworkInterfaces": interfaces, "Functions": functions});
-    let last = door.state.list("inventory/", "").await?.pop();
+    let folder = format!("inventory/{}", door.settings.inventory_folder);
+    let mut listed = door.state.list(&folder, "").await?;
+    listed.retain(|listed| listed.key.strip_prefix(&folder).is_some_and(|name| !name.contains('/')));
+    let last = listed.pop();
     let is_same = match &last {
         None => false,
         Some(last) => {
@@ -41,7 +47,7 @@ pub(crate) async fn run(door: &Door, invocation: &mut Invocation, account: &Acco
     if !is_same {
         let bytes = serde_json::to_vec(&snapshot(&taken_at))?;
         // Two in one second say the same.
-        let put = door.state.put(&format!("inventory/{taken_at}.json"), bytes.into(), &[], Condition::Absent).await?;
+        let put = door.state.put(&format!("{folder}{taken_at}.json"), bytes.into(), &[], Condition::Absent).await?;
         is_stored = matches!(put, Put::Written(_));
     }
     invocation.metrics.count("Snapshots", u64::from(is_stored));

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  inventory/{taken_at}.json     snapshots of the inventory role
+//!  inventory/{account}/{region}/{taken_at}.json    the same of another account or region
 //!  knowledge/asn.*               who owns which addresses: MaxMind form or iptoasn TSV
 //!  knowledge/ip-ranges.json      AWS's own list
 //!  knowledge/threat-lists/NAME   known bad
@@ -9,12 +10,14 @@
 //!  knowledge/accepted.txt        ids of findings that are all right
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use detector::config::Config;
 use detector::pipeline::Knowledge;
 
+use crate::door::whole;
 use crate::settings::{ConfigSource, Settings};
 use crate::state::{Listed, State};
 use crate::watch::now_secs;
@@ -22,7 +25,7 @@ use crate::watch::now_secs;
 /// Seconds for which what was listed holds: a snapshot or list put into the bucket counts within a minute.
 const FRESH_SECS: i64 = 60;
 
-/// Snapshots loaded, the newest. Older ones speak of interfaces that are gone; what is still stored of their traffic has
+/// Snapshots loaded of each account and region, the newest. Older ones speak of interfaces that are gone; what is still stored of their traffic has
 /// its owner already.
 const MAX_SNAPSHOTS: usize = 500;
 
@@ -50,9 +53,7 @@ impl Cache {
         if let Some(world) = self.world.as_ref().filter(|_| now - self.looked_at < FRESH_SECS) {
             return Ok(world.clone());
         }
-        let mut sources = state.list("inventory/", "").await?;
-        let surplus = sources.len().saturating_sub(MAX_SNAPSHOTS);
-        sources.drain(..surplus);
+        let mut sources = newest(&state.list("inventory/", "").await?);
         sources.extend(state.list("knowledge/", "").await?);
         if let ConfigSource::Key(key) = &settings.config {
             sources.extend(state.list(key, "").await?.into_iter().filter(|listed| listed.key == *key));
@@ -65,6 +66,17 @@ impl Cache {
         *self = Self { world: Some(world.clone()), sources, looked_at: now };
         Ok(world)
     }
+}
+
+/// The newest snapshots of each folder.
+fn newest(listed: &[Listed]) -> Vec<Listed> {
+    let folder = |listed: &Listed| listed.key.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+    let mut of_folders: BTreeMap<_, Vec<&Listed>> = BTreeMap::new();
+    for listed in listed {
+        of_folders.entry(folder(listed)).or_default().push(listed);
+    }
+    let newest = of_folders.into_values().flat_map(|all| all.into_iter().rev().take(MAX_SNAPSHOTS).rev());
+    newest.cloned().collect()
 }
 
 /// Checks settings that need no bucket.
@@ -97,6 +109,17 @@ async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow:
             (Some("knowledge"), Some("accepted.txt"), None) => {
                 let text = std::str::from_utf8(bytes).with_context(|| format!("{origin} is no text"))?;
                 accepted = ids(text).with_context(|| origin.clone())?;
+            }
+            // Another account wrote it. What is wrong there must not stop the judging here: its interfaces stay unknown, which
+            // every object's account tells.
+            (Some("inventory"), Some(_), Some(name)) if name.strip_suffix(".json").is_some() => {
+                if let Err(error) = knowledge.inventory.add_enis(&origin, bytes) {
+                    tracing::error!(
+                        object = origin,
+                        error = whole(&error.into()),
+                        "another account's snapshot is refused"
+                    );
+                }
             }
             (Some("knowledge"), Some("ip-ranges.json"), None) => {
                 knowledge.networks.add_aws_ranges(&origin, bytes)?;
@@ -154,5 +177,17 @@ mod tests {
         assert_eq!(ids(text).expect("an id").to_vec(), [42]);
         let error = ids("2a\n").expect_err("too short").to_string();
         assert!(error.starts_with("line 1: `2a` is no finding"), "{error}");
+    }
+
+    #[test]
+    fn of_each_account_the_newest_snapshots_count() {
+        let listed = |key: String| Listed { key, size: 1, tag: String::new() };
+        let home = (0..MAX_SNAPSHOTS + 3).map(|n| listed(format!("inventory/2026-03-31T{n:04}Z.json")));
+        let other = [listed("inventory/111122223333/eu-west-1/2020-01-01T00:00:00Z.json".to_owned())];
+        let all: Vec<Listed> = other.iter().cloned().chain(home).collect();
+        let newest = newest(&all);
+        assert_eq!(newest.len(), MAX_SNAPSHOTS + 1);
+        assert!(newest.contains(&other[0]), "an account whose inventory rests is not crowded out");
+        assert!(newest.contains(&all[4]) && !newest.contains(&all[3]), "the oldest of the others are left out");
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,18 +19,15 @@ use tokio::runtime::Handle;
 
 use crate::events::Created;
 
-/// Bytes asked for at a time: large enough that the first byte's latency (some 30 ms) costs little at the 78 MB/s a function
-/// has, small enough that the columns of a Parquet object, read side by side, fit into memory together.
-const BLOCK_BYTES: u64 = 1 << 20;
+/// Bytes asked for at a time: large enough that the first byte's latency (some 30 ms) is bridged by the blocks on their way,
+/// small enough that the columns of a Parquet object, read side by side, fit into memory together.
+const BLOCK_BYTES: u64 = 512 << 10;
 
-/// Blocks kept: 48 MiB. Two threads read twenty columns each.
-const MAX_BLOCKS: usize = 48;
-
-/// Blocks fetched before they are asked for.
-const AHEAD: u64 = 2;
+/// Blocks kept: 48 MiB. Two threads read twenty columns each, and of each column one block is used and one on its way.
+const MAX_BLOCKS: usize = 96;
 
 /// A range longer than this is fetched in one piece and not kept.
-const MAX_KEPT_RANGE: u64 = 4 * BLOCK_BYTES;
+const MAX_KEPT_RANGE: u64 = 8 * BLOCK_BYTES;
 
 /// Times a body that broke off is asked for again. The SDK retries requests, not bodies.
 const BODY_TRIES: u32 = 5;
@@ -59,6 +57,7 @@ struct Source {
     key: String,
     etag: Option<String>,
     size: u64,
+    n_fetched: AtomicU64,
 }
 
 /// A block, being fetched or there.
@@ -94,6 +93,7 @@ impl S3Object {
             key: created.key.clone(),
             etag: None,
             size: 0,
+            n_fetched: AtomicU64::new(1),
         };
         let first = match created.size {
             // No range of nothing can be had.
@@ -111,18 +111,24 @@ impl S3Object {
         Ok(object)
     }
 
-    /// The block of a number, fetched if it is not there, with the ones after it on their way.
+    /// How many ranges were asked for so far.
+    pub(crate) fn n_fetched(&self) -> u64 {
+        self.source.n_fetched.load(Ordering::Relaxed)
+    }
+
+    /// The block of a number, fetched if it is not there; the next one is sent for when the one before is known, which is how
+    /// a column or a text is read.
     fn block(&self, number: u64) -> io::Result<Bytes> {
         let block = {
             let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
             let last = self.source.size.saturating_sub(1) / BLOCK_BYTES;
-            let asked = (number..=(number + AHEAD).min(last)).rev();
-            let mut found = None;
-            for number in asked {
-                found = Some(blocks.get_or_fetch(number, &self.source, &self.runtime));
+            let goes_on = number.checked_sub(1).is_some_and(|before| blocks.all.contains_key(&before));
+            let block = blocks.get_or_fetch(number, &self.source, &self.runtime);
+            if goes_on && number < last {
+                blocks.get_or_fetch(number + 1, &self.source, &self.runtime);
             }
             blocks.shrink(number);
-            found.ok_or(io::ErrorKind::UnexpectedEof)?
+            block
         };
         let mut bytes = block.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -207,6 +213,7 @@ impl Source {
     /// Fetches a range of the version that was opened; a body that breaks off is asked for again.
     async fn fetch(&self, from: u64, len: u64) -> Result<Bytes, String> {
         let range = format!("bytes={from}-{}", from + len - 1);
+        self.n_fetched.fetch_add(1, Ordering::Relaxed);
         let mut tries = 0;
         loop {
             let request = self.client.get_object().bucket(&self.bucket).key(&self.key).range(&range);

@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) bucket: String,
     /// Empty, or ending in a slash.
     pub(crate) prefix: String,
+    /// The bucket's region where it is not the function's own.
+    pub(crate) region: Option<String>,
     /// Where alerts go; the inventory sends none.
     pub(crate) topic: Option<String>,
     pub(crate) alert_format: AlertFormat,
@@ -63,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) grace_secs: i64,
     /// Judge every interface; needs no inventory.
     pub(crate) all_interfaces: bool,
+    /// Where below `inventory/` this account's snapshots go: empty at home, `ACCOUNT/REGION/` in another account.
+    pub(crate) inventory_folder: String,
     /// What metrics and logs call the function.
     pub(crate) function: String,
 }
@@ -130,15 +134,24 @@ impl Settings {
             Some("true") => true,
             Some(other) => bail!("`CALLOUT_ALL_INTERFACES` is `{other}`; it must be `true` or `false`"),
         };
+        let folder = get("CALLOUT_INVENTORY_FOLDER").unwrap_or_default().trim_matches('/');
+        let is_name = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if !(folder.is_empty() || folder.split('/').all(is_name)) {
+            bail!(
+                "`CALLOUT_INVENTORY_FOLDER` is `{folder}`; it must be an account and a region: `111122223333/eu-west-1`"
+            );
+        }
         Ok(Self {
             role,
             bucket: bucket.to_owned(),
+            region: get("CALLOUT_STATE_REGION").map(str::to_owned),
             prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}/") },
             topic: topic.map(str::to_owned),
             alert_format,
             config,
             grace_secs,
             all_interfaces,
+            inventory_folder: if folder.is_empty() { String::new() } else { format!("{folder}/") },
             function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("callout").to_owned(),
         })
     }
@@ -162,7 +175,10 @@ mod tests {
         let settings = read(&[]).unwrap();
         assert_eq!((settings.prefix.as_str(), settings.grace_secs, settings.all_interfaces), ("", 1800, false));
         assert_eq!((settings.alert_format, settings.config), (AlertFormat::Mail, ConfigSource::Defaults));
+        assert_eq!(settings.inventory_folder, "");
         assert_eq!(read(&[("CALLOUT_STATE_PREFIX", "/a/b/")]).unwrap().prefix, "a/b/");
+        let folder = read(&[("CALLOUT_INVENTORY_FOLDER", "111122223333/eu-west-1")]).unwrap().inventory_folder;
+        assert_eq!(folder, "111122223333/eu-west-1/");
         assert_eq!(read(&[("CALLOUT_ROLE", "inventory"), ("CALLOUT_TOPIC_ARN", "")]).unwrap().topic, None);
     }
 
@@ -186,6 +202,7 @@ mod tests {
             ("CALLOUT_LEARN_GRACE", "3d", "`3d`"),
             ("CALLOUT_LEARN_GRACE", "soon", "`soon`"),
             ("CALLOUT_ALL_INTERFACES", "yes", "`yes`"),
+            ("CALLOUT_INVENTORY_FOLDER", "../findings", "`../findings`"),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
