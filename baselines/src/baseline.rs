@@ -218,6 +218,8 @@ pub struct Baselines {
     pub(crate) prefixes: Table<(u32, u32), PrefixKnown>,
     pub(crate) ports: Table<(u32, u16, u8), Known>,
     pub(crate) destinations: Table<DestinationKey, DestinationKnown>,
+    /// Destinations found settled since the last [`Baselines::age`], by number: they stay so until then.
+    pub(crate) settled: Vec<bool>,
     pub(crate) newcomers: Table<(u32, Subject), Newcomer>,
     /// Owners knowing each network: derived from `networks` and `newcomers`.
     pub(crate) prevalence: Vec<u32>,
@@ -333,6 +335,10 @@ impl Baselines {
     ///
     /// Inside the VPC a new address is no news (a database fails over, an endpoint moves), only a new port is.
     pub fn standing(&self, owner: u32, row: &Observation) -> Standing {
+        let destination = self.destinations.id(&(owner, row.peer, row.port, row.protocol));
+        if destination.is_some_and(|id| self.settled.get(id as usize) == Some(&true)) {
+            return Standing::Settled;
+        }
         let rungs = self.ladder.rungs(row.peer);
         let service = Subject::Service(rungs.network, row.port, row.protocol);
         let rung = |subject: Subject, is_known: bool| {
@@ -495,6 +501,12 @@ impl Baselines {
             })
         };
         if let Some(entry) = self.destinations.at_mut(destination) {
+            if standing == Standing::Settled {
+                self.settled.resize(self.settled.len().max(destination as usize + 1), false);
+                if let Some(settled) = self.settled.get_mut(destination as usize) {
+                    *settled = true;
+                }
+            }
             entry.known.touch(window);
             entry.bytes_out = entry.bytes_out.saturating_add(row.bytes_out);
             entry.bytes_in = entry.bytes_in.saturating_add(row.bytes_in);

@@ -148,11 +148,12 @@ impl Baselines {
         self.recount();
     }
 
-    /// Derives anew how much each owner holds, and the prevalence of networks and prefixes. What an owner met under a finding does not
+    /// Derives anew how much each owner holds, what is settled, and the prevalence of networks and prefixes. What an owner met under a finding does not
     /// count as known.
     pub(crate) fn recount(&mut self) {
-        let Self { networks, prefixes, newcomers, prevalence, prefix_prevalence, sizes, .. } = self;
+        let Self { networks, prefixes, newcomers, prevalence, prefix_prevalence, sizes, settled, .. } = self;
         let is_told = |owner: u32, subject: Subject| newcomers.get(&(owner, subject)).is_some_and(|n| n.finding != 0);
+        settled.clear();
         sizes.clear();
         prevalence.clear();
         for (&(owner, network), _) in networks.iter() {

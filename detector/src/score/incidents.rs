@@ -304,10 +304,10 @@ pub(super) fn topic_words(baselines: &Baselines, topic: Topic) -> String {
     }
 }
 
-/// How sure: the share of true findings among those of like bans, on the tuning seeds of the evaluation, as a logistic
-/// curve. See `docs/detection.md`.
+/// How sure: the share of call-outs among findings of like bans, as a logistic curve fitted on fleets of two generators. See
+/// `docs/detection.md`.
 fn confidence(bans: f64) -> f64 {
-    let sure = 1.0 / (1.0 + (-(bans - 1.15) * 1.6).exp());
+    let sure = 1.0 / (1.0 + (-(bans - 1.95) * 1.15).exp());
     (sure * 100.0).round().min(99.0) / 100.0
 }
 

@@ -86,17 +86,12 @@ const MAX_TOPICS: usize = 64;
 
 /// Bans a topic needs to be told: what is left of the chance that a quiet day brings it.
 ///
-/// A network never met needs fewer: a function meets few, while of prefixes and ports of the networks it knows there are many
-/// every day, and one of them will look odd. Chosen on fleets of two generators, see `docs/detection.md`.
-fn needed_bans(sensitivity: Sensitivity, topic: Topic) -> f64 {
-    let is_network = matches!(topic, Topic::Newcomer(Subject::Network(_)));
-    match (sensitivity, is_network) {
-        (Sensitivity::Low, false) => 2.2,
-        (Sensitivity::Low, true) => 1.9,
-        (Sensitivity::Default, false) => 1.65,
-        (Sensitivity::Default, true) => 1.3,
-        (Sensitivity::High, false) => 1.0,
-        (Sensitivity::High, true) => 0.95,
+/// Chosen on fleets of two generators, see `docs/detection.md`.
+fn needed_bans(sensitivity: Sensitivity) -> f64 {
+    match sensitivity {
+        Sensitivity::Low => 2.2,
+        Sensitivity::Default => 1.6,
+        Sensitivity::High => 1.0,
     }
 }
 
@@ -153,8 +148,7 @@ impl<'a> Scorer<'a> {
         topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(baselines, *topic));
         for (topic, oddities) in loudest(topics) {
             let bans = total_bans(&oddities);
-            let told =
-                bans >= needed_bans(self.config.sensitivity, topic) || Incidents::goes_on(baselines, owner, topic);
+            let told = bans >= needed_bans(self.config.sensitivity) || Incidents::goes_on(baselines, owner, topic);
             if !told {
                 continue;
             }
