@@ -26,7 +26,7 @@ use baselines::window::WINDOW_SECS;
 
 use crate::config::Config;
 use crate::coverage::Coverage;
-use crate::finding::{Finding, Fingerprint};
+use crate::finding::{Destination, Finding, Fingerprint};
 use crate::pipeline::{Gathered, Job, Knowledge, Mode, Progress, Scratch};
 use crate::read::Object;
 use crate::write::drill::{Drill, Found, Play};
@@ -297,6 +297,19 @@ fn compare(request: &Request<'_>, owner: &str, plain: &[Finding], drilled: &[Fin
     });
     let is_about = |id: &Fingerprint| about.iter().any(|finding| finding.id == *id);
     let added = after.difference(&before).filter(|id| !is_about(id)).copied().collect();
-    let hidden = before.difference(&after).copied().collect();
+    // One incident is one finding: what is told under another's id is not hidden.
+    let holds = |other: &Finding, finding: &Finding| {
+        let named = |to: &Destination| {
+            let is_it = |of: &Destination| (of.address, of.port, of.protocol) == (to.address, to.port, to.protocol);
+            other.destinations.iter().any(is_it)
+        };
+        let (theirs, own) = (&other.owner, &finding.owner);
+        let is_same = if own.arns.is_empty() { theirs.eni_ids == own.eni_ids } else { theirs.arns == own.arns };
+        is_same && finding.destinations.iter().all(named)
+    };
+    let is_hidden = |finding: &&Finding| {
+        !after.contains(&finding.id) && !drilled.iter().filter(is_told).any(|other| holds(other, finding))
+    };
+    let hidden = plain.iter().filter(is_told).filter(is_hidden).map(|finding| finding.id).collect();
     (play.found, play.added, play.hidden) = (found, added, hidden);
 }
