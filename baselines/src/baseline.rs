@@ -3,8 +3,10 @@
 //! Takes windows of observations through [`Baselines::learn`]; answers what was known before, rung by rung. Judges
 //! nothing: what is odd is the detector's to say.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::bounds::{Sizes, count, size_of};
 use crate::known::{Known, Totals, Volumes};
 use crate::ladder::{Ladder, is_private};
 use crate::names::Names;
@@ -217,10 +219,14 @@ pub struct Baselines {
     pub(crate) ports: Table<(u32, u16, u8), Known>,
     pub(crate) destinations: Table<DestinationKey, DestinationKnown>,
     pub(crate) newcomers: Table<(u32, Subject), Newcomer>,
-    /// Owners knowing each network: derived from `networks`.
+    /// Owners knowing each network: derived from `networks` and `newcomers`.
     pub(crate) prevalence: Vec<u32>,
-    /// Owners knowing each prefix: derived from `prefixes`.
+    /// Owners knowing each prefix: derived from `prefixes` and `newcomers`.
     pub(crate) prefix_prevalence: Vec<u32>,
+    /// How much each owner holds: derived from the tables.
+    pub(crate) sizes: Vec<Sizes>,
+    /// Findings a person accepted: see [`Baselines::accept`].
+    pub(crate) accepted: BTreeSet<u128>,
     /// Interfaces, objects and rows are the detector's business; this says what was learned from.
     pub learned_from: LearnedFrom,
 }
@@ -283,12 +289,12 @@ impl Baselines {
         }
     }
 
-    /// How many owners know a network.
+    /// How many owners know a network, under no finding.
     pub fn n_owners_knowing(&self, network: u32) -> u32 {
         self.prevalence.get(network as usize).copied().unwrap_or(0)
     }
 
-    /// How many owners know a prefix.
+    /// How many owners know a prefix, under no finding.
     pub fn n_owners_knowing_prefix(&self, prefix: u32) -> u32 {
         self.prefix_prevalence.get(prefix as usize).copied().unwrap_or(0)
     }
@@ -301,6 +307,16 @@ impl Baselines {
     /// The destinations of all owners.
     pub fn destinations(&self) -> impl Iterator<Item = (&DestinationKey, &DestinationKnown)> {
         self.destinations.iter()
+    }
+
+    /// The network owners each owner has met, watched ones too.
+    pub fn networks(&self) -> impl Iterator<Item = &(u32, u32)> {
+        self.networks.iter().map(|(key, _)| key)
+    }
+
+    /// The prefixes each owner has met, watched ones too, with the network each was met in.
+    pub fn prefixes(&self) -> impl Iterator<Item = (&(u32, u32), u32)> {
+        self.prefixes.iter().map(|(key, known)| (key, known.network))
     }
 
     /// The newcomers of all owners.
@@ -322,7 +338,7 @@ impl Baselines {
         let rung = |subject: Subject, is_known: bool| {
             if self.newcomers.id(&(owner, subject)).is_some() {
                 Some(Standing::Watched(subject))
-            } else if is_known {
+            } else if is_known || self.sizes(owner).is_full(subject) {
                 None
             } else {
                 Some(Standing::New(subject))
@@ -413,22 +429,29 @@ impl Baselines {
             _ => false,
         };
         let mut new = DiaryDay::default();
-        let network_is_new = self.networks.id(&(owner, rungs.network)).is_none();
-        let network = self.networks.id(&(owner, rungs.network)).unwrap_or_else(|| {
+        let sizes = size_of(&mut self.sizes, owner);
+        let network_id = self.networks.id(&(owner, rungs.network));
+        let network = network_id.or_else(|| sizes.take_network()).unwrap_or_else(|| {
             new.networks += 1;
-            count(&mut self.prevalence, rungs.network);
+            if !under_finding {
+                count(&mut self.prevalence, rungs.network);
+            }
             self.networks
                 .put((owner, rungs.network), NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
         });
         let service_key = (owner, rungs.network, row.port, row.protocol);
-        let service = self.services.id(&service_key).unwrap_or_else(|| {
-            new.services += u32::from(!network_is_new);
+        let service = self.services.id(&service_key).or_else(|| sizes.take_service()).unwrap_or_else(|| {
+            new.services += u32::from(network_id.is_some());
             self.services.put(service_key, ServiceKnown { known: Known::new(window), volumes: Volumes::default() })
         });
-        if self.prefixes.id(&(owner, rungs.prefix)).is_none() {
+        if let Some(entry) = self.prefixes.get_mut(&(owner, rungs.prefix)) {
+            entry.known.touch(window);
+        } else if sizes.take_prefix().is_none() {
             let entry = PrefixKnown { known: Known::new(window), network: rungs.network };
             self.prefixes.put((owner, rungs.prefix), entry);
-            count(&mut self.prefix_prevalence, rungs.prefix);
+            if !under_finding {
+                count(&mut self.prefix_prevalence, rungs.prefix);
+            }
             if let Some(entry) = self.networks.at_mut(network) {
                 entry.n_prefixes += 1;
                 if window.0 >= entry.known.first.0 + WINDOWS_PER_DAY {
@@ -436,8 +459,6 @@ impl Baselines {
                     new.prefixes += 1;
                 }
             }
-        } else if let Some(entry) = self.prefixes.get_mut(&(owner, rungs.prefix)) {
-            entry.known.touch(window);
         }
         if let Some(entry) = self.networks.at_mut(network) {
             entry.known.touch(window);
@@ -468,14 +489,19 @@ impl Baselines {
             id
         } else {
             total.n_peers += 1;
-            self.destinations.put(key, DestinationKnown { known: Known::new(window), bytes_out: 0, bytes_in: 0 })
+            sizes.take_destination().unwrap_or_else(|| {
+                let entry = DestinationKnown { known: Known::new(window), bytes_out: 0, bytes_in: 0 };
+                self.destinations.put(key, entry)
+            })
         };
         if let Some(entry) = self.destinations.at_mut(destination) {
             entry.known.touch(window);
             entry.bytes_out = entry.bytes_out.saturating_add(row.bytes_out);
             entry.bytes_in = entry.bytes_in.saturating_add(row.bytes_in);
         }
-        if new != DiaryDay::default()
+        // What is told is no habit: it must not make the next stranger of this function, or of the fleet, less of one.
+        if !under_finding
+            && new != DiaryDay::default()
             && let Some(baseline) = self.of_owner.get_mut(owner as usize)
         {
             let day = baseline.diary_of(window.day());
@@ -498,76 +524,30 @@ impl Baselines {
         rows: &[Observation],
         mut met: impl FnMut(&Self, Subject, &Observation) -> crate::newcomer::Circumstances,
     ) -> Vec<Subject> {
-        let mut touched: Vec<(Subject, u64, u64)> = Vec::new();
+        let mut touched: BTreeMap<Subject, (u64, u64)> = BTreeMap::new();
         for row in rows {
             let subject = match self.standing(owner, row) {
                 Standing::Settled => continue,
                 Standing::Watched(subject) => subject,
                 Standing::New(subject) => {
                     let circumstances = met(self, subject, row);
-                    self.newcomers.put((owner, subject), Newcomer::new(window, circumstances));
+                    self.watch(owner, subject, Newcomer::new(window, circumstances));
                     subject
                 }
             };
             if let Some(newcomer) = self.newcomers.get_mut(&(owner, subject)) {
                 newcomer.add(row);
             }
-            match touched.iter_mut().find(|(s, ..)| *s == subject) {
-                Some((_, early, late)) => {
-                    *early |= row.ports_early;
-                    *late |= row.ports_late;
-                }
-                None => touched.push((subject, row.ports_early, row.ports_late)),
-            }
+            let (early, late) = touched.entry(subject).or_default();
+            *early |= row.ports_early;
+            *late |= row.ports_late;
         }
-        for &(subject, early, late) in &touched {
+        for (&subject, &(early, late)) in &touched {
             if let Some(newcomer) = self.newcomers.get_mut(&(owner, subject)) {
                 newcomer.held.extend(window, early, late);
             }
         }
-        let mut subjects: Vec<Subject> = touched.into_iter().map(|(subject, ..)| subject).collect();
-        subjects.sort_unstable();
-        subjects
-    }
-
-    /// Forgets what was not met for `memory_days` and settles newcomers that aged unremarkably; once a day is enough.
-    /// Numbers of [`Table`]s given before are void afterwards; those of owners and the ladder stay.
-    pub fn age(&mut self, now: Window, memory_days: u32) {
-        let horizon = memory_days.saturating_mul(WINDOWS_PER_DAY);
-        let is_old = |known: &Known| now.0.saturating_sub(known.last.0) > horizon;
-        self.newcomers.retain(|_, newcomer| !newcomer.has_settled() && !is_old(&newcomer.known));
-        if self.destinations.iter().any(|(_, d)| is_old(&d.known)) {
-            self.destinations.retain(|_, d| !is_old(&d.known));
-        }
-        if self.prefixes.iter().any(|(_, p)| is_old(&p.known)) {
-            self.prefixes.retain(|_, p| !is_old(&p.known));
-        }
-        if self.services.iter().any(|(_, s)| is_old(&s.known)) {
-            self.services.retain(|_, s| !is_old(&s.known));
-        }
-        if self.networks.iter().any(|(_, n)| is_old(&n.known)) {
-            self.networks.retain(|_, n| !is_old(&n.known));
-        }
-        self.recount();
-    }
-
-    /// Derives the prevalence of networks and prefixes anew.
-    pub(crate) fn recount(&mut self) {
-        self.prevalence.clear();
-        self.networks.iter().for_each(|(&(_, network), _)| count(&mut self.prevalence, network));
-        self.prefix_prevalence.clear();
-        self.prefixes.iter().for_each(|(&(_, prefix), _)| count(&mut self.prefix_prevalence, prefix));
-    }
-}
-
-/// Adds one to a counter in a vector that grows as needed.
-fn count(counters: &mut Vec<u32>, id: u32) {
-    let slot = id as usize;
-    if counters.len() <= slot {
-        counters.resize(slot + 1, 0);
-    }
-    if let Some(n) = counters.get_mut(slot) {
-        *n += 1;
+        touched.into_keys().collect()
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    fn address(&self) -> u128 {
+    pub(crate) fn address(&self) -> u128 {
         let (network, prefix, host) = self.to;
         match network {
             0 => from_ip([10, 0, prefix, host].into()),
@@ -39,7 +39,7 @@ impl Told {
         }
     }
 
-    fn network(&self) -> Network {
+    pub(crate) fn network(&self) -> Network {
         let key = format!("AS{}", 64_500 + u32::from(self.to.0));
         Network { label: format!("{key} Example {}", self.to.0).into(), key: key.into() }
     }
@@ -147,7 +147,7 @@ pub(crate) fn dump(baselines: &Baselines) -> Vec<String> {
         Subject::Service(id, port, protocol) => format!("service {} {port}/{protocol}", network(id)),
         Subject::Prefix(id) => format!("prefix {}", baselines.ladder.prefix(id)),
     };
-    let mut lines = vec![format!("from {:?}", baselines.learned_from)];
+    let mut lines = vec![format!("from {:?}", baselines.learned_from), format!("accepted {:x?}", baselines.accepted)];
     for (name, baseline) in baselines.iter() {
         let windows = baseline.active.windows(Window(0), Window(u32::MAX)).filter(|(_, minutes)| *minutes != 0);
         let active: Vec<_> = windows.map(|at| (at, baseline.active.n_flows(at.0))).collect();

@@ -2,7 +2,9 @@
 //!
 //! The lower floor: knows nothing of flow log formats, of AWS's APIs or of what is odd. The `detector` stands on it.
 
+pub mod accept;
 pub mod baseline;
+mod bounds;
 pub mod distribution;
 #[cfg(test)]
 mod fleet;

@@ -57,6 +57,7 @@ impl Baselines {
             (Some(mine), Some(theirs)) => Some((mine.0.min(theirs.0), mine.1.max(theirs.1))),
             (mine, theirs) => mine.or(theirs),
         };
+        self.accepted.extend(&other.accepted);
         self.recount();
     }
 

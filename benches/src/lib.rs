@@ -4,20 +4,22 @@
 //! ─▶ `traffic` and `attacks` (connections) ─▶ `traffic::capture` (flow records) ─▶ `write` (objects in S3 layout).
 //! `evaluate` and `compare` run the detector and its peers over what was written.
 //!
-//! What it does not do: read a clock, iterate in hash order, or call the engine. The same seed gives the same bytes.
+//! What it does not do: read a clock, iterate in hash order, or call the engine (call-outs and
+//! their packets are those of `detector::drill`, so that what is evaluated is what users drill). The same seed gives the same bytes.
 #![expect(clippy::indexing_slicing, reason = "indexes tables this crate filled itself; no index comes from input")]
 
 mod attacks;
 mod calendar;
 mod cases;
 mod compare;
-mod dice;
 mod evaluate;
 mod fleet;
 mod internet;
 mod traffic;
 mod truth;
 mod write;
+
+use detector::drill::dice;
 
 pub use cases::{FleetOptions, Large, write_fleet, write_large, write_sample_logs};
 pub use compare::{Comparison, compare};

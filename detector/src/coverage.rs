@@ -14,6 +14,43 @@ pub struct Unreadable {
     pub error: String,
 }
 
+/// What of a function's normal changed by a lot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Measure {
+    /// Network owners it knows.
+    Networks,
+    /// Prefixes it knows.
+    Prefixes,
+    /// Bytes it sends on a typical day.
+    DayBytes,
+}
+
+impl Measure {
+    /// The word of the report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Networks => "networks",
+            Self::Prefixes => "prefixes",
+            Self::DayBytes => "bytes_out_day",
+        }
+    }
+}
+
+/// A large change of one function's baseline within a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its functions, or its interface.
+    pub function: String,
+    /// What changed.
+    pub measure: Measure,
+    /// How much it was.
+    pub before: u64,
+    /// How much it is.
+    pub after: u64,
+    /// When it was as before, Unix seconds.
+    pub since: i64,
+}
+
 /// The account of a run. All `n_` fields count rows unless they say otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
@@ -45,6 +82,8 @@ pub struct Coverage {
     pub n_unknown_interface: u64,
     /// Rows that a second flow log or object had already told.
     pub n_repeated: u64,
+    /// Rows dated years from all others, left out: see `pipeline`.
+    pub n_stray: u64,
     /// Interfaces nobody could attribute, sorted.
     pub unknown_interfaces: Vec<String>,
     /// Observations made of the rows.
@@ -61,6 +100,8 @@ pub struct Coverage {
     pub n_suppressed: u64,
     /// See `n_findings`.
     pub n_below_severity: u64,
+    /// Functions whose baseline changed by a lot, the largest factor first; a bounded number.
+    pub changes: Vec<Change>,
     /// First and last second of the records read, Unix seconds; `None` before the first.
     pub span: Option<(i64, i64)>,
 }

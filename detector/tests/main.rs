@@ -1,6 +1,10 @@
 //! The tests that look at the whole from outside, one binary for all.
 
+mod accept;
+mod checks;
 mod doors;
+mod drills;
+mod fleets;
 mod initiator;
 mod oracle;
 mod samples;

@@ -12,16 +12,16 @@ use detector::read::{InMemory, Object};
 use detector::write::json;
 use serde_json::Value;
 
-fn case(name: &str) -> PathBuf {
+pub(crate) fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../sample-logs").join(name)
 }
 
-fn bytes(path: &Path) -> Vec<u8> {
+pub(crate) fn bytes(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// All files below a folder as objects, named by their path below it.
-fn objects(folder: &Path) -> Vec<Arc<dyn Object>> {
+pub(crate) fn objects(folder: &Path) -> Vec<Arc<dyn Object>> {
     let mut paths = vec![folder.to_owned()];
     let mut out: Vec<Arc<dyn Object>> = Vec::new();
     while let Some(path) = paths.pop() {
@@ -37,7 +37,7 @@ fn objects(folder: &Path) -> Vec<Arc<dyn Object>> {
     out
 }
 
-fn knowledge(case: &Path) -> Knowledge {
+pub(crate) fn knowledge(case: &Path) -> Knowledge {
     let mut knowledge = Knowledge::default();
     knowledge.inventory.add_enis("enis.json", &bytes(&case.join("enis.json"))).expect("interfaces");
     knowledge.inventory.add_functions("functions.json", &bytes(&case.join("functions.json"))).expect("functions");
@@ -46,13 +46,13 @@ fn knowledge(case: &Path) -> Knowledge {
     knowledge
 }
 
-fn replay(knowledge: &Knowledge, objects: Vec<Arc<dyn Object>>) -> Outcome {
+pub(crate) fn replay(knowledge: &Knowledge, objects: Vec<Arc<dyn Object>>) -> Outcome {
     let config = Config::defaults();
     let job = Job { config: &config, knowledge, mode: Mode::Replay, span: None, progress: &() };
     run(&job, objects, Baselines::default(), Box::new(InMemoryScratch::default())).expect("the scratch holds")
 }
 
-fn lines(outcome: &Outcome) -> Vec<String> {
+pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     outcome.findings.iter().map(json::render).collect()
 }
 

@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 
 use detector::finding::CheckId;
 
+use crate::checks::CASES;
+
 /// The stages, none of which knows another.
 const STAGES: [&str; 5] = ["read", "resolve", "rollup", "score", "write"];
+
+/// What strings the stages together, and what stands on that.
+const ABOVE_STAGES: [&str; 2] = ["pipeline", "drill"];
 
 /// The nouns below the stages.
 const NOUNS: [&str; 4] = ["flow", "finding", "config", "coverage"];
@@ -174,7 +179,7 @@ fn a_stage_knows_no_other_stage_and_no_higher_floor() {
         source.breaches(|line| {
             let foreign = crate_modules(line)
                 .into_iter()
-                .find(|name| *name != stage && (STAGES.contains(name) || *name == "pipeline"));
+                .find(|name| *name != stage && (STAGES.contains(name) || ABOVE_STAGES.contains(name)));
             if let Some(foreign) = foreign {
                 return Some(format!("`{stage}` names `{foreign}`"));
             }
@@ -190,7 +195,8 @@ fn nouns_know_no_stage() {
     let nouns = sources.iter().filter_map(|source| Some((source, part(&source.path)?.0)));
     none(nouns.filter(|(_, noun)| NOUNS.contains(noun)).flat_map(|(source, noun)| {
         source.breaches(|line| {
-            let foreign = crate_modules(line).into_iter().find(|name| STAGES.contains(name) || *name == "pipeline")?;
+            let foreign =
+                crate_modules(line).into_iter().find(|name| STAGES.contains(name) || ABOVE_STAGES.contains(name))?;
             Some(format!("the noun `{noun}` names `{foreign}`"))
         })
     }));
@@ -267,6 +273,16 @@ fn every_check_has_its_file_and_its_section() {
             .filter(|page| !headed(page))
             .map(|_| format!("`{check}`: no section in docs/detection.md"));
         [no_file, no_section].into_iter().flatten()
+    }));
+}
+
+#[test]
+fn every_check_has_a_case_it_catches_and_a_near_miss() {
+    none(CheckId::ALL.into_iter().flat_map(|check| {
+        let has = |is_caught: bool| CASES.iter().any(|case| case.check == check && case.caught.is_some() == is_caught);
+        let uncaught = (!has(true)).then(|| format!("`{check}`: no case in detector/tests/checks.rs that it catches"));
+        let no_miss = (!has(false)).then(|| format!("`{check}`: no near miss in detector/tests/checks.rs"));
+        [uncaught, no_miss].into_iter().flatten()
     }));
 }
 

@@ -18,6 +18,9 @@ pub(super) struct Manifest {
     pub(super) learned_from: Learned,
     pub(super) n_owners: u64,
     pub(super) n_destinations: u64,
+    /// Ids of the findings a person accepted, in hex, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) accepted: Vec<String>,
     pub(super) tables: Vec<TableFile>,
     /// SHA-256 of the manifest with this field empty.
     pub(super) checksum: String,

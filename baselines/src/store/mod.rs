@@ -201,6 +201,7 @@ pub fn encode(baselines: &Baselines) -> Result<Vec<(String, Bytes)>, Error> {
         learned_from: (&baselines.learned_from).into(),
         n_owners: baselines.owners.len() as u64,
         n_destinations: baselines.destinations.len() as u64,
+        accepted: baselines.accepted.iter().map(|id| format!("{id:032x}")).collect(),
         tables,
         checksum: String::new(),
     };
@@ -245,5 +246,7 @@ pub fn decode(files: &[(String, Bytes)]) -> Result<Baselines, Error> {
     }
     baselines.recount();
     baselines.learned_from = (&manifest.learned_from).into();
+    let id = |hex: &String| u128::from_str_radix(hex, 16).map_err(|error| Error::damaged(MANIFEST, error.to_string()));
+    baselines.accepted = manifest.accepted.iter().map(id).collect::<Result<_, Error>>()?;
     Ok(baselines)
 }

@@ -1,24 +1,25 @@
 //! Attacks: call-outs of compromised dependencies, placed into a fleet.
 //!
-//! Takes a fleet, adds connections and ground truth to it. `shapes` has one function for each shape of the list of incidents.
+//! Takes a fleet, adds connections and ground truth to it. What a shape does is `detector::drill`'s to say, the same that
+//! users drill; who is called in a made-up internet is said here.
 //! Call-outs use the same connections, ports, windows and networks as everything else; only what they do differs.
 
-pub(crate) mod shapes;
-
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use anyhow::bail;
+use detector::drill::shapes::{self, AFTER_DEPLOYMENT, Rotation, SHAPES, room_secs};
 
 use crate::{
     calendar::{DAY, HOUR, MINUTE, Secs},
     dice::Dice,
-    fleet::{Fleet, Kind, Rhythm, Span, Version, inventory::code_sha256},
+    fleet::{Addresses, Fleet, Kind, Rhythm, Span, Version, destination::Pool, inventory::code_sha256},
+    internet::{Class, Prefix, aws},
     traffic::Connection,
     truth::{Attack, Reached},
 };
-
-/// All shapes, in the order of the list of incidents.
-pub(crate) const SHAPES: [char; 16] = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'P', 'Q', 'R', 'S'];
 
 /// How often each shape is placed: three times in a fleet of sixty functions, never less than twice.
 const FUNCTIONS_PER_REPEAT: usize = 20;
@@ -54,8 +55,98 @@ impl<'a> Scene<'a> {
         Some((Attack { shape, form, function, destinations, start, end }, connections))
     }
 
-    /// Adds a connection from the function at the time it opens, if the function has an interface then.
-    pub(crate) fn connect(&mut self, at: Secs, make: impl FnOnce(usize, &mut Dice) -> Connection) {
+    /// The blocks the function's own destinations are in.
+    fn blocks_called(&self) -> BTreeSet<Prefix> {
+        let calls = self.fleet.functions[self.function].calls.iter();
+        let homes = calls.flat_map(|c| &self.fleet.destinations[c.destination].homes);
+        homes.flat_map(|(_, home)| home.prefixes()).collect()
+    }
+}
+
+impl shapes::Scene for Scene<'_> {
+    fn start(&self) -> Secs {
+        self.start
+    }
+
+    fn begins(&self) -> Secs {
+        self.fleet.span.start
+    }
+
+    fn dice(&mut self) -> &mut Dice {
+        &mut self.dice
+    }
+
+    fn awake(&mut self, at: Secs) -> Option<Secs> {
+        let (fleet, function) = (self.fleet, &self.fleet.functions[self.function]);
+        (0..2).map(|d| (at.div_euclid(DAY) + d) * DAY).find_map(|midnight| {
+            let times = self
+                .invocations
+                .entry(midnight)
+                .or_insert_with(|| function.invocations(midnight, fleet.span.start, &fleet.dice));
+            times.iter().copied().find(|&t| t >= at)
+        })
+    }
+
+    fn stranger(&mut self) -> IpAddr {
+        let class = *self.dice.pick(&[
+            Class::Hosting,
+            Class::Hosting,
+            Class::Hosting,
+            Class::Hosting,
+            Class::Hosting,
+            Class::Saas,
+            Class::Access,
+        ]);
+        let known = self.blocks_called();
+        loop {
+            let network = self.fleet.internet.pick(class, &mut self.dice);
+            let is_known = network.prefixes.iter().any(|n| known.iter().any(|k| n.contains(k.base)));
+            if !is_known {
+                return network.address(&mut self.dice);
+            }
+        }
+    }
+
+    fn cloud_host(&mut self) -> IpAddr {
+        let region = *self.dice.pick(&[aws::REGION, "us-east-1"]);
+        let prefixes = aws::prefixes("EC2", region);
+        let word = self.dice.word();
+        self.dice.pick(&prefixes).host(word)
+    }
+
+    fn known_provider(&mut self) -> Option<(IpAddr, (u16, u8))> {
+        let calls = &self.fleet.functions[self.function].calls;
+        let mut called = calls.iter().map(|c| &self.fleet.destinations[c.destination]);
+        let known = called.find(|d| d.kind == Kind::FixedSaas)?;
+        Some((known.address(self.start, false, &mut self.dice), (known.port, known.protocol)))
+    }
+
+    fn new_cdn(&mut self) -> Rotation {
+        let used = self.blocks_called();
+        let network = loop {
+            let network = self.fleet.internet.pick(Class::Cdn, &mut self.dice);
+            if !network.prefixes.iter().any(|p| used.contains(p)) {
+                break network.clone();
+            }
+        };
+        let pool = Addresses::Pool(Pool {
+            prefixes: network.prefixes,
+            n_members: self.dice.between(2, 30) as u64,
+            n_answers: 2,
+            epoch_secs: 300,
+            drift_secs: 10 * DAY,
+            skew: 1.0,
+            key: self.dice.word(),
+        });
+        Box::new(move |at, dice| pool.address(at, dice))
+    }
+
+    fn neighbour(&self, n: u64) -> IpAddr {
+        let pair = self.fleet.functions[self.function].pairs[0];
+        self.fleet.place.subnets[self.fleet.place.pairs[pair].subnet].prefix.host(n)
+    }
+
+    fn connect(&mut self, at: Secs, make: impl FnOnce(usize, &mut Dice) -> Connection) {
         let environments = self.fleet.functions[self.function].n_environments;
         let environment = self.dice.below(u64::from(environments)) as u32;
         if at >= self.fleet.span.end - HOUR {
@@ -66,20 +157,6 @@ impl<'a> Scene<'a> {
             self.reached.insert(Reached::new(connection.peer, connection.peer_port, connection.protocol));
             self.connections.push(connection);
         }
-    }
-
-    /// The first invocation at or after `at`; within two days, or `None`.
-    ///
-    /// Lambda freezes an environment between invocations, so code of a dependency often runs only then.
-    pub(crate) fn awake(&mut self, at: Secs) -> Option<Secs> {
-        let (fleet, function) = (self.fleet, &self.fleet.functions[self.function]);
-        (0..2).map(|d| (at.div_euclid(DAY) + d) * DAY).find_map(|midnight| {
-            let times = self
-                .invocations
-                .entry(midnight)
-                .or_insert_with(|| function.invocations(midnight, fleet.span.start, &fleet.dice));
-            times.iter().copied().find(|&t| t >= at)
-        })
     }
 }
 
@@ -119,15 +196,6 @@ pub(crate) fn add(fleet: &mut Fleet, wanted: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Room a shape needs before the end of the fleet's span.
-fn room(shape: char) -> Secs {
-    match shape {
-        'D' | 'P' | 'S' => 3 * DAY + 12 * HOUR,
-        'E' | 'H' => 36 * HOUR,
-        _ => 12 * HOUR,
-    }
-}
-
 /// Tries to play a shape on a function; `None` when the function is not one for it.
 fn place(
     fleet: &mut Fleet,
@@ -140,13 +208,13 @@ fn place(
         return None;
     }
     let first = fleet.span.start + if shape == 'L' { 12 * DAY } else { FIRST_DAY };
-    let last = fleet.span.end - room(shape);
+    let last = fleet.span.end - room_secs(shape);
     let is_free = |at: Secs| {
         let spans = taken.get(&function).map_or(&[][..], Vec::as_slice);
-        spans.iter().all(|s| at + room(shape) + APART_SECS < s.start || at > s.end + APART_SECS)
+        spans.iter().all(|s| at + room_secs(shape) + APART_SECS < s.start || at > s.end + APART_SECS)
     };
     let mut start = (0..8).map(|_| dice.between(first, last.max(first))).find(|&t| is_free(t))?;
-    let form = if shape == 'S' { *dice.pick(&['A', 'B', 'C', 'D', 'I', 'J']) } else { shape };
+    let form = if shape == 'S' { *dice.pick(&AFTER_DEPLOYMENT) } else { shape };
     if shape == 'S' && !suits(fleet, form, function) {
         return None;
     }
@@ -157,7 +225,7 @@ fn place(
         start += dice.between(2 * MINUTE, 90 * MINUTE);
     }
     let mut scene = Scene::new(fleet, function, start, dice.fork("scene", function as u64));
-    scene.start = scene.awake(start)?;
+    scene.start = shapes::Scene::awake(&mut scene, start)?;
     shapes::play(form, &mut scene);
     let (attack, connections) = scene.finish(shape, form)?;
     fleet.attack_connections.extend(connections);

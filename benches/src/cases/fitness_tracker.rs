@@ -7,13 +7,15 @@ use std::{fs, net::IpAddr, path::Path};
 
 use anyhow::Context as _;
 
+use detector::drill::shapes;
+
 use super::{
     catalogue,
     population::{API, call},
     write_json, write_knowledge, write_logs,
 };
 use crate::{
-    attacks::{Scene, shapes},
+    attacks::Scene,
     calendar::{DAY, HOUR, MINUTE, Secs},
     dice::Dice,
     fleet::{

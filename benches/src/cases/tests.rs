@@ -88,7 +88,7 @@ fn every_call_out_is_in_the_records() {
         }
         assert!(attack.start >= fleet.span.start + 8 * DAY, "warm-up is left alone");
     }
-    assert_eq!(shapes.len(), crate::attacks::SHAPES.len(), "{shapes:?}");
+    assert_eq!(shapes.len(), detector::drill::shapes::SHAPES.len(), "{shapes:?}");
 }
 
 #[test]

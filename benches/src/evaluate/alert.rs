@@ -15,7 +15,7 @@ pub(super) struct Alert {
     pub(super) destinations: Vec<(IpAddr, u16)>,
     pub(super) first_seen: Secs,
     pub(super) last_seen: Secs,
-    /// When it could have been sent: the end of the window that raised it.
+    /// When it could have been sent: the end of the first window of the incident.
     pub(super) raised: Secs,
     pub(super) confidence: Option<f64>,
     pub(super) severity: Option<String>,
@@ -52,8 +52,11 @@ struct Destination {
 
 #[derive(Debug, Deserialize)]
 struct Window {
-    end: String,
+    start: String,
 }
+
+/// The grid of the detector's windows: an alert can be sent when the one that raised it is over.
+const WINDOW_SECS: Secs = 600;
 
 /// Reads findings, one JSON object a line; the updates of a finding are folded into it.
 pub(super) fn parse(fleet: &Fleet, lines: &str) -> anyhow::Result<Vec<Alert>> {
@@ -91,7 +94,7 @@ impl Alert {
             destinations,
             first_seen: secs(&finding.first_seen)?,
             last_seen: secs(&finding.last_seen)?,
-            raised: secs(&finding.window.end)?,
+            raised: secs(&finding.window.start)? + WINDOW_SECS,
             confidence: Some(finding.confidence),
             severity: Some(finding.severity_label.clone()),
             check: finding.check.clone(),

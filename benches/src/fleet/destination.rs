@@ -12,9 +12,7 @@ use crate::{
     internet::Prefix,
 };
 
-pub(crate) const TCP: u8 = 6;
-pub(crate) const UDP: u8 = 17;
-pub(crate) const ICMP: u8 = 1;
+pub(crate) use detector::drill::connection::{ICMP, TCP, UDP};
 
 /// What a destination is; also the cause a false alert is attributed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -3,6 +3,7 @@
 use crate::{
     calendar::{DAY, HOUR, Secs, day_of_month, weekday},
     dice::Dice,
+    fleet::Sizes,
 };
 
 /// A half-open span of event time.
@@ -86,14 +87,6 @@ impl Rhythm {
     pub(crate) fn is_schedule(&self) -> bool {
         matches!(self, Self::Every { .. })
     }
-}
-
-/// Bytes of one exchange: log-normal, by median and spread of the logarithm.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sizes {
-    pub(crate) out_bytes: f64,
-    pub(crate) in_bytes: f64,
-    pub(crate) sigma: f64,
 }
 
 /// One thing a function does when invoked.

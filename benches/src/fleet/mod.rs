@@ -18,7 +18,8 @@ use crate::{
 };
 
 pub(crate) use destination::{Addresses, Destination, Kind};
-pub(crate) use function::{Call, Function, Rhythm, Sizes, Span, Version};
+pub(crate) use detector::drill::connection::Sizes;
+pub(crate) use function::{Call, Function, Rhythm, Span, Version};
 pub(crate) use place::{Interface, InterfaceKind, Place};
 
 /// Everything about one account over one span of time.

@@ -5,7 +5,6 @@
 //! can be made in any order and in parallel.
 
 mod capture;
-mod connection;
 mod function_day;
 mod record;
 mod surroundings;
@@ -13,7 +12,7 @@ mod surroundings;
 use rayon::prelude::*;
 
 pub(crate) use capture::Capture;
-pub(crate) use connection::{Connection, Ending, Exchange, ephemeral_port};
+pub(crate) use detector::drill::connection::{Connection, Ending, Exchange, ephemeral_port};
 pub(crate) use record::{Record, Status};
 
 use crate::{

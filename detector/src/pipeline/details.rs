@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use baselines::Baselines;
 use baselines::baseline::Baseline;
 use baselines::distribution::Distribution;
+use baselines::ladder::to_ip;
+use baselines::newcomer::Subject;
 
 use crate::finding::protocol_name;
 use crate::score::Scorer;
@@ -19,14 +21,12 @@ pub fn details(baselines: &Baselines, warm_up_secs: i64) -> Vec<Detail> {
         .filter_map(|((name, baseline), owner)| {
             let (n_destinations, networks) = networks.remove(&owner).unwrap_or_default();
             let function = function(baselines, name, baseline, warm_up_secs, n_destinations, networks.len())?;
-            let watched = baselines.newcomers().filter(|((of, _), _)| *of == owner).count();
-            let note = format!("{watched} of its destinations are new or rare and still watched");
             Some(Detail {
                 function,
                 networks,
                 volumes: volumes(baseline),
                 hours: hours(baseline),
-                notes: if watched == 0 { Vec::new() } else { vec![note] },
+                notes: notes(baselines, owner),
             })
         })
         .collect();
@@ -45,9 +45,8 @@ fn function(
     let known = baseline.known?;
     // Warm-up is a matter of the time the whole baseline reaches to, not of the function's own last call.
     let now = baselines.iter().filter_map(|(_, b)| b.known).map(|known| known.last).max().unwrap_or(known.last);
-    let names: Vec<&str> = name.split(',').map(|arn| arn.rsplit(':').next().unwrap_or(arn)).collect();
     Some(Function {
-        name: names.join(", "),
+        name: short_names(name),
         state: if Scorer::is_ready(baseline, now, warm_up_secs) { State::Ready } else { State::Learning },
         since: known.first.start(),
         last_seen: known.last.end() - 1,
@@ -55,6 +54,61 @@ fn function(
         n_destinations,
         n_networks: n_networks as u64,
     })
+}
+
+fn notes(baselines: &Baselines, owner: u32) -> Vec<String> {
+    let watched = baselines.newcomers().filter(|((of, _), _)| *of == owner).count();
+    let watched = (watched > 0).then(|| format!("{watched} of its destinations are new or rare and still watched"));
+    let held = held(baselines).into_iter().filter(|held| held.owner == owner);
+    let held = held.map(|held| format!("under finding {:032x}: {}", held.finding, held.words));
+    watched.into_iter().chain(held).collect()
+}
+
+/// Something a finding keeps from being learned as normal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    /// The finding's id.
+    pub finding: u128,
+    /// Number of the owner.
+    pub owner: u32,
+    /// The owner's functions, or its interface.
+    pub function: String,
+    /// What is held, with the destinations met of it: `AS64500 Example Hosting (203.0.113.77 port 443/tcp)`.
+    pub words: String,
+}
+
+/// Everything findings hold back, by finding.
+pub fn held(baselines: &Baselines) -> Vec<Held> {
+    let under_finding = baselines.newcomers().filter(|(_, newcomer)| newcomer.finding != 0);
+    let mut held: Vec<Held> = under_finding
+        .map(|(&(owner, subject), newcomer)| {
+            let what = match subject {
+                Subject::Network(network) => baselines.ladder.label(network).to_string(),
+                Subject::Service(network, port, protocol) => {
+                    format!("{} port {port}/{}", baselines.ladder.label(network), protocol_name(protocol))
+                }
+                Subject::Prefix(prefix) => baselines.ladder.prefix(prefix).to_string(),
+            };
+            let met: Vec<String> = newcomer
+                .destinations
+                .iter()
+                .map(|to| {
+                    let address = to_ip(baselines.ladder.rungs(to.peer).address);
+                    format!("{address} port {}/{}", to.port, protocol_name(to.protocol))
+                })
+                .collect();
+            let function = short_names(&baselines.owners.name(owner));
+            Held { finding: newcomer.finding, owner, function, words: format!("{what} ({})", met.join(", ")) }
+        })
+        .collect();
+    held.sort();
+    held
+}
+
+/// The names of an owner's functions, without the rest of their ARNs.
+pub(super) fn short_names(owner: &str) -> String {
+    let names: Vec<&str> = owner.split(',').map(|arn| arn.rsplit(':').next().unwrap_or(arn)).collect();
+    names.join(", ")
 }
 
 /// Bytes sent to one network, and the ports used with it.

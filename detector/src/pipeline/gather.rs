@@ -9,7 +9,6 @@ use baselines::observation::Observations;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::shelf::{Scratch, Shelf};
 use super::{Job, Observed, limits};
 use crate::coverage::{Coverage, Unreadable};
 use crate::read::{self, Object};
@@ -29,25 +28,25 @@ struct Read {
     unknown: BTreeSet<String>,
 }
 
-/// Reads all objects onto a shelf.
+/// Reads all objects; what each gave goes to `keep` with its flow log, in no order that means anything.
 pub(super) fn gather(
     job: &Job<'_>,
     objects: Vec<Arc<dyn Object>>,
-    scratch: Box<dyn Scratch>,
-) -> io::Result<(Shelf, Coverage)> {
+    keep: impl FnMut(&str, Observations) -> io::Result<()> + Send,
+) -> io::Result<Coverage> {
     let (objects, n_duplicate) = distinct(objects);
     let mut coverage = Coverage { n_objects_duplicate: n_duplicate, ..Coverage::default() };
-    let gathered = Mutex::new((Shelf::new(scratch), &mut coverage, Ok(())));
+    let gathered = Mutex::new((keep, &mut coverage, Ok(())));
     objects.par_iter().for_each(|object| {
         let read = read_object(job, object, &limits(job.config));
         let n_rows = read.as_ref().map_or(0, |read| read.account.rows_read);
         let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        let (shelf, coverage, kept) = &mut *gathered;
+        let (keep, coverage, kept) = &mut *gathered;
         match read {
             Ok(read) => {
                 coverage.add(&read);
                 if kept.is_ok() {
-                    *kept = shelf.add(flow_log(object.name()), &read.observations);
+                    *kept = keep(flow_log(object.name()), read.observations);
                 }
             }
             Err(error) => coverage.unreadable.push(Unreadable { object: object.name().to_owned(), error }),
@@ -55,7 +54,7 @@ pub(super) fn gather(
         drop(gathered);
         job.progress.object_done(object.size(), n_rows);
     });
-    let (shelf, _, kept) = gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (_, _, kept) = gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
     kept?;
     coverage.unreadable.sort();
     coverage.reject_examples.sort();
@@ -63,7 +62,7 @@ pub(super) fn gather(
     coverage.unknown_interfaces.sort();
     coverage.unknown_interfaces.dedup();
     coverage.unknown_interfaces.truncate(MAX_UNKNOWN_NAMED);
-    Ok((shelf, coverage))
+    Ok(coverage)
 }
 
 /// Reads one object for a door that keeps observations itself.

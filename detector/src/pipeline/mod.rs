@@ -8,9 +8,11 @@
 //!  (any order, in parallel)                       (event time, in order)
 //! ```
 
+mod changes;
 mod details;
 mod gather;
 mod shelf;
+mod strays;
 mod walk;
 mod world;
 
@@ -27,7 +29,7 @@ use crate::read::{self, Object};
 use crate::resolve::{Inventory, Lists, Networks};
 use crate::score::Incidents;
 
-pub use details::details;
+pub use details::{Held, details, held};
 pub use shelf::{InMemoryScratch, Scratch};
 
 /// What the user's files say of interfaces, functions, networks and addresses.
@@ -106,7 +108,18 @@ pub fn run(
     baselines: Baselines,
     scratch: Box<dyn Scratch>,
 ) -> std::io::Result<Outcome> {
-    let (shelf, mut coverage) = gather::gather(job, objects, scratch)?;
+    let mut shelf = shelf::Shelf::new(scratch);
+    let coverage = gather::gather(job, objects, |flow_log, set| shelf.add(flow_log, &set))?;
+    walk_all(job, shelf, coverage, baselines)
+}
+
+/// Walks a shelf from a baseline to its end.
+fn walk_all(
+    job: &Job<'_>,
+    shelf: shelf::Shelf,
+    mut coverage: Coverage,
+    baselines: Baselines,
+) -> std::io::Result<Outcome> {
     let memory = Memory { baselines, ..Memory::default() };
     let (findings, memory) = walk::walk(job, shelf, memory, &mut coverage)?;
     let mut baselines = memory.baselines;
@@ -116,6 +129,52 @@ pub fn run(
     coverage.n_suppressed = findings.iter().filter(|finding| finding.suppressed_by.is_some()).count() as u64;
     coverage.n_findings = findings.len() as u64 - coverage.n_suppressed;
     Ok(Outcome { findings, coverage, baselines })
+}
+
+/// Observations of all objects, kept to be walked more than once.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// With the flow log each was told by, in no order that means anything.
+    sets: Vec<(String, Observations)>,
+    coverage: Coverage,
+}
+
+impl Gathered {
+    /// Reads objects and keeps what they tell in memory: some 120 bytes for each function, destination and window.
+    ///
+    /// # Errors
+    /// Never: an object that cannot be read is named in the coverage, and nothing else can fail.
+    pub fn read(job: &Job<'_>, objects: Vec<Arc<dyn Object>>) -> std::io::Result<Self> {
+        let mut sets = Vec::new();
+        let coverage = gather::gather(job, objects, |flow_log, set| {
+            sets.push((flow_log.to_owned(), set));
+            Ok(())
+        })?;
+        Ok(Self { sets, coverage })
+    }
+
+    /// What was read, with the flow log each part was told by.
+    pub fn sets(&self) -> impl Iterator<Item = (&str, &Observations)> {
+        self.sets.iter().map(|(flow_log, set)| (flow_log.as_str(), set))
+    }
+
+    /// Walks all of it from a baseline, and `more` besides: what [`run`] would give over the objects of both.
+    ///
+    /// # Errors
+    /// Only when `scratch` fails.
+    pub fn walk(
+        &self,
+        job: &Job<'_>,
+        more: &[(String, Observations)],
+        baselines: Baselines,
+        scratch: Box<dyn Scratch>,
+    ) -> std::io::Result<Outcome> {
+        let mut shelf = shelf::Shelf::new(scratch);
+        for (flow_log, set) in self.sets.iter().chain(more) {
+            shelf.add(flow_log, set)?;
+        }
+        walk_all(job, shelf, self.coverage.clone(), baselines)
+    }
 }
 
 /// Where a walk stands: all that is needed to go on later as if it had never stopped.

@@ -5,10 +5,11 @@ use std::io;
 
 use baselines::Baselines;
 use baselines::observation::{Observation, Ranks};
-use baselines::window::Window;
+use baselines::window::{Day, Window};
 
+use super::changes::Changes;
 use super::shelf::{Row, Shelf, Tables};
-use super::{Job, Memory, Mode};
+use super::{Job, Memory, Mode, strays};
 use crate::coverage::Coverage;
 use crate::finding::Finding;
 use crate::score::Scorer;
@@ -30,15 +31,25 @@ pub(super) fn walk(
     let (tables, mut shelved) = shelf.finish();
     let mut renumber = Renumber::new(&tables);
     let ranks = Ranks::of(&tables.set);
-    let hours = shelved.all();
+    let all = shelved.all();
+    let days: Vec<Day> = all.iter().map(|hour| hour.day()).collect();
+    let walked = strays::without(&days, job.config.novelty_memory_days);
+    let hours = all.get(walked).unwrap_or_default();
+    for stray in all.iter().filter(|hour| !hours.contains(hour)) {
+        coverage.n_stray += n_rows(&shelved.take(*stray)?);
+    }
     let mut next = hours.iter().copied();
     let mut make_ready = || -> io::Result<Settled> {
         next.next().map_or(Ok(Settled::default()), |hour| Ok(settle(&shelved.take(hour)?, &tables, &ranks)))
     };
     let mut settled = make_ready()?;
-    for &hour in &hours {
+    let mut changes = Changes::default();
+    for &hour in hours {
         if let Some(before) = open_day.filter(|before| *before < hour.day() && job.mode != Mode::Scan) {
             baselines.age(before.first_window(), job.config.novelty_memory_days);
+        }
+        if open_day < Some(hour.day()) {
+            changes.note(&baselines, hour.day().first_window(), job.config.warm_up_secs as i64);
         }
         open_day = open_day.max(Some(hour.day()));
         coverage.n_observations += settled.rows.len() as u64;
@@ -56,6 +67,9 @@ pub(super) fn walk(
     coverage.n_learning =
         baselines.iter().filter(|(_, b)| b.known.is_some() && !Scorer::is_ready(b, last, warm_up)).count() as u64;
     coverage.n_novelty_abstained = scorer.n_restless(&baselines);
+    if job.mode != Mode::Scan {
+        coverage.changes = changes.finish(&baselines);
+    }
     baselines.learned_from.n_objects += coverage.n_objects;
     let incidents = scorer.incidents;
     Ok((findings, Memory { baselines: kept.unwrap_or(baselines), incidents, open_day }))

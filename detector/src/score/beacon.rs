@@ -16,9 +16,9 @@ use std::collections::BTreeSet;
 use baselines::newcomer::{Newcomer, Subject};
 use baselines::window::Window;
 
-use super::Check;
 use super::oddity::{Oddity, Topic};
 use super::view::{View, span_words};
+use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Contacts needed: three intervals, so that the third can confirm what two suggest.
@@ -60,13 +60,22 @@ const MAX_DISPERSION: f64 = 0.4;
 const TRIALS_BANS: f64 = 1.0;
 
 /// Bans taken off a prefix of a known network besides: there are many of them, and one will look regular.
-const PREFIX_TRIALS_BANS: f64 = 0.6;
+const PREFIX_TRIALS_BANS: f64 = 1.2;
+
+/// Share of a network's past windows whose number of records is usual.
+const USUAL_QUANTILE: f64 = 0.9;
 
 /// Bans a contact can bring at the most: four contacts suggest, a dozen convince.
 const BANS_PER_CONTACT: f64 = 0.25;
 
 /// Bans at the most: regular is not yet malicious.
 const MOST_BANS: f64 = 3.0;
+
+/// Severity of a slow poll and of a fast one, which is as often a new service in steady use; and what is taken off for each
+/// ban of familiarity: what many functions know is more often a service that moved.
+const SLOW_SEVERITY: f64 = 7.2;
+const FAST_SEVERITY: f64 = 6.2;
+const FAMILIAR_SEVERITY: f64 = 2.0;
 
 /// The check.
 pub(super) struct Beacon;
@@ -81,6 +90,9 @@ impl Check for Beacon {
         newcomers
             .filter_map(|(subject, newcomer)| {
                 let by_interval = rhythm(&newcomer.contacts).filter(|_| !is_explained(view, newcomer));
+                if matches!(subject, Subject::Prefix(_)) && is_replaced(view, newcomer) {
+                    return None;
+                }
                 let rhythm =
                     by_interval.or_else(|| steady(&newcomer.counts).filter(|_| !is_steady_itself(view, newcomer)))?;
                 let candidates = if matches!(subject, Subject::Prefix(_)) { PREFIX_TRIALS_BANS } else { 0.0 };
@@ -89,7 +101,7 @@ impl Check for Beacon {
                     check: CheckId::Beacon,
                     topic: Topic::Newcomer(subject),
                     bans,
-                    severity: 7.2,
+                    severity: rhythm.severity() - novelty::familiarity(&newcomer.met) * FAMILIAR_SEVERITY,
                     evidence: vec![Evidence {
                         check: CheckId::Beacon,
                         measure: "interval",
@@ -134,6 +146,19 @@ fn is_explained(view: &View<'_>, newcomer: &Newcomer) -> bool {
     });
     let rests = f64::from(n_active_minutes) < f64::from(n_active_windows * 10) * RESTING_SHARE;
     rests && n_past > 0 && f64::from(n_with_others) >= f64::from(n_past) * 0.8
+}
+
+/// Whether a newcomer inside a known network takes a share of what was always sent there: no more records go to the network
+/// in this window than in most before. A balancer's new node polled as the old one was is no beacon.
+fn is_replaced(view: &View<'_>, newcomer: &Newcomer) -> bool {
+    let Some(first) = newcomer.destinations.first() else { return true };
+    let network = view.rungs(first.peer).network;
+    let Some(service) = view.baselines.service(view.owner, network, first.port, first.protocol) else { return false };
+    let rows = view.rows.iter().filter(|row| {
+        (row.port, row.protocol) == (first.port, first.protocol) && view.rungs(row.peer).network == network
+    });
+    let n_flows: u64 = rows.map(|row| u64::from(row.n_flows)).sum();
+    n_flows <= service.volumes.window_flows.value_at(USUAL_QUANTILE)
 }
 
 /// Whether the function's own flow records in the same windows are as steady: then steadiness is its own.
@@ -207,6 +232,12 @@ struct Rhythm {
     /// Median distance of the intervals from the period, as a share of it.
     spread: f64,
     bans: f64,
+}
+
+impl Rhythm {
+    fn severity(&self) -> f64 {
+        if self.period_minutes < MIN_PERIOD_MINUTES { FAST_SEVERITY } else { SLOW_SEVERITY }
+    }
 }
 
 /// The rhythm of contacts given in minutes, sorted; `None` when there are too few or they are too close.

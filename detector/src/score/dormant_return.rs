@@ -28,6 +28,9 @@ const GROWN_BANS: f64 = 0.7;
 /// Bans taken off a return at the same hour of the week with a like size.
 const SCHEDULED_BANS: f64 = 1.5;
 
+/// Bans taken off a prefix of a known network: addresses that rotate come back too.
+const PREFIX_BANS: f64 = 0.6;
+
 /// Bans taken off inside the VPC and its peers.
 const PRIVATE_BANS: f64 = 1.2;
 
@@ -66,6 +69,9 @@ impl Check for DormantReturn {
             let mut bans = novelty::surprise(subject, &today, view.prior);
             if view.is_inside(newcomer) {
                 bans -= PRIVATE_BANS;
+            }
+            if matches!(subject, Subject::Prefix(_)) {
+                bans -= PREFIX_BANS;
             }
             let earlier = newcomer.bytes_out.saturating_sub(newcomer.latest_bytes_out);
             let earlier = earlier / u64::from(newcomer.known.n_windows.saturating_sub(1).max(1));

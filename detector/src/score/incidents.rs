@@ -28,6 +28,11 @@ pub use stored::Error as StoredError;
 /// Destinations an incident remembers, far above what a finding lists: a sweep must not grow without bound.
 const MAX_DESTINATIONS: usize = 1024;
 
+/// Topics an incident remembers, and words of checks on them: the same.
+const MAX_TOPICS: usize = 1024;
+/// See [`MAX_TOPICS`].
+const MAX_TOLD: usize = 64;
+
 /// Severity for each further check that agrees, and for a deployment shortly before.
 const AGREEMENT_SEVERITY: f64 = 0.5;
 const DEPLOYMENT_SEVERITY: f64 = 0.4;
@@ -127,7 +132,9 @@ impl Incidents {
             incident.count += 1;
         }
         incident.last = incident.last.max(window);
-        incident.topics.insert(topic);
+        if incident.topics.len() < MAX_TOPICS {
+            incident.topics.insert(topic);
+        }
         incident.bans = incident.bans.max(bans);
         let mut told: BTreeSet<(u32, u16, u8)> = BTreeSet::new();
         for oddity in oddities {
@@ -137,6 +144,9 @@ impl Incidents {
                 }
             }
             let entry = (topic, oddity.check);
+            if incident.oddities.len() >= MAX_TOLD && !incident.oddities.contains_key(&entry) {
+                continue;
+            }
             if incident.oddities.get(&entry).is_none_or(|known| known.bans <= oddity.bans) {
                 let Oddity { bans, severity, evidence, .. } = oddity;
                 incident.oddities.insert(entry, Told { bans, severity, evidence });
@@ -294,10 +304,10 @@ pub(super) fn topic_words(baselines: &Baselines, topic: Topic) -> String {
     }
 }
 
-/// How sure: the share of true findings among those of like bans, on the tuning seeds of the evaluation, as a logistic
-/// curve. See `docs/detection.md`.
+/// How sure: the share of call-outs among findings of like bans, as a logistic curve fitted on fleets of two generators. See
+/// `docs/detection.md`.
 fn confidence(bans: f64) -> f64 {
-    let sure = 1.0 / (1.0 + (-(bans - 1.15) * 1.6).exp());
+    let sure = 1.0 / (1.0 + (-(bans - 1.95) * 1.15).exp());
     (sure * 100.0).round().min(99.0) / 100.0
 }
 

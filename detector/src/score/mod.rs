@@ -40,9 +40,6 @@ use novelty::Prior;
 use oddity::{Oddity, Topic};
 use view::View;
 
-/// Active days an owner must have been observed on before its behaviour is judged: on fewer nothing is habit.
-const READY_DAYS: u32 = 3;
-
 /// What the user's files and tables say about addresses and functions.
 pub trait Facts: Sync {
     /// The threat list an address is on.
@@ -84,14 +81,17 @@ static CHECKS: [&dyn Check; 11] = [
     &dormant_return::DormantReturn,
 ];
 
+/// Topics of one owner told in one window.
+const MAX_TOPICS: usize = 64;
+
 /// Bans a topic needs to be told: what is left of the chance that a quiet day brings it.
 ///
-/// Chosen on the tuning seeds of the evaluation, see `docs/detection.md`.
-fn threshold(sensitivity: Sensitivity) -> f64 {
+/// Chosen on fleets of two generators, see `docs/detection.md`.
+fn needed_bans(sensitivity: Sensitivity) -> f64 {
     match sensitivity {
         Sensitivity::Low => 2.2,
-        Sensitivity::Default => 1.65,
-        Sensitivity::High => 1.1,
+        Sensitivity::Default => 1.6,
+        Sensitivity::High => 1.0,
     }
 }
 
@@ -105,6 +105,9 @@ pub struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
+    /// Active days an owner must have been observed on before its behaviour is judged: on fewer nothing is habit.
+    pub const READY_DAYS: u32 = 3;
+
     /// A judge that has seen nothing yet.
     pub fn new(config: &'a Config, facts: &'a dyn Facts) -> Self {
         Self { config, facts, prior: (Day(0), Prior::default()), incidents: Incidents::default() }
@@ -140,13 +143,12 @@ impl<'a> Scorer<'a> {
                 }
             }
         }
-        let needed = threshold(self.config.sensitivity);
         // By name: the first topic of a window names the incident, and numbers are another process's after a reload.
         let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
         topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(baselines, *topic));
-        for (topic, oddities) in topics {
+        for (topic, oddities) in loudest(topics) {
             let bans = total_bans(&oddities);
-            let told = bans >= needed || Incidents::goes_on(baselines, owner, topic);
+            let told = bans >= needed_bans(self.config.sensitivity) || Incidents::goes_on(baselines, owner, topic);
             if !told {
                 continue;
             }
@@ -196,18 +198,27 @@ impl<'a> Scorer<'a> {
 
     /// Whether an owner was observed long enough to be judged by its behaviour.
     pub fn is_ready(baseline: &Baseline, now: Window, warm_up_secs: i64) -> bool {
-        baseline.is_ready(now, warm_up_secs, READY_DAYS)
+        baseline.is_ready(now, warm_up_secs, Self::READY_DAYS)
     }
 
     /// How many owners meet new networks so often that novelty alone says nothing about them.
     pub fn n_restless(&self, baselines: &Baselines) -> u64 {
-        novelty::n_restless(baselines, self.prior.0, threshold(self.config.sensitivity))
+        novelty::n_restless(baselines, self.prior.0)
     }
 
     /// The findings of all incidents so far, sorted by time of the first record, then id.
     pub fn findings(&self, baselines: &Baselines) -> Vec<Finding> {
         self.incidents.findings(self.config, self.facts, baselines)
     }
+}
+
+/// The topics of a window that are worth a word: all, or of very many (a scan is one, each of its ports another) the loudest.
+fn loudest(mut topics: Vec<(Topic, Vec<Oddity>)>) -> Vec<(Topic, Vec<Oddity>)> {
+    if topics.len() > MAX_TOPICS {
+        topics.sort_by(|a, b| total_bans(&b.1).total_cmp(&total_bans(&a.1)));
+        topics.truncate(MAX_TOPICS);
+    }
+    topics
 }
 
 /// What several checks say of one topic: the sum, but of a first contact and a return only the louder, because both judge

@@ -14,10 +14,6 @@ use super::view::{View, bytes_words};
 use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
 
-/// Bans taken off where other functions know the network: per doubling of their number, and at the most.
-const FAMILIAR_BANS: f64 = 0.15;
-const FAMILIAR_MOST: f64 = 0.5;
-
 /// Bans taken off inside the VPC and its peers: its own services come and go.
 const PRIVATE_BANS: f64 = 1.2;
 
@@ -35,6 +31,12 @@ const USUAL_UPLOAD_SHARE: f64 = 0.25;
 
 /// Bans for each factor of ten beyond twice that, and at the most.
 const UNUSUAL_UPLOAD_BANS: f64 = 0.6;
+
+/// Bans for each doubling of the windows with contact beyond the first few, and at the most: who was called once was perhaps
+/// a customer's address, who is called for hours has become part of the function.
+const LASTING_FROM_WINDOWS: f64 = 4.0;
+const LASTING_BANS: f64 = 0.1;
+const LASTING_MOST: f64 = 0.4;
 
 /// The check.
 pub(super) struct NewDestination;
@@ -73,8 +75,7 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
         Subject::Network(_) => "network",
         _ => "prefix",
     };
-    let familiar =
-        (f64::from(met.n_owners_knowing).ln_1p() / std::f64::consts::LN_2 * FAMILIAR_BANS).min(FAMILIAR_MOST);
+    let familiar = novelty::familiarity(met);
     let mut evidence = vec![Evidence {
         check: CheckId::NewDestination,
         measure: if what == "network" { "new_networks" } else { "new_prefixes" },
@@ -119,6 +120,10 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
                 bytes_words(newcomer.bytes_in)
             ),
         });
+    }
+    if matches!(subject, Subject::Network(_)) {
+        let doublings = (f64::from(newcomer.known.n_windows) / LASTING_FROM_WINDOWS).log2();
+        bans += (doublings * LASTING_BANS).clamp(0.0, LASTING_MOST);
     }
     let port = newcomer.destinations.first().map_or(0, |destination| destination.port);
     if !met.port_known {

@@ -146,18 +146,36 @@ pub(super) fn port_surprise(met: &Circumstances, prior: &Prior) -> f64 {
     -chance.clamp(1e-6, 1.0).log10()
 }
 
+/// The most networks, and prefixes, that one past day brought: what it brought in a day may come in a minute.
+pub(super) fn most_in_a_day(baseline: &Baseline, now: Day) -> u32 {
+    let past = baseline.diary.iter().skip(RAMP_DAYS).filter(|entry| entry.day < now);
+    past.map(|entry| entry.networks + entry.prefixes).max().unwrap_or(0)
+}
+
+/// Bans taken off where other functions know the network: per doubling of their number, and at the most.
+const FAMILIAR_BANS: f64 = 0.15;
+const FAMILIAR_MOST: f64 = 0.5;
+
+/// How familiar the rest of the fleet is with what was met, in bans to take off.
+pub(super) fn familiarity(met: &Circumstances) -> f64 {
+    ((1.0 + f64::from(met.n_owners_knowing)).log2() * FAMILIAR_BANS).min(FAMILIAR_MOST)
+}
+
 /// How surprising the first contact was, in bans: −log10 of [`chance`].
 pub(super) fn surprise(subject: Subject, met: &Circumstances, prior: &Prior) -> f64 {
     -chance(subject, met, prior).log10()
 }
 
-/// How many owners meet new networks so often that a new one falls short of half of what is needed to be told.
-pub(super) fn n_restless(baselines: &Baselines, now: Day, needed_bans: f64) -> u64 {
+/// Surprise of a new network, in bans, below which novelty hardly says anything of an owner: it meets one every other week.
+const RESTLESS_BANS: f64 = 0.8;
+
+/// How many owners meet new networks so often that one more hardly says anything.
+pub(super) fn n_restless(baselines: &Baselines, now: Day) -> u64 {
     let chance_of = |baseline: &Baseline| {
         let (news, exposure) = days_with_news(baseline, now, |day| day.networks);
         if exposure > 0.0 { news / exposure } else { 0.0 }
     };
-    baselines.iter().filter(|(_, baseline)| -chance_of(baseline).max(1e-9).log10() < needed_bans / 2.0).count() as u64
+    baselines.iter().filter(|(_, baseline)| -chance_of(baseline).max(1e-9).log10() < RESTLESS_BANS).count() as u64
 }
 
 #[cfg(test)]

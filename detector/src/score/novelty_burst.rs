@@ -2,7 +2,8 @@
 //!
 //! Why it matters: a loader tries its fallbacks one after the other. What it weighs: how many networks or ports were met
 //! for the first time within two minutes, against what the owner's rate of news would bring in an hour (news comes in
-//! bunches, so the whole hour's share is granted to two minutes).
+//! bunches, so the whole hour's share is granted to two minutes). No more than the most news of one past day is no burst: who
+//! crawls or is paid by strangers meets them in bunches.
 //!
 //! Statistic: Poisson tail.
 
@@ -57,6 +58,10 @@ impl Check for NoveltyBurst {
             (n, std::cmp::Reverse(from))
         });
         let Some((n, std::cmp::Reverse(from))) = bursts.max().filter(|(n, _)| *n >= MIN_NEW) else { return Vec::new() };
+        let most = view.baseline().map_or(0, |baseline| novelty::most_in_a_day(baseline, view.window.day()));
+        if n <= most as usize {
+            return Vec::new();
+        }
         let burst: Vec<_> = new.into_iter().skip(from).take(n).collect();
         let chance = burst
             .iter()

@@ -63,7 +63,7 @@ impl View<'_> {
     /// Whether a newcomer was met after the owner's warm-up.
     pub(super) fn was_met_ready(&self, newcomer: &Newcomer) -> bool {
         self.baseline().and_then(|baseline| baseline.known).is_some_and(|known| {
-            newcomer.met.n_days >= super::READY_DAYS
+            newcomer.met.n_days >= super::Scorer::READY_DAYS
                 && newcomer.known.first.start() - known.first.start() >= self.warm_up_secs
         })
     }

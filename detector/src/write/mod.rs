@@ -10,6 +10,7 @@ use crate::finding::Finding;
 mod advice;
 mod asff;
 mod chat;
+pub mod drill;
 mod guardduty;
 pub mod inspect;
 pub mod json;

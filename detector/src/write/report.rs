@@ -4,9 +4,9 @@
 
 use serde::Serialize;
 
-use crate::coverage::Coverage;
-
 use super::rfc3339;
+use super::words::{bytes, day};
+use crate::coverage::{Change, Coverage, Measure};
 
 /// The form's name and version.
 const SCHEMA: &str = "callout.report/1";
@@ -26,6 +26,7 @@ pub fn line(coverage: &Coverage) -> String {
         (coverage.unreadable.len() as u64, "objects unreadable"),
         (coverage.n_objects_duplicate, "objects read before"),
         (coverage.n_repeated, "rows told twice"),
+        (coverage.n_stray, "rows years from all others"),
         (coverage.n_outside_span, "rows outside the span"),
         (coverage.n_other_interface, "rows of other services"),
         (coverage.n_novelty_abstained, "functions whose novelty says little"),
@@ -46,50 +47,79 @@ pub fn line(coverage: &Coverage) -> String {
     )
 }
 
+/// A large change of a baseline, in one line without a line end.
+pub fn change(change: &Change) -> String {
+    let (what, before, after) = match change.measure {
+        Measure::Networks => ("known networks", change.before.to_string(), change.after.to_string()),
+        Measure::Prefixes => ("known prefixes", change.before.to_string(), change.after.to_string()),
+        Measure::DayBytes => ("bytes sent on a typical day", bytes(change.before), bytes(change.after)),
+    };
+    format!(
+        "the normal of {} changed since {}: {what} {before} before, {after} now",
+        change.function,
+        day(change.since)
+    )
+}
+
+/// The written form: every counter by its name in [`Coverage`].
+#[derive(Serialize)]
+struct Form<'a> {
+    schema: &'static str,
+    n_objects: u64,
+    n_objects_duplicate: u64,
+    n_objects_unreadable: u64,
+    n_rows: u64,
+    n_rejected: u64,
+    n_nodata: u64,
+    n_skipdata: u64,
+    n_outside_span: u64,
+    n_not_egress: u64,
+    n_observed: u64,
+    n_other_interface: u64,
+    n_unknown_interface: u64,
+    n_repeated: u64,
+    n_stray: u64,
+    n_observations: u64,
+    n_owners: u64,
+    n_learning: u64,
+    n_novelty_abstained: u64,
+    n_findings: u64,
+    n_suppressed: u64,
+    n_below_severity: u64,
+    span: Option<ToldSpan>,
+    changes: Vec<ToldChange<'a>>,
+    rejected: &'a std::collections::BTreeMap<&'static str, u64>,
+    reject_examples: &'a [String],
+    unknown_interfaces: &'a [String],
+    unreadable: Vec<ToldObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct ToldSpan {
+    start: String,
+    end: String,
+}
+
+#[derive(Serialize)]
+struct ToldChange<'a> {
+    function: &'a str,
+    measure: &'static str,
+    before: u64,
+    after: u64,
+    since: String,
+}
+
+#[derive(Serialize)]
+struct ToldObject<'a> {
+    object: &'a str,
+    error: &'a str,
+}
+
 /// Writes the account as one JSON object on one line, without a line end: every counter by its name in [`Coverage`].
 ///
 /// # Panics
 /// Never: strings, numbers and lists always have a JSON form.
 pub fn json(coverage: &Coverage) -> String {
-    #[derive(Serialize)]
-    struct Form<'a> {
-        schema: &'static str,
-        n_objects: u64,
-        n_objects_duplicate: u64,
-        n_objects_unreadable: u64,
-        n_rows: u64,
-        n_rejected: u64,
-        n_nodata: u64,
-        n_skipdata: u64,
-        n_outside_span: u64,
-        n_not_egress: u64,
-        n_observed: u64,
-        n_other_interface: u64,
-        n_unknown_interface: u64,
-        n_repeated: u64,
-        n_observations: u64,
-        n_owners: u64,
-        n_learning: u64,
-        n_novelty_abstained: u64,
-        n_findings: u64,
-        n_suppressed: u64,
-        n_below_severity: u64,
-        span: Option<Span>,
-        rejected: &'a std::collections::BTreeMap<&'static str, u64>,
-        reject_examples: &'a [String],
-        unknown_interfaces: &'a [String],
-        unreadable: Vec<Unreadable<'a>>,
-    }
-    #[derive(Serialize)]
-    struct Span {
-        start: String,
-        end: String,
-    }
-    #[derive(Serialize)]
-    struct Unreadable<'a> {
-        object: &'a str,
-        error: &'a str,
-    }
     // No `..`: a new counter does not compile until it is written here.
     let Coverage {
         n_objects,
@@ -106,6 +136,7 @@ pub fn json(coverage: &Coverage) -> String {
         n_other_interface,
         n_unknown_interface,
         n_repeated,
+        n_stray,
         unknown_interfaces,
         n_observations,
         n_owners,
@@ -114,6 +145,7 @@ pub fn json(coverage: &Coverage) -> String {
         n_findings,
         n_suppressed,
         n_below_severity,
+        changes,
         span,
     } = coverage;
     let form = Form {
@@ -131,6 +163,7 @@ pub fn json(coverage: &Coverage) -> String {
         n_other_interface: *n_other_interface,
         n_unknown_interface: *n_unknown_interface,
         n_repeated: *n_repeated,
+        n_stray: *n_stray,
         n_observations: *n_observations,
         n_owners: *n_owners,
         n_learning: *n_learning,
@@ -138,11 +171,21 @@ pub fn json(coverage: &Coverage) -> String {
         n_findings: *n_findings,
         n_suppressed: *n_suppressed,
         n_below_severity: *n_below_severity,
-        span: span.map(|(start, end)| Span { start: rfc3339(start), end: rfc3339(end) }),
+        span: span.map(|(start, end)| ToldSpan { start: rfc3339(start), end: rfc3339(end) }),
+        changes: changes
+            .iter()
+            .map(|change| ToldChange {
+                function: &change.function,
+                measure: change.measure.as_str(),
+                before: change.before,
+                after: change.after,
+                since: rfc3339(change.since),
+            })
+            .collect(),
         rejected,
         reject_examples,
         unknown_interfaces,
-        unreadable: unreadable.iter().map(|u| Unreadable { object: &u.object, error: &u.error }).collect(),
+        unreadable: unreadable.iter().map(|u| ToldObject { object: &u.object, error: &u.error }).collect(),
     };
     serde_json::to_string(&form).expect("strings, numbers and lists always have a JSON form")
 }
@@ -194,8 +237,25 @@ mod tests {
     }
 
     #[test]
+    fn a_change_is_told_in_one_line() {
+        let one = |measure, before, after| {
+            change(&Change { function: "api".into(), measure, before, after, since: 1_773_100_800 })
+        };
+        assert_eq!(
+            one(Measure::Networks, 4, 12),
+            "the normal of api changed since 2026-03-10: known networks 4 before, 12 now"
+        );
+        assert_eq!(
+            one(Measure::DayBytes, 8_000_000, 80_000_000),
+            "the normal of api changed since 2026-03-10: bytes sent on a typical day 8.0 MB before, 80.0 MB now"
+        );
+    }
+
+    #[test]
     fn the_report_names_every_counter() {
         let mut coverage = coverage();
+        let function = "api".to_owned();
+        coverage.changes = vec![Change { function, measure: Measure::Prefixes, before: 4, after: 40, since: 0 }];
         coverage.span = Some((0, 86_399));
         coverage.unreadable = vec![Unreadable { object: "a/b.gz".into(), error: "not gzip".into() }];
         let report: serde_json::Value = serde_json::from_str(&json(&coverage)).expect("JSON");
@@ -203,10 +263,12 @@ mod tests {
         assert_eq!(report["n_rejected"], 3);
         assert_eq!(report["rejected"]["port"], 2);
         assert_eq!(report["span"]["end"], "1970-01-01T23:59:59Z");
+        assert_eq!(report["changes"][0]["measure"], "prefixes");
+        assert_eq!((&report["changes"][0]["before"], &report["changes"][0]["after"]), (&4.into(), &40.into()));
         assert_eq!(report["unreadable"][0]["object"], "a/b.gz");
         assert_eq!(report["unreadable"][0]["error"], "not gzip");
         let counters = report.as_object().expect("an object").keys().filter(|key| key.starts_with("n_")).count();
-        assert_eq!(counters, 20);
+        assert_eq!(counters, 21);
         assert_eq!(json(&coverage).lines().count(), 1);
     }
 }

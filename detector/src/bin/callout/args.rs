@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use detector::config;
+use detector::drill::shapes::{SHAPES, title};
 use jiff::Timestamp;
 
 const STYLES: Styles = Styles::styled()
@@ -42,6 +43,11 @@ pub(crate) enum Command {
     Scan(Scan),
     /// Show what is known: the functions, or one function's destinations, ports, volumes, rhythm
     Inspect(Inspect),
+    /// Play call-outs of known shapes on your own functions, in memory, and tell which are found
+    #[command(after_help = EXIT_STATUS)]
+    Drill(Drill),
+    /// Accept a finding: what it is about is learned as normal from now on
+    Accept(Accept),
     /// Print a completion script for a shell
     Completions {
         /// The shell it is for
@@ -111,6 +117,50 @@ pub(crate) struct Inspect {
     pub(crate) baseline: PathBuf,
     /// Show this function in detail: a name or an ARN; without it, all functions in a table
     pub(crate) function: Option<String>,
+    /// Colour: on a terminal, always, or never; `NO_COLOR` is honoured
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: When,
+}
+
+/// The options of `replay`, so that what is drilled is what is told: findings below `--min-severity` count as nothing, and
+/// `--fail-on` looks at the findings of the logs as they are.
+#[derive(Debug, Args)]
+pub(crate) struct Drill {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// The shape: a letter, several divided by commas, or `all`
+    ///
+    /// A small upload, B large upload, C odd port, D slow poll, E fast poll, F foreign resolver, G DNS over HTTPS, H held
+    /// connection, I several strangers at once, J stranger in a known cloud, K upload to a known provider, L sleeper, P drip
+    /// to a new CDN, Q scan inside the VPC, R refused attempts, S after a deployment.
+    #[arg(long, value_name = "NAME", default_value = "all", value_parser = shapes, help_heading = "Drill")]
+    pub(crate) shape: Shapes,
+    /// Play on this function, by name or ARN; else one that suits is chosen for each shape
+    #[arg(long, value_name = "NAME", help_heading = "Drill")]
+    pub(crate) function: Option<String>,
+    /// Another number gives other functions, moments, sizes and destinations
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Drill")]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) knowledge: Knowledge,
+    #[command(flatten)]
+    pub(crate) judging: Judging,
+    /// Start from this baseline instead of nothing
+    #[arg(long, value_name = "DIR", help_heading = "Baseline")]
+    pub(crate) baseline: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Accept {
+    /// The finding's id, or the first eight of its digits or more
+    ///
+    /// It is the last line of a finding, `id` in JSON, and `callout inspect` shows it with the function.
+    pub(crate) id: String,
+    /// The baseline to change
+    #[arg(long, value_name = "DIR")]
+    pub(crate) baseline: PathBuf,
     /// Colour: on a terminal, always, or never; `NO_COLOR` is honoured
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: When,
@@ -236,6 +286,29 @@ pub(crate) struct NamedFile {
     pub(crate) file: PathBuf,
 }
 
+/// Letters of the shapes to drill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shapes(pub(crate) Vec<char>);
+
+fn shapes(text: &str) -> Result<Shapes, String> {
+    if text.eq_ignore_ascii_case("all") {
+        return Ok(Shapes(SHAPES.to_vec()));
+    }
+    let mut chosen = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        let mut letters = name.chars().map(|letter| letter.to_ascii_uppercase());
+        match (letters.next().filter(|letter| SHAPES.contains(letter)), letters.next()) {
+            (Some(shape), None) if !chosen.contains(&shape) => chosen.push(shape),
+            (Some(_), None) => {}
+            _ => {
+                let known: Vec<String> = SHAPES.iter().map(|&shape| format!("{shape} {}", title(shape))).collect();
+                return Err(format!("there is no shape `{name}`; known are `all`, {}", known.join(", ")));
+            }
+        }
+    }
+    Ok(Shapes(chosen))
+}
+
 fn named_file(text: &str) -> Result<NamedFile, String> {
     match text.split_once('=') {
         Some((name, file)) if !name.trim().is_empty() && !file.is_empty() => {
@@ -309,6 +382,13 @@ mod tests {
     }
 
     #[test]
+    fn shapes_are_letters_or_all() {
+        assert_eq!(shapes("b,C, q,B"), Ok(Shapes(vec!['B', 'C', 'Q'])));
+        assert_eq!(shapes("all"), Ok(Shapes(SHAPES.to_vec())));
+        assert!(shapes("N").expect_err("benign").contains("A small upload, new network, B "));
+    }
+
+    #[test]
     fn nothing_but_a_path_is_needed() {
         let typed = replay("replay logs");
         assert_eq!(typed.judging.format, Form::Table);
@@ -324,6 +404,8 @@ mod tests {
             "learn a",
             "scan a",
             "inspect",
+            "accept",
+            "accept 0123abcd",
             "replay a --threads 0",
             "replay a --threads 1025",
             "replay a --warm-up 0s",
@@ -343,6 +425,12 @@ mod tests {
             "learn a --baseline d --save-baseline e",
             "scan a --baseline d --save-baseline e",
             "completions tcsh",
+            "drill",
+            "drill a --shape X",
+            "drill a --shape AB",
+            "drill a --shape ",
+            "drill a --seed -1",
+            "drill a --save-baseline e",
         ] {
             let error = parse(line).expect_err(line);
             assert!(error.use_stderr(), "{line}");

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use detector::coverage::Unreadable;
 use detector::finding::Finding;
+use detector::write::drill::{self, Drill};
 use detector::write::{self, Format, report, table};
 
 use crate::console::{Console, Failure, Hint as _, Status, to_stderr};
@@ -47,7 +48,37 @@ impl Delivery {
     ///
     /// Suppressed findings and those below `--min-severity` are counted, not written. `--fail-on` looks at every
     /// finding that is not suppressed, also at those `--min-severity` leaves out.
-    pub(crate) fn deliver(&self, mut outcome: Outcome, listing: &Listing, opened: Opened, console: Console) -> Status {
+    pub(crate) fn deliver(&self, outcome: Outcome, listing: &Listing, opened: Opened, console: Console) -> Status {
+        self.deliver_as(outcome, listing, opened, console, |shown, sink| self.write(shown, sink))
+    }
+
+    /// Writes drills in place of findings, and says how the run over the logs as they are ended.
+    pub(crate) fn deliver_drills(
+        &self,
+        drills: &[Drill],
+        outcome: Outcome,
+        listing: &Listing,
+        opened: Opened,
+        console: Console,
+    ) -> Status {
+        self.deliver_as(outcome, listing, opened, console, |_, sink| {
+            if self.format == Format::Json {
+                drills.iter().try_for_each(|one| writeln!(sink, "{}", drill::json(one)))?;
+            } else if !drills.is_empty() {
+                writeln!(sink, "{}", drill::table(drills, self.look))?;
+            }
+            sink.flush()
+        })
+    }
+
+    fn deliver_as(
+        &self,
+        mut outcome: Outcome,
+        listing: &Listing,
+        opened: Opened,
+        console: Console,
+        write: impl Fn(&[&Finding], &mut dyn Write) -> io::Result<()>,
+    ) -> Status {
         let coverage = &mut outcome.coverage;
         (coverage.n_findings, coverage.n_suppressed, coverage.n_below_severity) = (0, 0, 0);
         let mut status = Status::Done;
@@ -75,6 +106,9 @@ impl Delivery {
             console.error(&format!("and {more} unreadable objects more"));
             console.hint("--report FILE lists all of them");
         }
+        for change in &coverage.changes {
+            console.note(&report::change(change));
+        }
         coverage
             .unreadable
             .extend(listing.problems.iter().map(|p| Unreadable { object: p.path.clone(), error: p.error.clone() }));
@@ -85,10 +119,10 @@ impl Delivery {
 
         let written = match opened.output {
             Some((path, file)) => {
-                self.write(&shown, BufWriter::new(file)).with_context(|| format!("could not write {}", path.display()))
+                write(&shown, &mut BufWriter::new(file)).with_context(|| format!("could not write {}", path.display()))
             }
             // A reader who has gone away has read enough.
-            None => match self.write(&shown, BufWriter::new(io::stdout().lock())) {
+            None => match write(&shown, &mut BufWriter::new(io::stdout().lock())) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
                 written => written.context("could not write to stdout"),
             },
@@ -104,7 +138,7 @@ impl Delivery {
         status
     }
 
-    fn write(&self, findings: &[&Finding], mut sink: impl Write) -> io::Result<()> {
+    fn write(&self, findings: &[&Finding], sink: &mut dyn Write) -> io::Result<()> {
         for (index, finding) in findings.iter().enumerate() {
             if self.format == Format::Table {
                 let gap = if index == 0 { "" } else { "\n" };

@@ -13,9 +13,12 @@ use baselines::Baselines;
 use bytes::Bytes;
 use detector::config::Config;
 use detector::coverage::Coverage;
+pub(crate) use detector::drill::Error as DrillError;
 use detector::finding::Finding;
+pub(crate) use detector::pipeline::Held;
 use detector::pipeline::{self, Job, Mode, Scratch};
 use detector::read::Object;
+use detector::write::drill::Drill;
 use detector::write::inspect;
 
 use crate::objects::FileObject;
@@ -127,18 +130,78 @@ pub(crate) fn scan(request: &Request<'_>, progress: &dyn Progress) -> anyhow::Re
     Ok(run(request, Mode::Scan, start, progress)?.0)
 }
 
+/// Plays call-outs on the functions of the logs, in memory; gives what came of it, and what the logs give as they are.
+pub(crate) fn drill(
+    request: &Request<'_>,
+    shapes: &[char],
+    function: Option<&str>,
+    seed: u64,
+    min_severity: f64,
+    progress: &dyn Progress,
+) -> anyhow::Result<Result<(Vec<Drill>, Outcome), DrillError>> {
+    let start = request.baseline.map(load).transpose()?.unwrap_or_default();
+    let mut knowledge = request.knowledge.parse(request.all_interfaces)?;
+    let asked =
+        detector::drill::Request { config: request.config, span: span(request), shapes, function, seed, min_severity };
+    let scratch = || Box::new(TempScratch::default()) as Box<dyn Scratch>;
+    let drilled = threads(request)?.install(|| {
+        detector::drill::run(&asked, &mut knowledge, objects(request), &start, &scratch, &Passed(progress))
+    });
+    Ok(drilled.map(|drilled| {
+        let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage };
+        (drilled.drills, outcome)
+    }))
+}
+
 /// What the baseline knows, one entry a function, in the order to print.
 pub(crate) fn inspect(baseline: &Path) -> anyhow::Result<Vec<inspect::Detail>> {
     Ok(pipeline::details(&load(baseline)?, Config::defaults().warm_up_secs as i64))
 }
 
+/// A baseline with what findings hold back in it, to accept some of it.
+pub(crate) struct Open {
+    baselines: Baselines,
+    version: baselines::store::Version,
+    /// What each finding holds back, by finding.
+    pub(crate) held: Vec<Held>,
+}
+
+impl Open {
+    /// Loads a baseline.
+    pub(crate) fn load(dir: &Path) -> anyhow::Result<Self> {
+        let (baselines, version) = baselines::store::load_version(dir).with_context(|| unusable(dir))?;
+        let held = pipeline::held(&baselines);
+        Ok(Self { baselines, version, held })
+    }
+
+    /// Whether a finding was accepted before.
+    pub(crate) fn is_accepted(&self, finding: u128) -> bool {
+        self.baselines.is_accepted(finding)
+    }
+
+    /// Accepts a finding and stores the baseline, unless somebody else changed it meanwhile.
+    pub(crate) fn accept(mut self, dir: &Path, finding: u128) -> anyhow::Result<()> {
+        self.baselines.accept(finding);
+        baselines::store::save_if_unchanged(dir, &self.baselines, Some(&self.version))
+            .with_context(|| unchanged(dir))?;
+        Ok(())
+    }
+}
+
+fn unusable(dir: &Path) -> String {
+    format!("the baseline {} cannot be used", dir.display())
+}
+
+fn unchanged(dir: &Path) -> String {
+    format!("the baseline {} was not changed", dir.display())
+}
+
 fn load(dir: &Path) -> anyhow::Result<Baselines> {
-    baselines::store::load(dir).with_context(|| format!("the baseline {} cannot be used", dir.display()))
+    baselines::store::load(dir).with_context(|| unusable(dir))
 }
 
 fn store(dir: &Path, baselines: &Baselines) -> anyhow::Result<()> {
-    baselines::store::save(dir, baselines)
-        .with_context(|| format!("the baseline {} was not changed", dir.display()))?;
+    baselines::store::save(dir, baselines).with_context(|| unchanged(dir))?;
     Ok(())
 }
 
@@ -149,21 +212,29 @@ fn run(
     progress: &dyn Progress,
 ) -> anyhow::Result<(Outcome, Baselines)> {
     let knowledge = request.knowledge.parse(request.all_interfaces)?;
-    let span = match request.span {
-        (None, None) => None,
-        (from, until) => Some((from.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX))),
-    };
-    let job = Job { config: request.config, knowledge: &knowledge, mode, span, progress: &Passed(progress) };
-    let objects = request.objects.iter().map(|object| Arc::new(object.clone()) as Arc<dyn Object>).collect();
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(request.threads)
-        .build()
-        .context("the threads could not be started; try a smaller --threads")?;
-    let outcome = pool
-        .install(|| pipeline::run(&job, objects, start, Box::new(TempScratch::default())))
+    let job =
+        Job { config: request.config, knowledge: &knowledge, mode, span: span(request), progress: &Passed(progress) };
+    let outcome = threads(request)?
+        .install(|| pipeline::run(&job, objects(request), start, Box::new(TempScratch::default())))
         .context("temporary files could not be kept; is there room in the folder TMPDIR names?")?;
     let pipeline::Outcome { findings, coverage, baselines } = outcome;
     Ok((Outcome { findings, coverage }, baselines))
+}
+
+fn span(request: &Request<'_>) -> Option<(i64, i64)> {
+    match request.span {
+        (None, None) => None,
+        (from, until) => Some((from.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX))),
+    }
+}
+
+fn objects(request: &Request<'_>) -> Vec<Arc<dyn Object>> {
+    request.objects.iter().map(|object| Arc::new(object.clone()) as Arc<dyn Object>).collect()
+}
+
+fn threads(request: &Request<'_>) -> anyhow::Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(request.threads).build();
+    pool.context("the threads could not be started; try a smaller --threads")
 }
 
 /// Observations that do not fit into memory, in nameless temporary files, one an hour.

@@ -3,9 +3,11 @@
 //! `args` is what was typed, `settings` what it means; one file a command; `engine` is where they meet the pipeline.
 //! Data goes to stdout, everything else to stderr; a closed pipe is no error.
 
+mod accept;
 mod args;
 mod console;
 mod deliver;
+mod drill;
 mod engine;
 mod inspect;
 mod learn;
@@ -57,6 +59,8 @@ fn answer(command: Command) -> Result<Status, console::Failure> {
         Command::Learn(typed) => learn::run(typed),
         Command::Scan(typed) => scan::run(typed),
         Command::Inspect(typed) => inspect::run(&typed),
+        Command::Drill(typed) => drill::run(typed),
+        Command::Accept(typed) => accept::run(&typed),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { command } => pages::man(command.as_deref()),
     }
@@ -68,6 +72,8 @@ fn color(command: &Command) -> When {
         Command::Learn(typed) => typed.run.color,
         Command::Scan(typed) => typed.run.color,
         Command::Inspect(typed) => typed.color,
+        Command::Drill(typed) => typed.run.color,
+        Command::Accept(typed) => typed.color,
         Command::Completions { .. } | Command::Man { .. } => When::Auto,
     }
 }

@@ -46,6 +46,16 @@ impl Settings {
         Ok(settings)
     }
 
+    /// What `drill` was asked.
+    pub(crate) fn of_drill(typed: args::Drill) -> Result<Self, Failure> {
+        if let Some(dir) = &typed.baseline {
+            existing_baseline(dir)?;
+        }
+        let mut settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
+        settings.baseline = typed.baseline;
+        Ok(settings)
+    }
+
     /// What `learn` was asked. The baseline may be new.
     pub(crate) fn of_learn(typed: args::Learn) -> Result<Self, Failure> {
         let mut settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;

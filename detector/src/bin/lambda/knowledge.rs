@@ -7,6 +7,7 @@
 //!  knowledge/ip-ranges.json      AWS's own list
 //!  knowledge/threat-lists/NAME   known bad
 //!  knowledge/trusted-lists/NAME  known good
+//!  knowledge/accepted.txt        ids of findings that are all right
 //! ```
 
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ const MAX_SNAPSHOTS: usize = 500;
 pub(crate) struct World {
     pub(crate) config: Arc<Config>,
     pub(crate) knowledge: Arc<Knowledge>,
+    /// Ids of findings a person accepted.
+    pub(crate) accepted: Arc<[u128]>,
 }
 
 /// What was loaded, and from which objects.
@@ -88,6 +91,7 @@ pub(crate) fn inline_config(source: &ConfigSource) -> anyhow::Result<Option<Conf
 async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow::Result<World> {
     let mut knowledge = Knowledge { all_interfaces: settings.all_interfaces, ..Knowledge::default() };
     let mut config = inline_config(&settings.config)?;
+    let mut accepted: Arc<[u128]> = Arc::default();
     for source in sources {
         let origin = state.uri(&source.key);
         // Deleted since it was listed: the next look does without it.
@@ -112,6 +116,10 @@ async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow:
                         "another account's snapshot is refused"
                     );
                 }
+            }
+            (Some("knowledge"), Some("accepted.txt"), None) => {
+                let text = std::str::from_utf8(bytes).with_context(|| format!("{origin} is no text"))?;
+                accepted = ids(text).with_context(|| origin.clone())?;
             }
             (Some("knowledge"), Some("ip-ranges.json"), None) => {
                 knowledge.networks.add_aws_ranges(&origin, bytes)?;
@@ -139,7 +147,19 @@ async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow:
         ConfigSource::Key(key) => anyhow!("`CALLOUT_CONFIG` names {}, which is not there", state.uri(key)),
         _ => anyhow!("the settings are missing"),
     })?;
-    Ok(World { config: Arc::new(config), knowledge: Arc::new(knowledge) })
+    Ok(World { config: Arc::new(config), knowledge: Arc::new(knowledge), accepted })
+}
+
+/// Ids of findings, one a line, with `#` comments.
+fn ids(text: &str) -> anyhow::Result<Arc<[u128]>> {
+    let lines = (1..).zip(text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()));
+    lines
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(number, line)| {
+            let id = (line.len() == 32).then(|| u128::from_str_radix(line, 16).ok()).flatten();
+            id.ok_or_else(|| anyhow!("line {number}: `{line}` is no finding's id: it must be 32 hex digits"))
+        })
+        .collect()
 }
 
 /// The name of a list: its file's, without the ending.
@@ -161,5 +181,13 @@ mod tests {
         assert_eq!(newest.len(), MAX_SNAPSHOTS + 1);
         assert!(newest.contains(&other[0]), "an account whose inventory rests is not crowded out");
         assert!(newest.contains(&all[4]) && !newest.contains(&all[3]), "the oldest of the others are left out");
+    }
+
+    #[test]
+    fn ids_are_read_a_line_each() {
+        let text = "# ours\n0000000000000000000000000000002a  # ticket 7\n\n";
+        assert_eq!(ids(text).expect("an id").to_vec(), [42]);
+        let error = ids("2a\n").expect_err("too short").to_string();
+        assert!(error.starts_with("line 1: `2a` is no finding"), "{error}");
     }
 }

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::door::{Door, Invocation};
+use crate::knowledge::World;
 use crate::memory::{Learned, hex};
 use crate::state::Listed;
 use crate::walk::{self, Set, rows_between, without_told};
@@ -88,8 +89,11 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
     invocation.metrics.count("Late", n_late as u64);
     let n_folded: u64 = settled.iter().map(|(_, set)| set.rows.len() as u64).sum();
     let mut next = Learned::clone(&learned);
+    // Before the walk, so that nothing more is told of it; and after, for what the walk itself told.
+    let mut n_accepted = accept(&world, &mut next);
     let (mut findings, memory) = walk::walk(&world, settled, next.memory).await?;
     next.memory = memory;
+    n_accepted += accept(&world, &mut next);
     next.until = until;
     for (key, set) in &sets {
         next.fold(key, set.rows.iter().all(|row| row.window < until));
@@ -105,8 +109,11 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
     next.told.retain(|id, _| ids.contains(id));
     let horizon = Window(until.0.saturating_sub(world.config.novelty_memory_days.saturating_mul(144)));
     next.memory.incidents.forget(horizon);
-    let is_changed =
-        n_folded > 0 || next.begun != learned.begun || next.folded != learned.folded || next.told != learned.told;
+    let is_changed = n_folded > 0
+        || n_accepted > 0
+        || next.begun != learned.begun
+        || next.folded != learned.folded
+        || next.told != learned.told;
     if is_changed {
         next.number += 1;
         if !next.store(&door.state, tag.as_deref()).await? {
@@ -122,6 +129,7 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
         n_observations = n_folded,
         n_repeated,
         n_late,
+        n_accepted,
         until = until.start(),
         n_owners = next.memory.baselines.owners.len(),
         n_incidents = next.memory.incidents.len(),
@@ -129,6 +137,11 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
         "folded"
     );
     Ok(if rest.is_empty() { Folded::All(n_folded) } else { Folded::Some(n_folded) })
+}
+
+/// Accepts what a person accepted; says how many findings held something back.
+fn accept(world: &World, next: &mut Learned) -> usize {
+    world.accepted.iter().filter(|&&id| !next.memory.baselines.accept(id).is_empty()).count()
 }
 
 /// The earliest days' observations, as many as are folded in at a time, and the rest. At least one whole day.

@@ -2,18 +2,29 @@
 
 use std::net::IpAddr;
 
-use crate::{
-    calendar::Secs,
-    dice::Dice,
-    fleet::{
-        Sizes,
-        destination::{TCP, UDP},
-    },
-};
+use super::dice::Dice;
+
+/// IANA protocol numbers.
+pub const TCP: u8 = 6;
+/// See [`TCP`].
+pub const UDP: u8 = 17;
+/// See [`TCP`].
+pub const ICMP: u8 = 1;
+
+/// Bytes of one exchange: log-normal, by median and spread of the logarithm.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Sent, the median.
+    pub out_bytes: f64,
+    /// Received, the median.
+    pub in_bytes: f64,
+    /// Spread of the logarithm of both.
+    pub sigma: f64,
+}
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub enum Ending {
     /// FIN both ways.
     Closed,
     /// The peer sends RST.
@@ -28,51 +39,62 @@ pub(crate) enum Ending {
 
 /// Payload sent and answered between two moments.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Exchange {
-    pub(crate) at: Secs,
-    pub(crate) lasts: Secs,
-    pub(crate) out_bytes: u64,
-    pub(crate) in_bytes: u64,
+pub struct Exchange {
+    /// When it begins, Unix seconds.
+    pub at: i64,
+    /// Seconds it takes.
+    pub lasts: i64,
+    /// Payload sent.
+    pub out_bytes: u64,
+    /// Payload received.
+    pub in_bytes: u64,
 }
 
 /// One 5-tuple from opening to end.
 #[derive(Clone, Debug)]
-pub(crate) struct Connection {
-    pub(crate) interface: usize,
-    pub(crate) local_port: u16,
-    pub(crate) peer: IpAddr,
-    pub(crate) peer_port: u16,
-    pub(crate) protocol: u8,
-    pub(crate) aws_service: Option<&'static str>,
+pub struct Connection {
+    /// Number of the interface, in the table of whoever plays.
+    pub interface: usize,
+    /// Our port.
+    pub local_port: u16,
+    /// The other side.
+    pub peer: IpAddr,
+    /// Its port.
+    pub peer_port: u16,
+    /// IANA protocol number.
+    pub protocol: u8,
+    /// Code of the address range in `ip-ranges.json` terms.
+    pub aws_service: Option<&'static str>,
     /// In order of time, at least one.
-    pub(crate) exchanges: Vec<Exchange>,
+    pub exchanges: Vec<Exchange>,
     /// When the last packet passes; not before the last exchange's end.
-    pub(crate) closes: Secs,
-    pub(crate) ending: Ending,
+    pub closes: i64,
+    /// How it ends.
+    pub ending: Ending,
     /// The peer opened it, as in a scan.
-    pub(crate) inbound: bool,
+    pub inbound: bool,
 }
 
 /// Hyperplane gives each connection a port from 1024 to 65535 that says nothing about the function.
-pub(crate) fn ephemeral_port(dice: &mut Dice) -> u16 {
+pub fn ephemeral_port(dice: &mut Dice) -> u16 {
     dice.between(1024, 65_535) as u16
 }
 
 impl Exchange {
     /// Throws the sizes of an exchange and how long it takes: a round trip and the transfer at a few MB a second.
-    pub(crate) fn thrown(at: Secs, sizes: Sizes, dice: &mut Dice) -> Self {
+    pub fn thrown(at: i64, sizes: Sizes, dice: &mut Dice) -> Self {
         // Floors: the smallest TLS request and answer with headers that servers give.
         let out_bytes = dice.log_normal(sizes.out_bytes, sizes.sigma).max(40.0) as u64;
         let in_bytes = dice.log_normal(sizes.in_bytes, sizes.sigma).max(40.0) as u64;
         let rate = dice.log_normal(4e6, 0.5);
-        let lasts = (dice.exponential(0.6) + (out_bytes + in_bytes) as f64 / rate).min(7200.0) as Secs;
+        let lasts = (dice.exponential(0.6) + (out_bytes + in_bytes) as f64 / rate).min(7200.0) as i64;
         Self { at, lasts, out_bytes, in_bytes }
     }
 }
 
 impl Connection {
     /// A connection of one exchange that closes right after it.
-    pub(crate) fn single(
+    pub fn single(
         interface: usize,
         peer: IpAddr,
         (peer_port, protocol): (u16, u8),
@@ -95,18 +117,21 @@ impl Connection {
     }
 
     /// A connection attempt that fails: SYNs at growing distances, no payload.
-    pub(crate) fn failed(interface: usize, peer: IpAddr, port: u16, at: Secs, ending: Ending, dice: &mut Dice) -> Self {
+    pub fn failed(interface: usize, peer: IpAddr, port: u16, at: i64, ending: Ending, dice: &mut Dice) -> Self {
         let lasts = if ending == Ending::NoAnswer { *dice.pick(&[1, 3, 7, 15]) } else { 0 };
         let exchange = Exchange { at, lasts, out_bytes: 0, in_bytes: 0 };
         Self { ending, ..Self::single(interface, peer, (port, TCP), exchange, dice) }
     }
 
-    pub(crate) fn with_service(mut self, service: Option<&'static str>) -> Self {
+    /// The same, its peer in a range of an AWS service.
+    #[must_use]
+    pub fn with_service(mut self, service: Option<&'static str>) -> Self {
         self.aws_service = service;
         self
     }
 
-    pub(crate) fn opens(&self) -> Secs {
+    /// When its first packet passes.
+    pub fn opens(&self) -> i64 {
         self.exchanges.first().map_or(self.closes, |e| e.at)
     }
 }

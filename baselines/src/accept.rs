@@ -1,0 +1,117 @@
+//! Accepting: what stands under a finding becomes known, because a person said so.
+//!
+//! Takes a finding's id; gives what it held back. What is under a finding is otherwise never learned as normal
+//! ([`crate::newcomer::Newcomer::has_settled`]).
+
+use crate::baseline::Baselines;
+use crate::newcomer::Subject;
+
+/// Something a finding held back, known from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Whose it is: number of the owner.
+    pub owner: u32,
+    /// The rung.
+    pub subject: Subject,
+}
+
+impl Baselines {
+    /// Makes everything under a finding known: it is watched no longer, and what is exchanged with it from now on enters the
+    /// distributions. Gives what that was, sorted; nothing when the id holds nothing back.
+    ///
+    /// Numbers of newcomers given before are void afterwards.
+    pub fn accept(&mut self, finding: u128) -> Vec<Accepted> {
+        let mut accepted: Vec<Accepted> = self
+            .newcomers
+            .iter()
+            .filter(|(_, newcomer)| finding != 0 && newcomer.finding == finding)
+            .map(|(&(owner, subject), _)| Accepted { owner, subject })
+            .collect();
+        if accepted.is_empty() {
+            return accepted;
+        }
+        self.newcomers.retain(|_, newcomer| newcomer.finding != finding);
+        self.accepted.insert(finding);
+        self.recount();
+        accepted.sort_unstable_by_key(|one| (one.owner, one.subject));
+        accepted
+    }
+
+    /// Whether a finding was accepted before.
+    pub fn is_accepted(&self, finding: u128) -> bool {
+        self.accepted.contains(&finding)
+    }
+
+    /// The findings that hold something back, sorted, each once.
+    pub fn open_findings(&self) -> Vec<u128> {
+        let mut ids: Vec<u128> = self.newcomers.iter().map(|(_, newcomer)| newcomer.finding).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|&id| id != 0);
+        ids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::baseline::Standing;
+    use crate::fleet::{MEMORY_DAYS, Mode, START, Told, learn, learned};
+    use crate::observation::Observation;
+    use crate::window::{WINDOWS_PER_DAY, Window};
+
+    use super::*;
+
+    fn told(day: u32, network: u8, is_odd: bool) -> Told {
+        let window = day * WINDOWS_PER_DAY + 60;
+        Told { window, owner: 1, to: (network, 0, 1), port: 443, n_flows: 3, bytes: 5000, ports: (1, 1), is_odd }
+    }
+
+    /// A function with one habit and, from the fourth day on, two strangers under one finding each.
+    fn baselines() -> Baselines {
+        let mut days: Vec<Told> = (0..8).map(|day| told(day, 1, false)).collect();
+        days.extend([told(4, 2, true), told(5, 2, false), told(6, 3, true)]);
+        days.sort();
+        learned(&days, Mode::Watch)
+    }
+
+    fn standing(baselines: &mut Baselines, network: u8) -> Standing {
+        let peer = baselines.ladder.peer(told(0, network, false).address(), || told(0, network, false).network());
+        baselines.standing(0, &Observation { peer, port: 443, protocol: 6, ..Observation::default() })
+    }
+
+    #[test]
+    fn what_is_accepted_is_known_and_nothing_else() {
+        let mut baselines = baselines();
+        let [first, second] = baselines.open_findings()[..] else { panic!("two findings hold something back") };
+        assert_eq!(baselines.accept(first).len(), 1);
+        assert_eq!(standing(&mut baselines, 2), Standing::Settled);
+        assert!(matches!(standing(&mut baselines, 3), Standing::Watched(Subject::Network(_))));
+        assert_eq!((baselines.is_accepted(first), baselines.is_accepted(second)), (true, false));
+        assert_eq!(baselines.open_findings(), [second]);
+        let stored = crate::store::encode(&baselines).expect("it fits");
+        assert!(crate::store::decode(&stored).expect("as written").is_accepted(first), "it is stored");
+    }
+
+    #[test]
+    fn accepting_twice_or_nothing_changes_nothing() {
+        let mut baselines = baselines();
+        let first = baselines.open_findings()[0];
+        baselines.accept(first);
+        let after = crate::fleet::dump(&baselines);
+        assert_eq!((baselines.accept(first), baselines.accept(77), baselines.accept(0)), (vec![], vec![], vec![]));
+        assert_eq!(crate::fleet::dump(&baselines), after);
+        assert!(!baselines.is_accepted(77) && !baselines.is_accepted(0));
+    }
+
+    #[test]
+    fn what_was_accepted_enters_the_distributions_and_stays_known() {
+        let mut baselines = baselines();
+        let before = baselines.baseline(0).map(|baseline| baseline.volumes.window_bytes.n());
+        let first = baselines.open_findings()[0];
+        baselines.accept(first);
+        learn(&mut baselines, &[told(9, 2, false), told(10, 2, false)], Mode::Watch);
+        baselines.age(Window(START.0 + 11 * WINDOWS_PER_DAY), MEMORY_DAYS);
+        assert_eq!(standing(&mut baselines, 2), Standing::Settled);
+        assert!(baselines.baseline(0).map(|baseline| baseline.volumes.window_bytes.n()) > before);
+    }
+}

@@ -1,0 +1,66 @@
+//! `callout drill`: play call-outs of known shapes on the user's own functions, and tell which are found.
+
+use anyhow::anyhow;
+
+use crate::args;
+use crate::console::{Failure, Hint as _, Status};
+use crate::engine::{self, DrillError, Outcome};
+use crate::settings::Settings;
+
+/// Names offered when the one typed is unknown.
+const OFFERED: usize = 8;
+
+pub(crate) fn run(typed: args::Drill) -> Result<Status, Failure> {
+    let (shapes, function, seed) = (typed.shape.0.clone(), typed.function.clone(), typed.seed);
+    if !matches!(typed.judging.format, args::Form::Table | args::Form::Json) {
+        return Err(anyhow!("a drill is no finding")).hint("it is written as `--format table` or `--format json`");
+    }
+    let settings = Settings::of_drill(typed)?;
+    let opened = settings.delivery.open()?;
+    if settings.listing.objects.is_empty() {
+        let nothing = Outcome::default();
+        return Ok(settings.delivery.deliver_drills(&[], nothing, &settings.listing, opened, settings.console));
+    }
+    let bar = settings.bar();
+    let min_severity = settings.delivery.min_severity.unwrap_or(1.0);
+    let drilled = engine::drill(&settings.request(), &shapes, function.as_deref(), seed, min_severity, &bar);
+    bar.clear();
+    let (drills, outcome) = drilled?.map_err(explain)?;
+    Ok(settings.delivery.deliver_drills(&drills, outcome, &settings.listing, opened, settings.console))
+}
+
+/// Why nothing was drilled, and what to do about it.
+fn explain(error: DrillError) -> Failure {
+    let hint = match &error {
+        DrillError::NotReady | DrillError::FunctionNotReady { .. } => {
+            "give more days of logs, a shorter --warm-up, or the --baseline of an earlier run".to_owned()
+        }
+        DrillError::UnknownFunction { known, .. } => {
+            let more = if known.len() > OFFERED { " …" } else { "" };
+            let known: Vec<&str> = known.iter().take(OFFERED).map(String::as_str).collect();
+            format!("they hold {}{more}", known.join("; "))
+        }
+        DrillError::Scratch(_) => "is there room in the folder TMPDIR names?".to_owned(),
+    };
+    Failure { error: error.into(), hint: Some(hint) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_says_what_to_do() {
+        let unknown = DrillError::UnknownFunction {
+            function: "route".into(),
+            known: (0..9).map(|n| format!("routes-{n}")).collect(),
+        };
+        let failure = explain(unknown);
+        assert_eq!(failure.error.to_string(), "`route` is not in these logs");
+        assert_eq!(
+            failure.hint.as_deref(),
+            Some("they hold routes-0; routes-1; routes-2; routes-3; routes-4; routes-5; routes-6; routes-7 …")
+        );
+        assert!(explain(DrillError::NotReady).hint.is_some_and(|hint| hint.contains("--warm-up")));
+    }
+}

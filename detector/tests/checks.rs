@@ -1,0 +1,294 @@
+//! Golden cases: for each check something small that it must catch, and a near miss that it must not.
+//!
+//! A case is one function's flow log, written line by line in the words of [`Log`], and replayed whole way. Days count from 0; a
+//! function is judged after a week.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use baselines::Baselines;
+use detector::config::Config;
+use detector::finding::{CheckId, Finding};
+use detector::pipeline::{InMemoryScratch, Job, Knowledge, Mode, run};
+use detector::read::{InMemory, Object};
+use detector::write::json;
+
+/// 2026-03-02T00:00:00Z, a Monday.
+const START: i64 = 1_772_409_600;
+
+const ENIS: &str = r#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1","InterfaceType":"lambda","SubnetId":"subnet-1",
+    "Groups":[{"GroupId":"sg-1"}],"PrivateIpAddress":"10.0.0.5","PrivateIpAddresses":[{"PrivateIpAddress":"10.0.0.5"}]}]}"#;
+const FUNCTIONS: &str = r#"{"Functions":[{"FunctionName":"api","FunctionArn":"arn:aws:lambda:eu-west-1:111122223333:function:api",
+    "Version":"$LATEST","CodeSha256":"x","LastModified":"2026-01-01T00:00:00.000+0000",
+    "VpcConfig":{"SubnetIds":["subnet-1"],"SecurityGroupIds":["sg-1"],"VpcId":"vpc-1"}}]}"#;
+
+/// The provider every function here has, another of its hosts, a database, and somebody nobody knows.
+const PROVIDER: &str = "198.51.100.7";
+const DATABASE: &str = "10.0.3.4";
+const STRANGER: &str = "203.0.113.77";
+
+/// A moment: day, hour, minute.
+fn at(day: i64, hour: i64, minute: i64) -> i64 {
+    START + (day * 24 + hour) * 3600 + minute * 60
+}
+
+/// One function's flow log.
+pub(crate) struct Log {
+    text: String,
+    local_port: u16,
+}
+
+impl Log {
+    fn empty() -> Self {
+        let header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status \
+                      tcp-flags flow-direction";
+        Self { text: format!("{header}\n"), local_port: 20_000 }
+    }
+
+    /// A function that calls its provider and its database every ten minutes, for twelve days.
+    fn steady() -> Self {
+        let mut log = Self::empty();
+        for n in 0..12 * 144 {
+            let jitter = n * 37 % 300;
+            log.call(at(0, 0, n * 10) + jitter, PROVIDER, 443, 900, 5000);
+            log.call(at(0, 0, n * 10) + jitter + 2, DATABASE, 5432, 400, 3000);
+        }
+        log
+    }
+
+    /// A steady function that also sends to a customer nobody knew before, six times a day.
+    fn webhooks() -> Self {
+        let mut log = Self::steady();
+        for n in 0..72 {
+            log.call(at(0, 4 * n, 17), &format!("{}.20.30.40", 60 + n), 443, 1500, 4500);
+        }
+        log
+    }
+
+    fn record(&mut self, [src, dst]: [&str; 2], [from, to]: [u16; 2], sent: (u64, i64, u8), end: &str) {
+        let (bytes, start, protocol) = sent;
+        let packets = bytes / 1000 + 1;
+        let until = start + 20;
+        let _infallible =
+            writeln!(self.text, "eni-1 {src} {dst} {from} {to} {protocol} {packets} {bytes} {start} {until} {end}");
+    }
+
+    /// A connection of one exchange.
+    fn call(&mut self, start: i64, to: &str, port: u16, out_bytes: u64, in_bytes: u64) {
+        self.local_port = self.local_port % 40_000 + 20_003;
+        self.call_from(self.local_port, start, to, port, out_bytes, in_bytes);
+    }
+
+    /// More of a connection that holds a local port.
+    fn call_from(&mut self, local_port: u16, start: i64, to: &str, port: u16, out_bytes: u64, in_bytes: u64) {
+        let protocol = if port == 53 { 17 } else { 6 };
+        self.record(["10.0.0.5", to], [local_port, port], (out_bytes, start, protocol), "ACCEPT OK 2 egress");
+        if in_bytes > 0 {
+            self.record([to, "10.0.0.5"], [port, local_port], (in_bytes, start, protocol), "ACCEPT OK 18 ingress");
+        }
+    }
+
+    /// An attempt that a security group refuses.
+    fn refused(&mut self, start: i64, to: &str, port: u16) {
+        self.record(["10.0.0.5", to], [self.local_port, port], (60, start, 6), "REJECT OK 2 egress");
+    }
+
+    /// A connection that somebody else opens.
+    fn called_by(&mut self, start: i64, from: &str, port: u16) {
+        self.record([from, "10.0.0.5"], [50_000, port], (60, start, 6), "ACCEPT OK 2 ingress");
+        self.record(["10.0.0.5", from], [port, 50_000], (40, start, 6), "ACCEPT OK 18 egress");
+    }
+
+    fn replay(&self) -> Vec<Finding> {
+        let mut knowledge = Knowledge::default();
+        knowledge.inventory.add_enis("enis.json", ENIS.as_bytes()).expect("interfaces");
+        knowledge.inventory.add_functions("functions.json", FUNCTIONS.as_bytes()).expect("functions");
+        knowledge.threat_lists.add("own", "own.txt", b"192.0.2.66\n").expect("a list");
+        let config = Config::defaults();
+        let job = Job { config: &config, knowledge: &knowledge, mode: Mode::Replay, span: None, progress: &() };
+        let object: Arc<dyn Object> = Arc::new(InMemory::new("case.log", self.text.clone().into_bytes()));
+        let scratch = Box::new(InMemoryScratch::default());
+        let outcome = run(&job, vec![object], Baselines::default(), scratch).expect("the scratch holds");
+        assert_eq!((outcome.coverage.n_objects, outcome.coverage.n_rejected()), (1, 0), "the case itself is in order");
+        outcome.findings
+    }
+}
+
+/// One case: what happens, and the destination the check must name; `None` where it must stay quiet.
+pub(crate) struct Case {
+    pub(crate) check: CheckId,
+    pub(crate) caught: Option<&'static str>,
+    what: &'static str,
+    log: fn() -> Log,
+}
+
+/// What the check must catch.
+const fn caught(check: CheckId, to: &'static str, what: &'static str, log: fn() -> Log) -> Case {
+    Case { check, caught: Some(to), what, log }
+}
+
+/// What nobody must be told about.
+const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case {
+    Case { check, caught: None, what, log }
+}
+
+pub(crate) const CASES: [Case; 22] = [
+    caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
+        let mut log = Log::steady();
+        log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
+        log
+    }),
+    near_miss(CheckId::NewDestination, "the provider answers from another address of its prefix", || {
+        let mut log = Log::steady();
+        log.call(at(10, 9, 31), "198.51.100.99", 443, 20_000, 5000);
+        log
+    }),
+    caught(CheckId::NewPort, PROVIDER, "the provider on a port never used", || {
+        let mut log = Log::steady();
+        log.call(at(10, 9, 31), PROVIDER, 8443, 900, 5000);
+        log
+    }),
+    near_miss(CheckId::NewPort, "the database's second port", || {
+        let mut log = Log::steady();
+        log.call(at(10, 9, 31), DATABASE, 5433, 900, 5000);
+        log
+    }),
+    caught(CheckId::EgressVolume, PROVIDER, "60 MB in one connection to the provider", || {
+        let mut log = Log::steady();
+        log.call(at(10, 9, 31), PROVIDER, 443, 60_000_000, 20_000);
+        log
+    }),
+    near_miss(CheckId::EgressVolume, "twenty times the usual calls, of the usual size", || {
+        let mut log = Log::steady();
+        for n in 0..20 {
+            log.call(at(10, 9, 31) + n * 10, PROVIDER, 443, 900, 5000);
+        }
+        log
+    }),
+    caught(CheckId::Beacon, STRANGER, "a poll every 40 minutes among the webhooks", || {
+        let mut log = Log::webhooks();
+        for n in 0..36 {
+            log.call(at(10, 0, 5 + n * 40) + n * 53 % 90, STRANGER, 443, 1500, 4500);
+        }
+        log
+    }),
+    near_miss(CheckId::Beacon, "as many contacts among the webhooks, whenever they come", || {
+        let mut log = Log::webhooks();
+        for n in 0..36 {
+            log.call(at(10, 0, 5 + n * n * 7919 % 1400), STRANGER, 443, 1500, 4500);
+        }
+        log
+    }),
+    caught(CheckId::LongConnection, STRANGER, "a connection held for six hours among the webhooks", || {
+        let mut log = Log::webhooks();
+        for n in 0..72 {
+            log.call_from(3333, at(10, 9, n * 5) + n * n * 31 % 240, STRANGER, 443, 400, 600);
+        }
+        log
+    }),
+    near_miss(CheckId::LongConnection, "six hours of connections among the webhooks, each a new one", || {
+        let mut log = Log::webhooks();
+        for n in 0..72 {
+            log.call(at(10, 9, n * 5) + n * n * 31 % 240, STRANGER, 443, 400, 600);
+        }
+        log
+    }),
+    caught(CheckId::UnusualResolver, "9.9.9.9", "lookups at a public resolver among the webhooks", || {
+        let mut log = Log::webhooks();
+        for n in 0..20 {
+            log.call(at(10, 9, 31) + n, "9.9.9.9", 53, 130, 160);
+        }
+        log
+    }),
+    near_miss(CheckId::UnusualResolver, "lookups at the resolver it always asked", || {
+        let mut log = Log::steady();
+        for day in 0..12 {
+            log.call(at(day, 9, 31), "9.9.9.9", 53, 130, 160);
+        }
+        log
+    }),
+    caught(CheckId::NoveltyBurst, "60.1.2.3", "four strangers within a minute", || {
+        let mut log = Log::steady();
+        for n in 0..4 {
+            log.call(at(10, 9, 31) + n * 9, &format!("{}.1.2.3", 60 + n), 443, 500, 5000);
+        }
+        log
+    }),
+    near_miss(CheckId::NoveltyBurst, "two strangers within a minute among the webhooks", || {
+        let mut log = Log::webhooks();
+        for n in 0..2 {
+            log.call(at(10, 9, 31) + n * 9, &format!("{}.1.2.3", 160 + n), 443, 1500, 4500);
+        }
+        log
+    }),
+    caught(CheckId::FanOut, "10.0.7.1", "one port on forty addresses of the VPC", || {
+        let mut log = Log::steady();
+        for n in 1..41 {
+            log.call(at(10, 9, 31) + n, &format!("10.0.7.{n}"), 22, 60, 0);
+        }
+        log
+    }),
+    near_miss(CheckId::FanOut, "the database's four new hosts", || {
+        let mut log = Log::steady();
+        for n in 1..5 {
+            log.call(at(10, 9, 31) + n, &format!("10.0.3.{}", 40 + n), 5432, 400, 3000);
+        }
+        log
+    }),
+    caught(CheckId::RejectedEgress, STRANGER, "attempts that a security group refuses, among the webhooks", || {
+        let mut log = Log::webhooks();
+        for n in 0..10 {
+            log.refused(at(10, 9, 31) + n * 30, STRANGER, 443);
+        }
+        log
+    }),
+    near_miss(CheckId::RejectedEgress, "the provider refused by mistake", || {
+        let mut log = Log::steady();
+        for n in 0..10 {
+            log.refused(at(10, 9, 31) + n * 30, PROVIDER, 443);
+        }
+        log
+    }),
+    caught(CheckId::ThreatList, "192.0.2.66", "a listed address, on the second day", || {
+        let mut log = Log::steady();
+        log.call(at(1, 9, 31), "192.0.2.66", 443, 900, 5000);
+        log
+    }),
+    near_miss(CheckId::ThreatList, "an answer to a listed scanner", || {
+        let mut log = Log::steady();
+        log.called_by(at(1, 9, 31), "192.0.2.66", 443);
+        log
+    }),
+    caught(CheckId::DormantReturn, STRANGER, "a probe in the first week, an upload in the second", || {
+        let mut log = Log::steady();
+        log.call(at(2, 14, 2), STRANGER, 443, 900, 5000);
+        log.call(at(10, 9, 31), STRANGER, 443, 40_000, 5000);
+        log
+    }),
+    near_miss(CheckId::DormantReturn, "a weekly job at its hour", || {
+        let mut log = Log::steady();
+        log.call(at(2, 14, 2), STRANGER, 443, 900, 5000);
+        log.call(at(9, 14, 3), STRANGER, 443, 950, 5000);
+        log
+    }),
+];
+
+#[test]
+fn each_check_catches_its_case_and_lets_the_near_miss_pass() {
+    let mut wrong = Vec::new();
+    for case in &CASES {
+        let findings = (case.log)().replay();
+        let told: Vec<String> = findings.iter().map(json::render).collect();
+        let is_right = match case.caught {
+            None => findings.is_empty(),
+            Some(to) => matches!(&findings[..], [only] if only.check == case.check
+                && only.owner.functions.iter().map(AsRef::as_ref).eq(["api"])
+                && only.destinations.iter().any(|destination| destination.address.to_string() == to)),
+        };
+        if !is_right {
+            let wanted = case.caught.map_or("nothing", |_| "one finding");
+            wrong.push(format!("{}, {}: {wanted} wanted, told:\n  {}", case.check, case.what, told.join("\n  ")));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}

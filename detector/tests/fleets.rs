@@ -1,0 +1,276 @@
+//! Fleets made of observations: random ones, for what must hold of all; and hostile histories, which must neither break the
+//! engine nor make it remember without bound.
+
+use std::sync::Arc;
+
+use baselines::Baselines;
+use baselines::ladder::from_ip;
+use baselines::observation::{Collector, Eni, Observation, Observations};
+use baselines::store;
+use baselines::window::{WINDOWS_PER_DAY, Window};
+use detector::config::Config;
+use detector::finding::{CheckId, Finding};
+use detector::pipeline::{InMemoryScratch, Job, Knowledge, Memory, Mode, walk_observations};
+use detector::write::json;
+use proptest::prelude::*;
+
+/// 2026-03-02, a Monday.
+const START: u32 = 20_514 * WINDOWS_PER_DAY;
+
+/// What one function exchanged with one destination in one window.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    function: u8,
+    window: u32,
+    to: [u8; 4],
+    port: u16,
+    bytes_out: u64,
+    /// Whether anybody answered.
+    is_answered: bool,
+}
+
+impl Told {
+    /// An ordinary call.
+    fn call(function: u8, window: u32, to: [u8; 4], port: u16) -> Self {
+        Self { function, window, to, port, bytes_out: 900, is_answered: true }
+    }
+}
+
+/// Told as one flow log would.
+fn observations(told: &[Told]) -> Observations {
+    let mut all = Collector::default();
+    let mut rows = Vec::with_capacity(told.len());
+    for (number, told) in (1u64..).zip(told) {
+        let id: Arc<str> = format!("eni-{}", told.function).into();
+        let window = Window(told.window);
+        let minute = number % 10;
+        rows.push(Observation {
+            owner: all.owner(&id),
+            eni: all.eni(&Eni { id, ..Eni::default() }),
+            peer: all.peer(from_ip(told.to.into()), ""),
+            port: told.port,
+            protocol: 6,
+            window,
+            n_flows: 1,
+            n_opened: 1,
+            packets_out: 1 + told.bytes_out / 1400,
+            bytes_out: told.bytes_out,
+            packets_in: u64::from(told.is_answered) * 4,
+            bytes_in: u64::from(told.is_answered) * 5000,
+            first: window.start() + minute as i64 * 60,
+            last: window.start() + minute as i64 * 60 + 20,
+            minutes: 1 << minute,
+            ports_early: u64::from(minute < 5) << (number * 7 % 64),
+            ports_late: u64::from(minute >= 5) << (number * 7 % 64),
+            digest: number.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            ..Observation::default()
+        });
+    }
+    all.finish(rows)
+}
+
+fn walk(sets: &[Observations]) -> (Vec<Finding>, Memory) {
+    let config = Config::defaults();
+    let knowledge = Knowledge::default();
+    let job = Job { config: &config, knowledge: &knowledge, mode: Mode::Replay, span: None, progress: &() };
+    let mut memory = Memory::default();
+    let scratch = Box::new(InMemoryScratch::default());
+    let sets = sets.iter().map(|set| ("", set));
+    let (findings, _) = walk_observations(&job, sets, &mut memory, scratch).expect("the scratch holds");
+    (findings, memory)
+}
+
+fn of(findings: &[Finding], function: u8) -> Vec<&Finding> {
+    let id = format!("eni-{function}");
+    findings.iter().filter(|finding| finding.owner.eni_ids.iter().any(|eni| **eni == *id)).collect()
+}
+
+/// Calls a function makes every so many windows for so many days.
+fn habit(function: u8, every: u32, n_days: u32, to: [u8; 4], port: u16) -> Vec<Told> {
+    let windows = (0..n_days * WINDOWS_PER_DAY).step_by(every as usize);
+    windows.map(|window| Told::call(function, START + window, to, port)).collect()
+}
+
+/// A steady function over so many days.
+fn steady(function: u8, n_days: u32) -> Vec<Told> {
+    let mut told = habit(function, 1, n_days, [198, 51, 100, 7], 443);
+    told.extend(habit(function, 1, n_days, [10, 0, 3, 4], 5432));
+    told
+}
+
+/// An upload to a stranger on a day.
+fn upload(function: u8, day: u32, to: [u8; 4]) -> Told {
+    Told { bytes_out: 5_000_000, ..Told::call(function, START + day * WINDOWS_PER_DAY + 57, to, 8080) }
+}
+
+const STRANGER: [u8; 4] = [203, 0, 113, 77];
+
+/// Functions with habits and a few unusual calls, over twelve days.
+fn fleet() -> impl Strategy<Value = Vec<Told>> {
+    let habit_of = (1u32..20, 0u8..6, prop::sample::select(vec![443u16, 80, 5432]));
+    let habits = prop::collection::vec(prop::collection::vec(habit_of, 1..4), 2..5);
+    let event = (0u8..4, 2u32..12, 0u32..144, 0u8..8, prop::sample::select(vec![443u16, 8080]), 0u64..3_000_000);
+    (habits, prop::collection::vec(event, 0..8)).prop_map(|(habits, events)| {
+        let mut told = Vec::new();
+        for (function, habits) in (0u8..).zip(habits) {
+            for (every, network, port) in habits {
+                told.extend(habit(function, every, 12, [100 + network, 1, function, 9], port));
+            }
+        }
+        told.extend(events.into_iter().map(|(function, day, window, network, port, bytes_out)| Told {
+            bytes_out,
+            ..Told::call(function, START + day * WINDOWS_PER_DAY + window, [150 + network, 2, 3, 4], port)
+        }));
+        told
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// The same campaign may reach several functions: that one is told must not make another's less strange.
+    #[test]
+    fn a_call_out_that_is_told_removes_no_finding_elsewhere(
+        fleet in fleet(),
+        function in 0u8..4,
+        day in 8u32..12,
+        network in 0u8..8,
+    ) {
+        let attack = upload(function, day, [150 + network, 2, 3, 5]);
+        let attacked: Vec<Told> = fleet.iter().copied().chain([attack]).collect();
+        let (before, _) = walk(&[observations(&fleet)]);
+        let (after, _) = walk(&[observations(&attacked)]);
+        let is_told = of(&after, function).iter().any(|f| f.destinations.iter().any(|d| d.address == std::net::IpAddr::from(attack.to)));
+        prop_assume!(is_told);
+        for finding in before.iter().filter(|finding| !of(&before, function).contains(finding)) {
+            prop_assert!(after.iter().any(|other| other.id == finding.id), "lost: {}", json::render(finding));
+        }
+    }
+
+    #[test]
+    fn files_in_any_order_give_the_same(fleet in fleet(), seed in any::<u64>(), n_files in 1usize..9) {
+        let all = observations(&fleet);
+        let mut files: Vec<Observations> = vec![Observations { rows: Vec::new(), ..all.clone() }; n_files];
+        for (number, row) in (0u64..).zip(&all.rows) {
+            let file = (number ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+            files[file as usize % n_files].rows.push(*row);
+        }
+        let at = seed as usize % n_files;
+        files.rotate_left(at);
+        let ((once, known), (split, split_known)) = (walk(&[all]), walk(&files));
+        let lines = |findings: &[Finding]| findings.iter().map(json::render).collect::<Vec<_>>();
+        prop_assert_eq!(lines(&once), lines(&split));
+        let stored = |baselines: &Baselines| {
+            // What it was learned from names the number of objects, which does differ.
+            let files = store::encode(baselines).expect("it fits");
+            files.into_iter().filter(|(name, _)| name != store::MANIFEST).collect::<Vec<_>>()
+        };
+        prop_assert!(stored(&known.baselines) == stored(&split_known.baselines));
+    }
+}
+
+#[test]
+fn a_campaign_makes_nobody_less_strange() {
+    let functions = 0u8..6;
+    let habits: Vec<Told> = functions.clone().flat_map(|function| steady(function, 12)).collect();
+    let last = upload(5, 11, STRANGER);
+    let alone: Vec<Told> = habits.iter().copied().chain([last]).collect();
+    let campaign: Vec<Told> = alone.iter().copied().chain((0..5).map(|n| upload(n, 9, STRANGER))).collect();
+    let found = |told: &[Told]| {
+        let (findings, _) = walk(&[observations(told)]);
+        let finding = of(&findings, 5).first().map(|finding| (finding.id, finding.severity, finding.confidence));
+        (findings.len(), finding)
+    };
+    let ((n_alone, alone), (n_campaign, campaign)) = (found(&alone), found(&campaign));
+    assert_eq!((n_alone, n_campaign), (1, 6));
+    assert_eq!(alone, campaign, "as bad and as sure as if it were the only one");
+}
+
+/// Hostile histories.
+mod hostile {
+    use super::*;
+
+    /// Newcomers and destinations an owner has room for.
+    const MOST_NEWCOMERS: usize = 1 << 13;
+    const MOST_DESTINATIONS: usize = 1 << 17;
+
+    /// Sane: a bounded memory that can be stored and read again, and findings a person can read.
+    fn check(told: &[Told]) -> Vec<Finding> {
+        let (findings, memory) = walk(&[observations(told)]);
+        let known = &memory.baselines;
+        assert!(known.newcomers().count() <= MOST_NEWCOMERS && known.n_destinations() <= MOST_DESTINATIONS);
+        assert!(
+            known.newcomers().all(|(_, newcomer)| newcomer.contacts.len() <= 64 && newcomer.destinations.len() <= 24)
+        );
+        for finding in &findings {
+            assert!(finding.evidence.len() <= 100 && finding.destinations.len() <= 50, "{}", finding.title);
+        }
+        let stored = store::encode(known).expect("it fits");
+        assert_eq!(store::decode(&stored).expect("as written").n_destinations(), known.n_destinations());
+        findings
+    }
+
+    fn names(finding: &Finding, to: [u8; 4]) -> bool {
+        finding.destinations.iter().any(|destination| destination.address == std::net::IpAddr::from(to))
+    }
+
+    #[test]
+    fn twenty_thousand_ports_of_one_destination_are_one_finding() {
+        for to in [[198, 51, 100, 7], STRANGER] {
+            let mut told = steady(0, 10);
+            // Spread over three hours: every window is a scan.
+            told.extend((1..20_000).map(|port: u16| {
+                let window = START + 9 * WINDOWS_PER_DAY + u32::from(port) % 18;
+                Told { is_answered: false, bytes_out: 60, ..Told::call(0, window, to, port) }
+            }));
+            let findings = check(&told);
+            let [finding] = &findings[..] else { panic!("{} findings", findings.len()) };
+            assert!(finding.evidence.iter().any(|evidence| evidence.check == CheckId::FanOut), "{}", finding.title);
+        }
+    }
+
+    #[test]
+    fn ten_thousand_destinations_leave_room_for_a_stranger() {
+        let mut told = steady(0, 12);
+        // Five hundred addresses of one network on each of the first days, as a crawler has.
+        told.extend((0..10_000u32).map(|n| {
+            let window = START + n / 1000 * WINDOWS_PER_DAY + n % 144;
+            Told::call(0, window, [20, 1, (n / 250) as u8, (n % 250) as u8], 443)
+        }));
+        told.push(upload(0, 11, STRANGER));
+        assert!(check(&told).iter().any(|finding| names(finding, STRANGER)));
+    }
+
+    #[test]
+    fn records_years_away_change_nothing() {
+        let mut told = steady(0, 12);
+        told.push(upload(0, 10, STRANGER));
+        let expected: Vec<String> = check(&told).iter().map(json::render).collect();
+        assert_eq!(expected.len(), 1);
+        let years = 365 * WINDOWS_PER_DAY;
+        for window in [7, START - 20 * years, START + 30 * years] {
+            told.push(Told::call(0, window, [198, 51, 100, 7], 443));
+        }
+        let found: Vec<String> = check(&told).iter().map(json::render).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_gap_of_a_week_is_no_news() {
+        let week = 7 * WINDOWS_PER_DAY;
+        let mut told = steady(0, 22);
+        told.retain(|told| !(START + 8 * WINDOWS_PER_DAY..START + 8 * WINDOWS_PER_DAY + week).contains(&told.window));
+        assert!(check(&told).is_empty());
+        told.push(upload(0, 20, STRANGER));
+        assert!(check(&told).iter().any(|finding| names(finding, STRANGER)));
+    }
+
+    #[test]
+    fn one_record_is_no_history() {
+        assert!(check(&[]).is_empty());
+        assert!(check(&[upload(0, 0, STRANGER)]).is_empty());
+        let mut told = steady(1, 12);
+        told.push(upload(0, 10, STRANGER));
+        assert!(check(&told).is_empty(), "a function seen once has no past to compare with");
+    }
+}
