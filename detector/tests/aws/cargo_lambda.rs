@@ -11,10 +11,8 @@ use crate::http;
 use crate::runtime::Function;
 use crate::sample::{batch, explain, notification, objects};
 
-#[test]
-fn cargo_lambda_runs_it_too() {
-    let cloud = Cloud::start(&json!({}));
-    explain(&cloud);
+/// Starts cargo-lambda's runtime; `None` when its port was taken before it got there.
+fn watch() -> Option<(Process, SocketAddr)> {
     let port = free_port();
     let program = venv().join("bin/cargo-lambda");
     let runtime = Command::new(&program)
@@ -24,13 +22,26 @@ fn cargo_lambda_runs_it_too() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask test` sets it up", program.display()));
-    let _runtime = Process(runtime);
+    let mut runtime = Process(runtime);
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let began = Instant::now();
-    while TcpStream::connect(address).is_err() {
-        assert!(began.elapsed() < Duration::from_mins(1), "cargo-lambda does not answer");
+    loop {
+        if runtime.0.try_wait().expect("its state").is_some() {
+            return None;
+        }
+        if TcpStream::connect(address).is_ok() {
+            return Some((runtime, address));
+        }
+        assert!(began.elapsed() < Duration::from_mins(5), "cargo-lambda does not answer");
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+#[test]
+fn cargo_lambda_runs_it_too() {
+    let cloud = Cloud::start(&json!({}));
+    explain(&cloud);
+    let (_runtime, address) = (0..5).find_map(|_| watch()).expect("cargo-lambda listens");
     // `_` is the function that cargo-lambda does not start itself.
     let api = format!("http://{address}/.rt");
     let _function =

@@ -1,10 +1,10 @@
 //! The cloud: moto's server on a free port, with the buckets, the topic and the queue of a deployment.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
@@ -52,6 +52,23 @@ pub(crate) fn venv() -> PathBuf {
     std::env::var_os("CALLOUT_TEST_VENV").map_or_else(|| root().join("target/venv"), PathBuf::from)
 }
 
+/// Starts moto's server on a port it chooses itself: one chosen for it might be taken until it gets there.
+fn start_server() -> (Process, SocketAddr) {
+    let python = venv().join("bin/python");
+    let server = Command::new(&python)
+        .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask test` sets it up", python.display()));
+    let mut server = Process(server);
+    let mut said = BufReader::new(server.0.stderr.take().expect("its messages")).lines().map_while(Result::ok);
+    let address = said.by_ref().find_map(|line| line.split_once("Running on http://")?.1.trim().parse().ok());
+    // It logs each request; nobody reads that, and it must not wait for a reader.
+    std::thread::spawn(move || said.for_each(drop));
+    (server, address.expect("moto's server says where it listens"))
+}
+
 impl Cloud {
     /// Starts a server with everything a deployment has. `filter` is the filter policy of the subscribed queue.
     pub(crate) fn start(filter: &Value) -> Self {
@@ -64,21 +81,7 @@ impl Cloud {
     }
 
     fn with_topic(filter: &Value, ending: &str) -> Self {
-        let port = free_port();
-        let python = venv().join("bin/python");
-        let server = Command::new(&python)
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask test` sets it up", python.display()));
-        let server = Process(server);
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let began = Instant::now();
-        while http::call(address, "GET", "/moto-api/data.json", &[], b"").is_err() {
-            assert!(began.elapsed() < Duration::from_secs(90), "moto's server does not answer");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let (server, address) = start_server();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let config = runtime.block_on(

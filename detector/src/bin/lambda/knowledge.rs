@@ -106,10 +106,6 @@ async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow:
             (Some("inventory"), Some(name), None) if name.strip_suffix(".json").is_some() => {
                 knowledge.inventory.add_enis(&origin, bytes)?;
             }
-            (Some("knowledge"), Some("accepted.txt"), None) => {
-                let text = std::str::from_utf8(bytes).with_context(|| format!("{origin} is no text"))?;
-                accepted = ids(text).with_context(|| origin.clone())?;
-            }
             // Another account wrote it. What is wrong there must not stop the judging here: its interfaces stay unknown, which
             // every object's account tells.
             (Some("inventory"), Some(_), Some(name)) if name.strip_suffix(".json").is_some() => {
@@ -120,6 +116,10 @@ async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow:
                         "another account's snapshot is refused"
                     );
                 }
+            }
+            (Some("knowledge"), Some("accepted.txt"), None) => {
+                let text = std::str::from_utf8(bytes).with_context(|| format!("{origin} is no text"))?;
+                accepted = ids(text).with_context(|| origin.clone())?;
             }
             (Some("knowledge"), Some("ip-ranges.json"), None) => {
                 knowledge.networks.add_aws_ranges(&origin, bytes)?;
@@ -172,14 +172,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_read_a_line_each() {
-        let text = "# ours\n0000000000000000000000000000002a  # ticket 7\n\n";
-        assert_eq!(ids(text).expect("an id").to_vec(), [42]);
-        let error = ids("2a\n").expect_err("too short").to_string();
-        assert!(error.starts_with("line 1: `2a` is no finding"), "{error}");
-    }
-
-    #[test]
     fn of_each_account_the_newest_snapshots_count() {
         let listed = |key: String| Listed { key, size: 1, tag: String::new() };
         let home = (0..MAX_SNAPSHOTS + 3).map(|n| listed(format!("inventory/2026-03-31T{n:04}Z.json")));
@@ -189,5 +181,13 @@ mod tests {
         assert_eq!(newest.len(), MAX_SNAPSHOTS + 1);
         assert!(newest.contains(&other[0]), "an account whose inventory rests is not crowded out");
         assert!(newest.contains(&all[4]) && !newest.contains(&all[3]), "the oldest of the others are left out");
+    }
+
+    #[test]
+    fn ids_are_read_a_line_each() {
+        let text = "# ours\n0000000000000000000000000000002a  # ticket 7\n\n";
+        assert_eq!(ids(text).expect("an id").to_vec(), [42]);
+        let error = ids("2a\n").expect_err("too short").to_string();
+        assert!(error.starts_with("line 1: `2a` is no finding"), "{error}");
     }
 }
