@@ -291,12 +291,12 @@ impl Baselines {
         }
     }
 
-    /// How many owners know a network, under no finding.
+    /// How many owners know a network.
     pub fn n_owners_knowing(&self, network: u32) -> u32 {
         self.prevalence.get(network as usize).copied().unwrap_or(0)
     }
 
-    /// How many owners know a prefix, under no finding.
+    /// How many owners know a prefix.
     pub fn n_owners_knowing_prefix(&self, prefix: u32) -> u32 {
         self.prefix_prevalence.get(prefix as usize).copied().unwrap_or(0)
     }
@@ -439,9 +439,7 @@ impl Baselines {
         let network_id = self.networks.id(&(owner, rungs.network));
         let network = network_id.or_else(|| sizes.take_network()).unwrap_or_else(|| {
             new.networks += 1;
-            if !under_finding {
-                count(&mut self.prevalence, rungs.network);
-            }
+            count(&mut self.prevalence, rungs.network);
             self.networks
                 .put((owner, rungs.network), NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
         });
@@ -455,9 +453,7 @@ impl Baselines {
         } else if sizes.take_prefix().is_none() {
             let entry = PrefixKnown { known: Known::new(window), network: rungs.network };
             self.prefixes.put((owner, rungs.prefix), entry);
-            if !under_finding {
-                count(&mut self.prefix_prevalence, rungs.prefix);
-            }
+            count(&mut self.prefix_prevalence, rungs.prefix);
             if let Some(entry) = self.networks.at_mut(network) {
                 entry.n_prefixes += 1;
                 if window.0 >= entry.known.first.0 + WINDOWS_PER_DAY {
@@ -511,7 +507,7 @@ impl Baselines {
             entry.bytes_out = entry.bytes_out.saturating_add(row.bytes_out);
             entry.bytes_in = entry.bytes_in.saturating_add(row.bytes_in);
         }
-        // What is told is no habit: it must not make the next stranger of this function, or of the fleet, less of one.
+        // What is told is no habit: it must not make the next stranger of this function less of one.
         if !under_finding
             && new != DiaryDay::default()
             && let Some(baseline) = self.of_owner.get_mut(owner as usize)

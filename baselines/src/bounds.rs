@@ -148,26 +148,20 @@ impl Baselines {
         self.recount();
     }
 
-    /// Derives anew how much each owner holds, what is settled, and the prevalence of networks and prefixes. What an owner met under a finding does not
-    /// count as known.
+    /// Derives anew how much each owner holds, what is settled, and the prevalence of networks and prefixes.
     pub(crate) fn recount(&mut self) {
         let Self { networks, prefixes, newcomers, prevalence, prefix_prevalence, sizes, settled, .. } = self;
-        let is_told = |owner: u32, subject: Subject| newcomers.get(&(owner, subject)).is_some_and(|n| n.finding != 0);
         settled.clear();
         sizes.clear();
         prevalence.clear();
         for (&(owner, network), _) in networks.iter() {
             size_of(sizes, owner).networks += 1;
-            if !is_told(owner, Subject::Network(network)) {
-                count(prevalence, network);
-            }
+            count(prevalence, network);
         }
         prefix_prevalence.clear();
-        for (&(owner, prefix), known) in prefixes.iter() {
+        for (&(owner, prefix), _) in prefixes.iter() {
             size_of(sizes, owner).prefixes += 1;
-            if !is_told(owner, Subject::Network(known.network)) && !is_told(owner, Subject::Prefix(prefix)) {
-                count(prefix_prevalence, prefix);
-            }
+            count(prefix_prevalence, prefix);
         }
         self.services.iter().for_each(|(key, _)| size_of(sizes, key.0).services += 1);
         self.destinations.iter().for_each(|(key, _)| size_of(sizes, key.0).destinations += 1);

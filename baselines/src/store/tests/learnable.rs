@@ -252,35 +252,35 @@ proptest! {
 /// could not load what it had saved, when all newcomers were prefixes.
 #[test]
 fn newcomers_that_are_all_prefixes_are_stored() {
-    for (n_networks, n_prefixes) in [(0, 1), (0, 5), (1, 70_000)] {
+    // An owner has room for some 8000 newcomers, a row group for many more; only the first one's has a network among them.
+    for (n_owners, n_networks, n_prefixes) in [(1, 0, 1), (1, 0, 5), (10, 1, 7000)] {
         let mut baselines = Baselines::default();
-        let owner = baselines.owner("f");
-        let network = Network { key: "AS1".into(), label: "AS1 One".into() };
-        let mut learn = |day: u32, address: u32| {
-            let peer = baselines.ladder.peer(from_ip(address.to_be_bytes().into()), || network.clone());
-            let window = Window(START.0 + day * WINDOWS_PER_DAY);
-            let row = Observation { owner, peer, port: 443, protocol: 6, window, ..Observation::default() };
-            baselines.follow(owner, window, &[row], |_, _, _| Circumstances::default());
-            baselines.learn(owner, window, &[row]);
-        };
-        // The network settles, unless it is to stay a newcomer itself.
-        for day in 0..3 {
-            learn(day, 0x0b00_0001);
-        }
-        baselines.age(Window(START.0 + 3 * WINDOWS_PER_DAY), 90);
-        assert_eq!(baselines.newcomers().count(), 0);
-        let window = Window(START.0 + 3 * WINDOWS_PER_DAY);
-        for n in 0..n_networks + n_prefixes {
-            let is_network = n < n_networks;
-            let address: u32 = if is_network { 0x0c00_0001 } else { 0x2d00_0000 + (n << 8) };
-            let name = if is_network { "AS2" } else { "AS1" };
-            let named = || Network { key: name.into(), label: name.into() };
-            let peer = baselines.ladder.peer(from_ip(address.to_be_bytes().into()), named);
-            let row = Observation { owner, peer, port: 443, protocol: 6, window, ..Observation::default() };
-            baselines.follow(owner, window, &[row], |_, _, _| Circumstances::default());
+        for owner in 0..n_owners {
+            let n_networks = if owner == 0 { n_networks } else { 0 };
+            let owner = baselines.owner(&format!("f{owner}"));
+            let meet = |baselines: &mut Baselines, day: u32, address: u32, name: &str| {
+                let network = || Network { key: name.into(), label: name.into() };
+                let peer = baselines.ladder.peer(from_ip(address.to_be_bytes().into()), network);
+                let window = Window(START.0 + day * WINDOWS_PER_DAY);
+                let row = Observation { owner, peer, port: 443, protocol: 6, window, ..Observation::default() };
+                baselines.follow(owner, window, &[row], |_, _, _| Circumstances::default());
+                (window, row)
+            };
+            // A network settles; of it prefixes are met, and of another an address.
+            for day in 0..3 {
+                let (window, row) = meet(&mut baselines, day, 0x0b00_0001, "AS1");
+                baselines.learn(owner, window, &[row]);
+            }
+            baselines.age(Window(START.0 + 3 * WINDOWS_PER_DAY), 90);
+            for n in 0..n_networks {
+                meet(&mut baselines, 3, 0x0c00_0001 + n, "AS2");
+            }
+            for n in 0..n_prefixes {
+                meet(&mut baselines, 3, 0x2d00_0000 + (n << 8), "AS1");
+            }
         }
         let prefixes = baselines.newcomers().filter(|(key, _)| matches!(key.1, Subject::Prefix(_))).count();
-        assert_eq!(prefixes as u32, n_prefixes);
+        assert_eq!(prefixes as u32, n_owners * n_prefixes);
         reloaded(&baselines);
     }
 }
