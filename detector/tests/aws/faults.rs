@@ -1,5 +1,6 @@
 //! A cloud that fails: nothing is lost.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, LOGS};
-use crate::http::Message;
+use crate::http::{self, Message};
 use crate::proxy::{self, Fault};
 use crate::redelivery::{learned, undisturbed};
 use crate::runtime::{Answer, Function};
@@ -70,6 +71,14 @@ fn a_failing_cloud_loses_nothing() {
     assert_eq!(created(&cloud.alerts()), cloud.findings().len());
 }
 
+/// Whether the pointer was stored.
+fn is_swapped(moto: SocketAddr) -> bool {
+    let scope = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+    let path = format!("/{}/baselines/current.json", crate::cloud::STATE);
+    let answer = http::call(moto, "GET", &path, &[("authorization", scope)], b"");
+    answer.is_ok_and(|answer| answer.status() == 200)
+}
+
 #[test]
 fn of_two_learners_one_wins_and_nothing_is_learned_twice() {
     let objects = objects();
@@ -81,7 +90,7 @@ fn of_two_learners_one_wins_and_nothing_is_learned_twice() {
     let events: Vec<Value> = objects.iter().map(|(key, bytes)| notification(key, bytes.len())).collect();
     Function::new(&cloud, "detect", &[]).invoke(&batch(&events)).given();
     // The first two swaps of the pointer wait for each other, so that both learners have read the same one.
-    let (both, n_swaps) = (Barrier::new(2), AtomicU64::new(0));
+    let (both, n_swaps, moto) = (Barrier::new(2), AtomicU64::new(0), cloud.address);
     let (address, _) = proxy::start(
         cloud.address,
         Arc::new(move |_, request: &Message| {
@@ -89,8 +98,10 @@ fn of_two_learners_one_wins_and_nothing_is_learned_twice() {
             let nth = if is_swap { n_swaps.fetch_add(1, Ordering::Relaxed) } else { u64::MAX };
             if nth < 2 {
                 both.wait();
-                // S3 decides between two at once; moto lets both through.
-                std::thread::sleep(Duration::from_millis(nth * 500));
+            }
+            // S3 decides between two at once; moto lets both through unless one is done.
+            while nth == 1 && !is_swapped(moto) {
+                std::thread::sleep(Duration::from_millis(50));
             }
             Fault::None
         }),

@@ -181,11 +181,26 @@ impl Function {
         drop(stream);
         let wait = kill_after.unwrap_or(self.timeout + Duration::from_secs(5));
         match self.answered.recv_timeout(wait) {
-            Ok(answer) => answer,
+            Ok(answer) => {
+                self.await_metrics(&id);
+                answer
+            }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 self.stop();
                 Answer::Died
             }
+        }
+    }
+}
+
+impl Function {
+    /// Waits for the line an invocation prints last, before its answer: the log comes by another way and may be later.
+    fn await_metrics(&self, id: &str) {
+        let line = format!("\"RequestId\":\"{id}\"");
+        let began = Instant::now();
+        while !self.log.lock().expect("the log").contains(&line) {
+            assert!(began.elapsed() < Duration::from_secs(30), "no metrics of {id} in {}", self.log());
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 }
