@@ -8,18 +8,48 @@ use std::sync::Arc;
 
 use baselines::Baselines;
 use benches::{Large, ObjectFormat, write_large};
+use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use detector::config::Config;
 use detector::flow::FlowBatch;
 use detector::pipeline::{InMemoryScratch, Job, Knowledge, Mode, run};
 use detector::read::{InMemory, Limits, Object, open};
 use detector::rollup::{Interface, Rollup};
+use libdeflater::{CompressionLvl, Compressor, Decompressor};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
 /// Rows in one object: AWS's objects are smaller, but one must be large enough to be measured.
 const ROWS: u64 = 400_000;
 
+/// The columns that a replay reads.
+const READ: [&str; 22] = [
+    "interface_id",
+    "srcaddr",
+    "dstaddr",
+    "srcport",
+    "dstport",
+    "protocol",
+    "packets",
+    "bytes",
+    "start",
+    "end",
+    "action",
+    "pkt_srcaddr",
+    "pkt_dstaddr",
+    "tcp_flags",
+    "flow_direction",
+    "traffic_path",
+    "pkt_dst_aws_service",
+    "log_status",
+    "account_id",
+    "region",
+    "vpc_id",
+    "subnet_id",
+];
+
 /// One object of a format, with what describes its interfaces.
 struct Case {
+    bytes: Bytes,
     object: Arc<dyn Object>,
     knowledge: Knowledge,
 }
@@ -27,13 +57,13 @@ struct Case {
 impl Case {
     fn new(format: ObjectFormat) -> Self {
         let folder = tempfile::tempdir().expect("room for a case");
-        write_large(&Large { rows: ROWS, objects: 1, format }, folder.path()).expect("a case");
+        write_large(&Large::new(ROWS, 1, format), folder.path()).expect("a case");
         let read = |name: &str| std::fs::read(folder.path().join(name)).expect("the case's file");
         let mut knowledge = Knowledge::default();
         knowledge.inventory.add_enis("enis.json", &read("enis.json")).expect("interfaces");
         knowledge.inventory.add_functions("functions.json", &read("functions.json")).expect("functions");
         let bytes = first_file(&folder.path().join("logs"));
-        Self { object: Arc::new(InMemory::new("object", bytes)), knowledge }
+        Self { bytes: bytes.clone().into(), object: Arc::new(InMemory::new("object", bytes)), knowledge }
     }
 
     fn read(&self, mut each: impl FnMut(FlowBatch)) {
@@ -49,6 +79,39 @@ impl Case {
     }
 }
 
+/// The pages of the columns that a replay reads, compressed as they were, each with its inflated size. Their headers stay out: the
+/// pages are inflated and compressed again.
+fn pages(parquet: &Bytes) -> Vec<(Vec<u8>, usize)> {
+    let reader = SerializedFileReader::new(parquet.clone()).expect("Parquet");
+    let schema = reader.metadata().file_metadata().schema_descr_ptr();
+    let mut compressor = Compressor::new(CompressionLvl::default());
+    let mut pages = Vec::new();
+    for group in (0..reader.num_row_groups()).map(|n| reader.get_row_group(n).expect("a row group")) {
+        for column in (0..schema.num_columns()).filter(|&n| READ.contains(&schema.column(n).name())) {
+            let mut column = group.get_column_page_reader(column).expect("pages");
+            while let Some(page) = column.get_next_page().expect("a page") {
+                let mut packed = vec![0; compressor.gzip_compress_bound(page.buffer().len())];
+                let n = compressor.gzip_compress(page.buffer(), &mut packed).expect("room");
+                packed.truncate(n);
+                pages.push((packed, page.buffer().len()));
+            }
+        }
+    }
+    pages
+}
+
+/// Inflates pages one after the other and looks at each byte once: the least that reading them can take.
+fn inflate(pages: &[(Vec<u8>, usize)], page: &mut Vec<u8>) -> u64 {
+    let mut decompressor = Decompressor::new();
+    let mut sum = 0;
+    for (packed, n_bytes) in pages {
+        page.resize(*n_bytes, 0);
+        decompressor.gzip_decompress(packed, page).expect("what was packed");
+        sum += page.iter().map(|&byte| u64::from(byte)).sum::<u64>();
+    }
+    sum
+}
+
 /// The bytes of the one file below a folder.
 fn first_file(path: &Path) -> Vec<u8> {
     if path.is_file() {
@@ -62,6 +125,8 @@ fn stages(criterion: &mut Criterion) {
     let (parquet, text) = (Case::new(ObjectFormat::Parquet), Case::new(ObjectFormat::Text));
     let mut group = criterion.benchmark_group("stages");
     group.throughput(Throughput::Elements(ROWS)).sample_size(10);
+    let (pages, mut page) = (pages(&parquet.bytes), Vec::new());
+    group.bench_function("inflate/parquet-gzip", |bench| bench.iter(|| inflate(&pages, &mut page)));
     group.bench_function("read/parquet-gzip", |bench| bench.iter(|| parquet.read(|batch| drop(black_box(batch)))));
     group.bench_function("read/text-gzip", |bench| bench.iter(|| text.read(|batch| drop(black_box(batch)))));
     let mut batches = Vec::new();

@@ -38,17 +38,17 @@ pub struct Comparison {
 
 /// What `measure.py` prints about one run.
 #[derive(Clone, Copy, Debug, Deserialize)]
-struct Run {
-    seconds: f64,
-    peak_bytes: f64,
+pub(crate) struct Run {
+    pub(crate) seconds: f64,
+    pub(crate) peak_bytes: f64,
 }
 
 /// One program and its runs, in the order of turns.
 #[derive(Debug)]
-struct Contender {
+pub(crate) struct Contender {
     name: &'static str,
-    command: Vec<String>,
-    runs: Vec<Run>,
+    pub(crate) command: Vec<String>,
+    pub(crate) runs: Vec<Run>,
 }
 
 /// Compares and gives the table as text.
@@ -72,24 +72,11 @@ pub fn compare(comparison: &Comparison) -> anyhow::Result<String> {
     Ok(out.trim_end().to_owned())
 }
 
-fn contenders(comparison: &Comparison, threads: usize) -> Vec<Contender> {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
+pub(crate) fn contenders(comparison: &Comparison, threads: usize) -> Vec<Contender> {
     let data = &comparison.data;
     let mut contenders = Vec::new();
     if let Some(callout) = &comparison.callout {
-        let mut command = vec![text(callout), "replay".to_owned(), text(&data.join("logs"))];
-        for (option, file) in [
-            ("--enis", "enis.json"),
-            ("--functions", "functions.json"),
-            ("--asn", "asn.tsv"),
-            ("--aws-ranges", "ip-ranges.json"),
-        ] {
-            command.extend([option.to_owned(), text(&data.join(file))]);
-        }
-        command.extend(
-            ["--progress", "never", "--format", "json", "--output", "/dev/null", "--threads"].map(str::to_owned),
-        );
-        command.push(threads.to_string());
+        let command = callout_command(callout, "replay", data, &data.join("logs"), threads);
         contenders.push(Contender { name: "callout replay", command, runs: Vec::new() });
     }
     for (name, script) in [("Polars group-by", "polars_group_by.py"), ("DuckDB group-by", "duckdb_group_by.py")] {
@@ -100,8 +87,29 @@ fn contenders(comparison: &Comparison, threads: usize) -> Vec<Contender> {
     contenders
 }
 
+/// A command of `callout` on logs, with what a case folder knows.
+pub(crate) fn callout_command(callout: &Path, verb: &str, data: &Path, logs: &Path, threads: usize) -> Vec<String> {
+    let mut command = vec![text(callout), verb.to_owned(), text(logs)];
+    for (option, file) in [
+        ("--enis", "enis.json"),
+        ("--functions", "functions.json"),
+        ("--asn", "asn.tsv"),
+        ("--aws-ranges", "ip-ranges.json"),
+    ] {
+        command.extend([option.to_owned(), text(&data.join(file))]);
+    }
+    command
+        .extend(["--progress", "never", "--format", "json", "--output", "/dev/null", "--threads"].map(str::to_owned));
+    command.push(threads.to_string());
+    command
+}
+
+pub(crate) fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
 /// Runs a command through `measure.py`, which reads its resource usage from the kernel.
-fn measure(comparison: &Comparison, command: &[String]) -> anyhow::Result<Run> {
+pub(crate) fn measure(comparison: &Comparison, command: &[String]) -> anyhow::Result<Run> {
     let scratch = comparison.peers.join("measure.py");
     let output = Command::new(&comparison.python)
         .arg(&scratch)
@@ -147,7 +155,7 @@ fn table(out: &mut String, contenders: &[Contender], n_rows: f64, threads: usize
     writeln!(out)
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     match values.len() {

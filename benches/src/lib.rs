@@ -2,7 +2,7 @@
 //!
 //! The data's way: `internet` (who owns which address) ─▶ `fleet` (functions, interfaces, destinations)
 //! ─▶ `traffic` and `attacks` (connections) ─▶ `traffic::capture` (flow records) ─▶ `write` (objects in S3 layout).
-//! `evaluate` and `compare` run the detector and its peers over what was written.
+//! `evaluate`, `compare` and `goals` run the detector and its peers over what was written.
 //!
 //! What it does not do: read a clock, iterate in hash order, or call the engine (call-outs and
 //! their packets are those of `detector::drill`, so that what is evaluated is what users drill). The same seed gives the same bytes.
@@ -14,6 +14,7 @@ mod cases;
 mod compare;
 mod evaluate;
 mod fleet;
+mod goals;
 mod internet;
 mod traffic;
 mod truth;
@@ -24,4 +25,5 @@ use detector::drill::dice;
 pub use cases::{FleetOptions, Large, write_fleet, write_large, write_sample_logs};
 pub use compare::{Comparison, compare};
 pub use evaluate::{Evaluation, Sensitivity, evaluate};
+pub use goals::{Goals, goals};
 pub use write::{Fields, Granularity, ObjectFormat};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use benches::{Comparison, Evaluation, FleetOptions, Large};
+use benches::{Comparison, Evaluation, FleetOptions, Goals, Large};
 use clap::{Parser, Subcommand};
 
 /// Seeded traffic, evaluation and comparison for the call-out detector
@@ -35,6 +35,8 @@ enum Command {
     Evaluate(Evaluation),
     /// Measure `callout replay` against Polars and `DuckDB` on the same records
     Compare(Comparison),
+    /// Make the inputs, measure everything and print each speed goal beside the figure reached
+    Goals(Goals),
     /// Write the cases of `sample-logs/`
     SampleLogs {
         /// Folder that holds the case folders
@@ -49,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Command::Large { options, out } => say(&benches::write_large(&options, &out)?),
         Command::Evaluate(evaluation) => say(&benches::evaluate(&evaluation)?),
         Command::Compare(comparison) => say(&benches::compare(&comparison)?),
+        Command::Goals(options) => say(&benches::goals(&options)?),
         Command::SampleLogs { out } => say(&benches::write_sample_logs(&out)?),
     }
     Ok(())

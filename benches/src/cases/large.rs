@@ -1,7 +1,7 @@
 //! Bulk input for benchmarks: as many rows as wanted with the cardinalities of a busy account, in bounded memory.
 //!
-//! Rows are drawn one connection at a time instead of being simulated: 400 functions, each with some dozen destinations of a few
-//! ten thousand in all, both directions, recommended fields. Each object is a pure function of the seed and its number.
+//! Rows are drawn one connection at a time instead of being simulated: 400 functions unless asked otherwise, each with some dozen destinations
+//! of a few ten thousand in all, both directions, recommended fields. Each object is a pure function of the seed and its number.
 
 use std::{net::IpAddr, path::Path};
 
@@ -18,10 +18,9 @@ use crate::{
     write::{Delivery, Fields, ObjectFormat, Written},
 };
 
-const N_FUNCTIONS: usize = 400;
-/// Destinations of one function; the popular third takes most of the calls.
-const N_DESTINATIONS: u64 = 80;
-/// One object spans this, as AWS delivers.
+/// Addresses of a subnet that functions may fill; a /24 has some more.
+const FUNCTIONS_PER_SUBNET: usize = 200;
+/// One object spans this, as AWS delivers, unless `days` are given.
 const OBJECT_SECS: Secs = 5 * MINUTE;
 const SEED: u64 = 400;
 
@@ -34,9 +33,30 @@ pub struct Large {
     /// Objects to spread them over, five minutes of event time each
     #[arg(long, default_value_t = 16)]
     pub objects: u64,
+    /// Days of event time to spread the objects over instead
+    #[arg(long)]
+    pub days: Option<u64>,
+    /// Lambda functions, at most 20,000
+    #[arg(long, default_value_t = 400)]
+    pub functions: usize,
+    /// Destinations of one function; the popular third takes most of the calls
+    #[arg(long, default_value_t = 80)]
+    pub destinations: u64,
     /// Form of the objects
     #[arg(long, value_enum, default_value = "parquet")]
     pub format: ObjectFormat,
+}
+
+impl Large {
+    /// Rows over objects of five minutes, with the cardinalities of a busy account.
+    pub fn new(rows: u64, objects: u64, format: ObjectFormat) -> Self {
+        Self { rows, objects, days: None, functions: 400, destinations: 80, format }
+    }
+
+    /// The event time that one object spans.
+    fn object_secs(&self) -> Secs {
+        self.days.map_or(OBJECT_SECS, |days| (days as Secs * DAY / self.objects as Secs).max(MINUTE))
+    }
 }
 
 /// A destination as far as rows need it.
@@ -57,9 +77,18 @@ pub fn write_large(options: &Large, out: &Path) -> anyhow::Result<String> {
             options.objects
         );
     }
+    if !(1..=100 * FUNCTIONS_PER_SUBNET).contains(&options.functions) || options.destinations == 0 {
+        bail!(
+            "{} functions with {} destinations each cannot be made; give 1 to {} and at least 1",
+            options.functions,
+            options.destinations,
+            100 * FUNCTIONS_PER_SUBNET
+        );
+    }
     let dice = Dice::new(SEED);
-    let fleet = account(&dice, options.objects);
-    let targets: Vec<Vec<Target>> = (0..N_FUNCTIONS).map(|f| targets(&fleet, f)).collect();
+    let object_secs = options.object_secs();
+    let fleet = account(&dice, options);
+    let targets: Vec<Vec<Target>> = (0..options.functions).map(|f| targets(&fleet, f, options.destinations)).collect();
     // Interfaces were made in the functions' order, one each.
     let addresses: Vec<IpAddr> = fleet.place.interfaces.iter().map(|i| i.address).collect();
     let delivery = Delivery::new(&fleet, &out.join("logs"), options.format, Fields::Recommended);
@@ -68,8 +97,9 @@ pub fn write_large(options: &Large, out: &Path) -> anyhow::Result<String> {
         .into_par_iter()
         .map(|n| {
             let n_rows = options.rows / options.objects + u64::from(n < options.rows % options.objects);
-            let start = FLEET_START + n as Secs * OBJECT_SECS;
-            let records = rows(&addresses, &targets, start, n_rows as usize, &mut dice.fork("object", n));
+            let start = FLEET_START + n as Secs * object_secs;
+            let span = Span { start, end: start + object_secs };
+            let records = rows(&addresses, &targets, span, n_rows as usize, &mut dice.fork("object", n));
             delivery.write(&delivery.object_path(start, 0), &records)
         })
         .collect::<anyhow::Result<_>>()?;
@@ -78,14 +108,15 @@ pub fn write_large(options: &Large, out: &Path) -> anyhow::Result<String> {
     Ok(written.to_string())
 }
 
-/// The account: a function for each interface, in 20 subnets.
-fn account(dice: &Dice, n_objects: u64) -> Fleet {
+/// The account: a function for each interface, in 20 subnets or more.
+fn account(dice: &Dice, options: &Large) -> Fleet {
     let mut throw = dice.fork("account", 0);
     let mut place = Place::default();
     let vpc = format!("vpc-0{}", throw.hex(16));
-    let subnets: Vec<usize> =
-        (0..20).map(|s| place.add_subnet(&vpc, s, Prefix::v4(10, 40, s as u8, 0, 24), &mut throw)).collect();
-    let functions = (0..N_FUNCTIONS)
+    let subnets: Vec<usize> = (0..options.functions.div_ceil(FUNCTIONS_PER_SUBNET).max(20))
+        .map(|s| place.add_subnet(&vpc, s, Prefix::v4(10, 40, s as u8, 0, 24), &mut throw))
+        .collect();
+    let functions = (0..options.functions)
         .map(|i| {
             let name = format!("function-{i:03}");
             let groups = [format!("sg-0{}", throw.hex(16))];
@@ -108,7 +139,7 @@ fn account(dice: &Dice, n_objects: u64) -> Fleet {
     Fleet {
         account: "123456789012".to_owned(),
         region: aws::REGION,
-        span: Span { start: FLEET_START, end: FLEET_START + n_objects as Secs * OBJECT_SECS },
+        span: Span { start: FLEET_START, end: FLEET_START + options.objects as Secs * options.object_secs() },
         internet: Internet::new(dice),
         place,
         destinations: Vec::new(),
@@ -122,14 +153,14 @@ fn account(dice: &Dice, n_objects: u64) -> Fleet {
 }
 
 /// The destinations of one function, popular ones first.
-fn targets(fleet: &Fleet, function: usize) -> Vec<Target> {
+fn targets(fleet: &Fleet, function: usize, n_destinations: u64) -> Vec<Target> {
     let mut dice = fleet.dice.fork("targets", function as u64);
     let aws_service = |service: &'static str, path: u8, dice: &mut Dice| {
         let prefixes = aws::prefixes(service, aws::REGION);
         let word = dice.word();
         Target { address: dice.pick(&prefixes).host(word), port: 443, service: Some(service), path }
     };
-    (0..N_DESTINATIONS)
+    (0..n_destinations)
         .map(|n| match n % 8 {
             0 => aws_service("DYNAMODB", 7, &mut dice),
             1 => aws_service("S3", 7, &mut dice),
@@ -148,7 +179,7 @@ fn targets(fleet: &Fleet, function: usize) -> Vec<Target> {
 }
 
 /// Rows of one object: pairs of an egress record and its answer, in no order, as AWS gives none.
-fn rows(addresses: &[IpAddr], targets: &[Vec<Target>], start: Secs, n_rows: usize, dice: &mut Dice) -> Vec<Record> {
+fn rows(addresses: &[IpAddr], targets: &[Vec<Target>], span: Span, n_rows: usize, dice: &mut Dice) -> Vec<Record> {
     let mut records = Vec::with_capacity(n_rows + 1);
     while records.len() < n_rows {
         // Busy functions are much busier than others: the square of a uniform number.
@@ -157,8 +188,8 @@ fn rows(addresses: &[IpAddr], targets: &[Vec<Target>], start: Secs, n_rows: usiz
         let target = own[(dice.unit().powi(3) * own.len() as f64) as usize];
         let port = ephemeral_port(dice);
         let own_address = addresses[f];
-        let minute = dice.between(0, OBJECT_SECS / MINUTE - 1) * MINUTE;
-        let (from, until) = (start + minute + dice.between(-12, 6), start + minute + dice.between(45, 59));
+        let minute = dice.between(0, (span.end - span.start) / MINUTE - 1) * MINUTE;
+        let (from, until) = (span.start + minute + dice.between(-12, 6), span.start + minute + dice.between(45, 59));
         let flags = *dice.pick(&[(2, 18), (3, 19), (3, 19), (0, 0), (0, 0), (1, 1)]);
         let (out_bytes, in_bytes) =
             (dice.log_normal(1500.0, 1.2) as u64 + 60, dice.log_normal(4000.0, 1.5) as u64 + 60);
