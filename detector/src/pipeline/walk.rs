@@ -40,7 +40,7 @@ pub(super) fn walk(
     }
     let mut next = hours.iter().copied();
     let mut make_ready = || -> io::Result<Settled> {
-        next.next().map_or(Ok(Settled::default()), |hour| Ok(settle(&shelved.take(hour)?, &tables, &ranks)))
+        next.next().map_or(Ok(Settled::default()), |hour| Ok(settle(shelved.take(hour)?, &tables, &ranks)))
     };
     let mut settled = make_ready()?;
     let mut changes = Changes::default();
@@ -109,12 +109,15 @@ struct Settled {
 }
 
 /// Sorts an hour's rows and drops what was told before.
-fn settle(rows: &[Row], tables: &Tables, ranks: &Ranks) -> Settled {
+fn settle(rows: Vec<Row>, tables: &Tables, ranks: &Ranks) -> Settled {
     // Objects put their rows down sorted: a sort that looks for runs merges them.
     let mut places: Vec<(u128, u32)> = rows.iter().map(|row| ranks.place(&row.observation)).zip(0..).collect();
     let told = |row: u32| rows.get(row as usize).map(|row| (row.observation.digest, row.source));
     places.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| told(a.1).cmp(&told(b.1))));
-    let mut rows: Vec<Row> = places.iter().filter_map(|&(_, row)| rows.get(row as usize).copied()).collect();
+    let sorted: Vec<Row> = places.iter().filter_map(|&(_, row)| rows.get(row as usize).copied()).collect();
+    // An hour may be large, and is here twice already.
+    drop((rows, places));
+    let mut rows = sorted;
     let before = n_rows(&rows);
     // The same records told twice, by whatever object: the digests are equal.
     rows.dedup_by(|Row { observation: next, .. }, Row { observation: kept, .. }| {
