@@ -22,7 +22,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 const ROWS: u64 = 400_000;
 
 /// The columns that a replay reads.
-const READ: [&str; 22] = [
+const READ: [&str; 20] = [
     "interface_id",
     "srcaddr",
     "dstaddr",
@@ -38,13 +38,11 @@ const READ: [&str; 22] = [
     "pkt_dstaddr",
     "tcp_flags",
     "flow_direction",
-    "traffic_path",
     "pkt_dst_aws_service",
     "log_status",
     "account_id",
     "region",
     "vpc_id",
-    "subnet_id",
 ];
 
 /// One object of a format, with what describes its interfaces.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Context;
 use detector::read::{InMemory, Limits, open};
 
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 20] = [
     "account_id",
     "interface_id",
     "srcaddr",
@@ -24,13 +24,11 @@ const COLUMNS: [&str; 22] = [
     "action",
     "log_status",
     "vpc_id",
-    "subnet_id",
     "tcp_flags",
     "pkt_srcaddr",
     "pkt_dstaddr",
     "region",
     "flow_direction",
-    "traffic_path",
     "pkt_dst_aws_service",
 ];
 

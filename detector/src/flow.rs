@@ -190,9 +190,9 @@ fn placeholder(values: &DataType) -> Option<ArrayRef> {
 /// always: `interface` (dictionary of text, nullable), `src`, `dst` (dictionary of addresses), `src_port`, `dst_port`,
 /// `protocol`, `packets`, `bytes`, `start`, `end`, `action`.
 /// where the object has the field: `pkt_src`, `pkt_dst` (dictionary of addresses, nullable), `tcp_flags`, `direction`,
-/// `traffic_path`, `aws_service`, `next_hop_type`, `account`, `region`, `vpc`, `subnet` (dictionary of text, nullable).
-/// Rows in the order of the object; `-` in the log is null in a nullable column and 0 in `tcp_flags`, `direction` and
-/// `traffic_path`. As Arrow types: [`Field::data_type`].
+/// `aws_service`, `account`, `region`, `vpc` (dictionary of text, nullable).
+/// Rows in the order of the object; `-` in the log is null in a nullable column and 0 in `tcp_flags` and `direction`.
+/// As Arrow types: [`Field::data_type`].
 ///
 /// # Units
 /// `bytes` as AWS reports them per capture window, `start` and `end` Unix seconds UTC, ports 0 for ICMP.
@@ -338,19 +338,9 @@ impl FlowBatch {
         self.u8s(Field::Direction)
     }
 
-    /// The way egress traffic left, 1 to 8 in AWS's numbering.
-    pub fn traffic_path(&self) -> Option<&[u8]> {
-        self.u8s(Field::TrafficPath)
-    }
-
     /// The AWS service `pkt_dst` belongs to.
     pub fn aws_service(&self) -> Option<Coded<'_>> {
         self.coded(Field::AwsService)
-    }
-
-    /// What kind of interface the next hop is.
-    pub fn next_hop_type(&self) -> Option<Coded<'_>> {
-        self.coded(Field::NextHopType)
     }
 
     /// The account that owns the interface.
@@ -366,11 +356,6 @@ impl FlowBatch {
     /// The interface's VPC.
     pub fn vpc(&self) -> Option<Coded<'_>> {
         self.coded(Field::Vpc)
-    }
-
-    /// The interface's subnet.
-    pub fn subnet(&self) -> Option<Coded<'_>> {
-        self.coded(Field::Subnet)
     }
 
     fn column(&self, field: Field) -> Option<&Column> {
@@ -432,6 +417,11 @@ impl<'a> Coded<'a> {
     /// derived from its entries still holds.
     pub fn values(self) -> &'a ArrayRef {
         self.values
+    }
+
+    /// Whether another column is this very one: its rows are known to have the same values without looking.
+    pub fn is_same(self, other: Self) -> bool {
+        std::ptr::eq(self.codes, other.codes) && self.nulls.is_none() && self.has_dictionary(other.values)
     }
 
     /// Whether this column's dictionary is that very one.

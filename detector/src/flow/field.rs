@@ -41,20 +41,14 @@ pub enum Field {
     TcpFlags,
     /// `flow-direction`: `INGRESS`, `EGRESS` or `DIRECTION_UNKNOWN`.
     Direction,
-    /// `traffic-path`; 0 where the log says `-`.
-    TrafficPath,
     /// `pkt-dst-aws-service`
     AwsService,
-    /// `next-hop-interface-type`
-    NextHopType,
     /// `account-id`
     Account,
     /// `region`
     Region,
     /// `vpc-id`
     Vpc,
-    /// `subnet-id`
-    Subnet,
 }
 
 /// How a column is laid out.
@@ -76,7 +70,7 @@ pub enum Layout {
 
 impl Field {
     /// How many fields there are.
-    pub const COUNT: usize = 22;
+    pub const COUNT: usize = 19;
 
     /// Every field, in the order of the columns of a batch.
     pub const ALL: [Self; Self::COUNT] = [
@@ -95,13 +89,10 @@ impl Field {
         Self::PktDst,
         Self::TcpFlags,
         Self::Direction,
-        Self::TrafficPath,
         Self::AwsService,
-        Self::NextHopType,
         Self::Account,
         Self::Region,
         Self::Vpc,
-        Self::Subnet,
     ];
 
     /// The column's name in the batch.
@@ -122,13 +113,10 @@ impl Field {
             Self::PktDst => "pkt_dst",
             Self::TcpFlags => "tcp_flags",
             Self::Direction => "direction",
-            Self::TrafficPath => "traffic_path",
             Self::AwsService => "aws_service",
-            Self::NextHopType => "next_hop_type",
             Self::Account => "account",
             Self::Region => "region",
             Self::Vpc => "vpc",
-            Self::Subnet => "subnet",
         }
     }
 
@@ -147,16 +135,10 @@ impl Field {
         match self {
             Self::Src | Self::Dst | Self::PktSrc | Self::PktDst => Layout::Address,
             Self::SrcPort | Self::DstPort => Layout::U16,
-            Self::Protocol | Self::Action | Self::TcpFlags | Self::Direction | Self::TrafficPath => Layout::U8,
+            Self::Protocol | Self::Action | Self::TcpFlags | Self::Direction => Layout::U8,
             Self::Packets | Self::Bytes => Layout::U64,
             Self::Start | Self::End => Layout::I64,
-            Self::Interface
-            | Self::AwsService
-            | Self::NextHopType
-            | Self::Account
-            | Self::Region
-            | Self::Vpc
-            | Self::Subnet => Layout::Text,
+            Self::Interface | Self::AwsService | Self::Account | Self::Region | Self::Vpc => Layout::Text,
         }
     }
 

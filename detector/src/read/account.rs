@@ -18,7 +18,7 @@ pub enum Reason {
     BadPort,
     /// `protocol` is no number from 0 to 255.
     BadProtocol,
-    /// A count, `tcp-flags` or `traffic-path` is no number, or out of its range.
+    /// A count or `tcp-flags` is no number, or out of its range.
     BadNumber,
     /// `start` or `end` is no Unix time in seconds before the year 10000 (milliseconds are not).
     BadTime,

@@ -85,12 +85,22 @@ pub(super) fn text_values(bytes: &[u8], ends: &[u32]) -> Result<ArrayRef, ArrowE
     Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_slice_ref(bytes), None)?))
 }
 
-/// Makes the batch, `end` and `action` made up where the object lacks them.
-pub(super) fn finish(n_rows: usize, columns: Vec<(Field, Column)>) -> Result<FlowBatch, SchemaError> {
+/// Makes the batch, `end` and `action` made up where the object lacks them. `twins` are fields whose column is another's.
+pub(super) fn finish(
+    n_rows: usize,
+    columns: Vec<(Field, Column)>,
+    twins: &[(Field, Field)],
+) -> Result<FlowBatch, SchemaError> {
     let mut finished = [const { None }; Field::COUNT];
     for (field, column) in columns {
         if let Some(to) = finished.get_mut(field as usize) {
             *to = Some(column.finish());
+        }
+    }
+    for &(field, original) in twins {
+        let column = finished.get(original as usize).cloned().flatten();
+        if let Some(to) = finished.get_mut(field as usize) {
+            *to = column;
         }
     }
     let [.., start, end, action] = finished.get_mut(..=Field::Action as usize).unwrap_or_default() else {

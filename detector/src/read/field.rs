@@ -29,13 +29,10 @@ pub(super) fn name(field: Field) -> &'static str {
         Field::PktDst => "pkt-dstaddr",
         Field::TcpFlags => "tcp-flags",
         Field::Direction => "flow-direction",
-        Field::TrafficPath => "traffic-path",
         Field::AwsService => "pkt-dst-aws-service",
-        Field::NextHopType => "next-hop-interface-type",
         Field::Account => "account-id",
         Field::Region => "region",
         Field::Vpc => "vpc-id",
-        Field::Subnet => "subnet-id",
     }
 }
 

@@ -57,7 +57,7 @@ impl Rule {
             // Records of VPC Block Public Access come without bytes: AWS "Flow log limitations".
             Field::Bytes => Self { missing: Some(0), ..number(u64::MAX, Reason::BadNumber) },
             Field::Start | Field::End => number(MAX_TIME, Reason::BadTime),
-            Field::TcpFlags | Field::TrafficPath => Self { missing: Some(0), ..number(0xff, Reason::BadNumber) },
+            Field::TcpFlags => Self { missing: Some(0), ..number(0xff, Reason::BadNumber) },
             Field::Action => {
                 Self { words: Some(&[("ACCEPT", ACCEPT), ("REJECT", REJECT)]), ..number(0, Reason::BadAction) }
             }
@@ -72,11 +72,9 @@ impl Rule {
             | Field::PktSrc
             | Field::PktDst
             | Field::AwsService
-            | Field::NextHopType
             | Field::Account
             | Field::Region
-            | Field::Vpc
-            | Field::Subnet => return None,
+            | Field::Vpc => return None,
         })
     }
 

@@ -62,13 +62,10 @@ fn show(batch: &FlowBatch, row: usize) -> String {
         Field::Direction => {
             batch.direction().map(|direction| ["-", "ingress", "egress"][usize::from(direction[row])].to_owned())
         }
-        Field::TrafficPath => batch.traffic_path().map(|path| path[row].to_string()),
         Field::AwsService => batch.aws_service().map(text),
-        Field::NextHopType => batch.next_hop_type().map(text),
         Field::Account => batch.account().map(text),
         Field::Region => batch.region().map(text),
         Field::Vpc => batch.vpc().map(text),
-        Field::Subnet => batch.subnet().map(text),
     });
     values.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

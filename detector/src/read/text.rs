@@ -258,7 +258,7 @@ impl<'a> Reader<'a> {
         }
         let corrupt = |what| Error::Corrupt { object: Arc::clone(self.object), format: "text", what };
         let columns = self.columns().map_err(|error| corrupt(error.to_string()))?;
-        let batch = batch::finish(self.n_rows, columns).map_err(|error| corrupt(error.to_string()))?;
+        let batch = batch::finish(self.n_rows, columns, &[]).map_err(|error| corrupt(error.to_string()))?;
         self.n_rows = 0;
         (self.each)(batch);
         Ok(())

@@ -5,6 +5,7 @@
 
 use ::parquet::basic::{ConvertedType, LogicalType, Type};
 use ::parquet::file::metadata::ColumnChunkMetaData;
+use bytes::Bytes;
 
 use crate::flow::{Field, Layout};
 use crate::read::batch::Column;
@@ -15,6 +16,7 @@ use crate::read::parquet::marks::Marks;
 use crate::read::parquet::numbers::Numbers;
 use crate::read::parquet::page::{Page, Physical, Rows, spelled};
 use crate::read::parquet::pages::Pages;
+use crate::read::parquet::twin::Passed;
 use crate::read::parquet::{Fault, File, Unit};
 use crate::read::rule::Rule;
 
@@ -43,6 +45,8 @@ pub(super) struct Chunk {
     /// Rows before the unit's first.
     n_to_skip: usize,
     max_page_bytes: usize,
+    /// Pages gone through since the last batch began, where another column may be the same one.
+    passed: Option<Vec<Passed>>,
     // Used again from batch to batch.
     levels: Vec<u32>,
 }
@@ -75,8 +79,19 @@ impl Chunk {
             target,
             n_to_skip: unit.first_row as usize,
             max_page_bytes: file.limits.max_page_bytes,
+            passed: None,
             levels: Vec::new(),
         })
+    }
+
+    /// Remembers the pages of each batch for [`Chunk::passed`].
+    pub(super) fn remember_pages(&mut self) {
+        self.passed = Some(Vec::new());
+    }
+
+    /// The pages that the latest batch went on to, if they are remembered.
+    pub(super) fn passed(&mut self) -> Option<Vec<Passed>> {
+        self.passed.as_mut().map(std::mem::take)
     }
 
     /// The next rows' log status.
@@ -143,26 +158,33 @@ impl Chunk {
             let Some(header) = self.pages.header()? else {
                 return Err(Fault::Corrupt("a column has fewer rows than the footer says".to_owned()));
             };
-            match header.kind {
-                Kind::Other => self.pages.skip(&header)?,
-                Kind::Dictionary => self.dictionary(&header)?,
+            let stored = match header.kind {
+                Kind::Other => {
+                    self.pages.skip(&header)?;
+                    None
+                }
+                Kind::Dictionary => Some(self.dictionary(&header)?),
                 Kind::DataV1 { .. } | Kind::DataV2 { .. } if header.n_values <= self.n_to_skip => {
                     self.n_to_skip -= header.n_values;
                     self.pages.skip(&header)?;
+                    None
                 }
                 Kind::DataV1 { .. } | Kind::DataV2 { .. } => {
-                    self.pages.take(&header, &mut self.page.bytes)?;
+                    let stored = self.pages.take(&header, &mut self.page.bytes)?;
                     self.page.start(&header, self.is_optional, self.physical, self.max_page_bytes)?;
                     if self.is_spelled {
                         self.page.spell(self.physical);
                     }
+                    Some(stored)
                 }
-            }
+            };
+            self.passed.iter_mut().for_each(|passed| passed.push(Passed { header, stored: stored.clone() }));
         }
         Ok(())
     }
 
-    fn dictionary(&mut self, header: &Header) -> Result<(), Fault> {
+    /// Takes the dictionary; gives its page as it is stored.
+    fn dictionary(&mut self, header: &Header) -> Result<Bytes, Fault> {
         if header.inflated_bytes > MAX_DICTIONARY_BYTES {
             let n = header.inflated_bytes;
             return Err(Fault::Corrupt(format!(
@@ -170,7 +192,7 @@ impl Chunk {
             )));
         }
         let mut bytes = Vec::new();
-        self.pages.take(header, &mut bytes)?;
+        let stored = self.pages.take(header, &mut bytes)?;
         let n = header.n_values;
         if self.is_spelled {
             let (numbers, _) = self.physical.split(&bytes, n).ok_or(Fault::CutOff)?;
@@ -183,12 +205,13 @@ impl Chunk {
             Target::I64(numbers) => numbers.dictionary(&bytes, n),
             Target::Address(codes) => codes.dictionary(&bytes, n),
             Target::Text(codes) => codes.dictionary(&bytes, n),
-        }
+        }?;
+        Ok(stored)
     }
 }
 
 /// How the values are stored, if that is a way flow logs are: a flat column of numbers or text.
-fn physical(chunk: &ColumnChunkMetaData) -> Option<Physical> {
+pub(super) fn physical(chunk: &ColumnChunkMetaData) -> Option<Physical> {
     let column = chunk.column_descr();
     if column.max_rep_level() > 0 || column.max_def_level() > 1 {
         return None;

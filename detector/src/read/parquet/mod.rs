@@ -12,6 +12,7 @@ mod marks;
 mod numbers;
 mod page;
 mod pages;
+mod twin;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use ::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use crate::flow::{Field, FlowBatch};
 use crate::read::batch::{self, Column};
 use crate::read::field::Places;
+use crate::read::parquet::chunk::Chunk;
+use crate::read::parquet::twin::Twin;
 use crate::read::{Account, Error, Limits, Object};
 
 /// What a Parquet object starts and ends with.
@@ -140,14 +143,8 @@ impl File {
 
     fn read_rows(&self, unit: Unit, each: &mut dyn FnMut(FlowBatch)) -> Result<Account, Fault> {
         let mut account = Account::default();
-        let open = |at, field| chunk::Chunk::open(self, unit, at, field);
-        let mut status = self.places.status.map(|at| open(at, None)).transpose()?;
-        let mut chunks = Vec::with_capacity(Field::COUNT);
-        for field in Field::ALL {
-            if let Some(at) = self.places.of(field) {
-                chunks.push((field, open(at, Some(field))?));
-            }
-        }
+        let mut status = self.places.status.map(|at| Chunk::open(self, unit, at, None)).transpose()?;
+        let mut sources = self.sources(unit)?;
         let mut n_done = 0;
         while n_done < unit.n_rows {
             let n_rows = (unit.n_rows - n_done).min(self.limits.max_batch_rows.max(1) as u64) as usize;
@@ -156,9 +153,21 @@ impl File {
                 let statuses = status.status(n_rows, &mut marks)?;
                 marks.status(statuses);
             }
-            let mut columns = Vec::with_capacity(Field::COUNT);
-            for (field, chunk) in &mut chunks {
+            let (mut columns, mut twins) = (Vec::with_capacity(Field::COUNT), Vec::new());
+            let mut passed: Vec<(Field, Vec<twin::Passed>)> = Vec::new();
+            for (field, source) in &mut sources {
+                if let Source::Twin(twin) = source {
+                    let original = passed.iter().find(|(other, _)| twin::original(*field) == Some(*other));
+                    if let Some((original, _)) = original.filter(|(_, pages)| twin.passes(pages)) {
+                        twins.push((*field, *original));
+                        continue;
+                    }
+                    let rest = Unit { first_row: unit.first_row + n_done, ..unit };
+                    *source = Source::Chunk(self.chunk(rest, *field)?);
+                }
+                let Source::Chunk(chunk) = source else { continue };
                 columns.push((*field, chunk.column(n_rows, &mut marks)?));
+                passed.extend(chunk.passed().map(|pages| (*field, pages)));
             }
             mark_early_ends(&columns, &mut marks);
             let marked = marks.finish();
@@ -171,12 +180,44 @@ impl File {
                 n_rows
             };
             if n_ok > 0 {
-                each(batch::finish(n_ok, columns)?);
+                each(batch::finish(n_ok, columns, &twins)?);
             }
             n_done += n_rows as u64;
         }
         Ok(account)
     }
+
+    /// Where each field's column comes from, in the order of fields.
+    fn sources(&self, unit: Unit) -> Result<Vec<(Field, Source)>, Fault> {
+        let mut sources: Vec<(Field, Source)> = Vec::with_capacity(Field::COUNT);
+        for field in Field::ALL {
+            let Some(at) = self.places.of(field) else { continue };
+            let original = twin::original(field).and_then(|original| self.places.of(original));
+            let twin = original.and_then(|original| Twin::open(self, unit, at, original));
+            if twin.is_some() {
+                let original = sources.iter_mut().find(|(other, _)| twin::original(field) == Some(*other));
+                if let Some((_, Source::Chunk(chunk))) = original {
+                    chunk.remember_pages();
+                }
+            }
+            sources.push((
+                field,
+                twin.map_or_else(|| self.chunk(unit, field).map(Source::Chunk), |twin| Ok(Source::Twin(twin)))?,
+            ));
+        }
+        Ok(sources)
+    }
+
+    fn chunk(&self, unit: Unit, field: Field) -> Result<Chunk, Fault> {
+        let at = self.places.of(field).ok_or(Fault::CutOff)?;
+        Chunk::open(self, unit, at, Some(field))
+    }
+}
+
+/// Where a column of the batches comes from.
+enum Source {
+    Chunk(Chunk),
+    Twin(Twin),
 }
 
 fn mark_early_ends(columns: &[(Field, Column)], marks: &mut marks::Marks<'_>) {

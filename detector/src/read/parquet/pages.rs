@@ -109,8 +109,8 @@ impl Pages {
         Ok(())
     }
 
-    /// Takes a page's body and inflates it into the buffer, whose old content goes.
-    pub(super) fn take(&mut self, header: &Header, into: &mut Vec<u8>) -> Result<(), Fault> {
+    /// Takes a page's body and inflates it into the buffer, whose old content goes. Gives the body as it is stored.
+    pub(super) fn take(&mut self, header: &Header, into: &mut Vec<u8>) -> Result<Bytes, Fault> {
         let stored = self.stored(header.stored_bytes)?;
         let (plain_bytes, is_compressed) = match header.kind {
             Kind::DataV2 { level_bytes, repetition_bytes, is_compressed, .. } => {
@@ -157,11 +157,11 @@ impl Pages {
                 }
             }
         }
-        if into.len() == header.inflated_bytes { Ok(()) } else { Err(ends_early()) }
+        if into.len() == header.inflated_bytes { Ok(stored) } else { Err(ends_early()) }
     }
 
-    /// The next stored bytes, without copying unless they lie across two ranges.
-    fn stored(&mut self, n: usize) -> Result<Bytes, Fault> {
+    /// A page's body as it is stored, without copying unless it lies across two ranges.
+    pub(super) fn stored(&mut self, n: usize) -> Result<Bytes, Fault> {
         if let Some(n_missing) = n.checked_sub(self.range.len()).filter(|missing| *missing > 0) {
             if n_missing as u64 > self.end - self.offset {
                 return Err(ends_early());

@@ -140,6 +140,26 @@ proptest! {
     }
 
     #[test]
+    fn a_packets_addresses_are_read_from_where_they_differ(
+        n_rows in 1..200_usize,
+        differs_at in prop::collection::btree_set(0..400_usize, 0..3),
+        variant in variant(),
+        batch_rows in prop::sample::select(&[1_usize, 13, 64, 16_384][..]),
+        unit_rows in prop::sample::select(&[11_u64, 120, 1 << 20][..]),
+    ) {
+        // Both addresses come first in both columns, so that the dictionaries are the same and only later pages differ.
+        let address = |row: usize, swap: bool| if (row % 2 == 0) != swap { "10.0.0.5" } else { "10.0.0.6" };
+        let records: Vec<_> = (0..n_rows)
+            .map(|row| {
+                let packet = address(row, differs_at.contains(&row));
+                record_with(&[("srcaddr", address(row, false)), ("pkt-srcaddr", packet)])
+            })
+            .collect();
+        let limits = cut(batch_rows, unit_rows);
+        prop_assert_eq!(outcome(text(&records), &limits), outcome(parquet(&records, variant), &limits));
+    }
+
+    #[test]
     fn any_text_is_rows_or_a_refusal(
         header in prop::sample::subsequence(FIELDS.iter().map(|(name, _)| *name).collect::<Vec<_>>(), 12..24),
         body in prop::collection::vec(any::<u8>(), 0..2000),
@@ -169,6 +189,31 @@ fn batches_of_a_row_group_share_their_dictionaries() {
             assert!(pair[0].dst().has_dictionary(pair[1].dst().values()));
             assert!(pair[0].interface().has_dictionary(pair[1].interface().values()));
             assert!(pair[0].region().unwrap().has_dictionary(pair[1].region().unwrap().values()));
+        }
+    }
+}
+
+#[test]
+fn equal_columns_are_read_once() {
+    let records = |own: usize| -> Vec<_> {
+        let rows = (0..500).map(|row| {
+            let [own, far] = [format!("10.0.0.{}", row % own), format!("203.0.113.{}", row % 50)];
+            record_with(&[
+                ("srcaddr", &format!("10.0.0.{}", row % 7)),
+                ("pkt-srcaddr", &own),
+                ("dstaddr", &far),
+                ("pkt-dstaddr", &far),
+            ])
+        });
+        rows.collect()
+    };
+    for (own, is_same) in [(7, true), (5, false)] {
+        let (batches, _) =
+            read_with(InMemory::new("object", parquet(&records(own), LIKE_AWS)), &cut(100, 200)).unwrap();
+        assert_eq!(batches.len(), 6);
+        for batch in batches {
+            assert_eq!(batch.pkt_src().unwrap().is_same(batch.src()), is_same);
+            assert!(batch.pkt_dst().unwrap().is_same(batch.dst()));
         }
     }
 }
