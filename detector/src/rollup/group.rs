@@ -3,7 +3,7 @@
 use baselines::observation::Observation;
 use baselines::window::{WINDOW_SECS, Window};
 
-use super::Record;
+use super::Flow;
 use super::initiator::{self, Sense};
 
 /// What a group is of, packed: interface 20 bits, client and server address 26 each, port 16, protocol 8, window 24.
@@ -68,7 +68,7 @@ impl Key {
 ///
 /// Two cache lines, and no more than two: what a record costs is mostly waiting for its group.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(super) struct Group {
     pub(super) key: Key,
     packets_asked: u64,
@@ -84,7 +84,7 @@ pub(super) struct Group {
     n_asked: u32,
     n_rejected: u32,
     n_opened: u32,
-    minutes: u16,
+    pub(super) minutes: u16,
 }
 
 impl Group {
@@ -114,7 +114,7 @@ impl Group {
     }
 
     #[inline]
-    pub(super) fn add(&mut self, record: &Record, sense: Sense) {
+    pub(super) fn add(&mut self, record: &Flow, sense: Sense) {
         let asks = u64::from(sense == Sense::Asks);
         let accepted = u64::from(!record.rejected);
         let asked = asks & accepted;
@@ -192,7 +192,7 @@ fn fold(a: u64, b: u64) -> u64 {
 /// A hash of what makes a record one record within its group. Added up over a group: two tellings of the same records
 /// have the same sum, whatever their order.
 #[inline]
-fn digest(record: &Record, sense: Sense) -> u64 {
+fn digest(record: &Flow, sense: Sense) -> u64 {
     let times = (record.start as u64) << 32 ^ record.end as u64;
     let side =
         u64::from(record.client_port(sense)) << 8 | u64::from(record.rejected) << 1 | u64::from(sense == Sense::Asks);

@@ -9,10 +9,10 @@ use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 
 use super::group::{Group, Key, MAX_ADDRESSES, MAX_INTERFACES};
-use super::initiator::{self, Sense};
-use super::table::Table;
-use super::{Interface, Numbered, OTHER, Record, UNKNOWN};
-use crate::flow::{Coded, FlowBatch};
+use super::initiator;
+use super::table::{Block, Table};
+use super::{Flow, Interface, Numbered, OTHER, UNKNOWN};
+use crate::flow::{Coded, EGRESS, FlowBatch};
 
 /// An interface of the object, with what the records say of it.
 #[derive(Clone, Debug, Default)]
@@ -117,11 +117,16 @@ impl Groups {
         let numbers: Vec<u32> = texts.iter().map(|name| self.services.intern(name.unwrap_or_default())).collect();
         let names = Numbered::new(services, &numbers);
         self.service_of.resize(self.addresses.len(), 0);
-        for row in 0..services.codes().len() {
-            let (Some(service), Some(address)) = (names.at(row), addresses.at(row)) else { continue };
+        let mut tell = |row: usize| {
+            let (Some(service), Some(address)) = (names.at(row), addresses.at(row)) else { return };
             if self.service_of.get(address as usize) != Some(&service) {
                 self.tell_service(address, service);
             }
+        };
+        // Most rows have none.
+        match services.nulls() {
+            Some(nulls) => nulls.valid_indices().for_each(&mut tell),
+            None => (0..services.codes().len()).for_each(&mut tell),
         }
     }
 
@@ -135,15 +140,26 @@ impl Groups {
         }
     }
 
-    /// Adds a record, now or with the next [`Groups::settle`].
-    #[inline]
-    pub(super) fn add(&mut self, record: &Record, sense: Sense) {
-        self.table.add(record, sense);
+    /// Adds the records of a block; `flow_of` gives what each tells beside its key.
+    pub(super) fn add(&mut self, block: &Block, flow_of: impl Fn(u32) -> Flow) {
+        self.table.add(block, flow_of);
     }
 
-    /// Adds the records that wait.
-    pub(super) fn settle(&mut self) {
-        self.table.settle();
+    /// Looks at a record's packet, whose own addresses may differ from those the interface saw; gives the addresses with the
+    /// far one of the packet. A packet that another host sent or that is for another host shows that the interface passes
+    /// on others' traffic.
+    pub(super) fn through(
+        &mut self,
+        interface: u32,
+        direction: u8,
+        (src, dst): (u32, u32),
+        packet: (Option<u32>, Option<u32>),
+    ) -> (u32, u32) {
+        let (own, own_of_packet) = if direction == EGRESS { (src, packet.0) } else { (dst, packet.1) };
+        if own_of_packet.is_some_and(|address| address != own && self.is_public(address)) {
+            self.forwards(interface);
+        }
+        if direction == EGRESS { (src, packet.1.unwrap_or(dst)) } else { (packet.0.unwrap_or(src), dst) }
     }
 
     /// Notes an address as an interface's own.
@@ -163,15 +179,13 @@ impl Groups {
         }
     }
 
-    /// Notes that an interface passes on others' packets.
-    pub(super) fn forwards(&mut self, interface: u32) {
+    fn forwards(&mut self, interface: u32) {
         if let Some(seen) = self.interfaces.get_mut(interface as usize) {
             seen.forwards = true;
         }
     }
 
-    /// Whether an address is outside private space.
-    pub(super) fn is_public(&self, address: u32) -> bool {
+    fn is_public(&self, address: u32) -> bool {
         !is_private(self.address(address))
     }
 

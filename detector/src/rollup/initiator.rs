@@ -7,8 +7,9 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::Record;
 use super::groups::Groups;
+use super::table::Block;
+use super::{Flow, Record, key};
 
 /// TCP flag bits of VPC flow logs. Source: AWS, "Flow log records", `tcp-flags`.
 pub(super) const SYN: u8 = 2;
@@ -40,25 +41,48 @@ pub(super) enum Sense {
 }
 
 impl Sense {
-    /// What the record itself says; `None` when neither flags nor ports do.
-    pub(super) fn of(record: &Record) -> Option<Self> {
-        if record.protocol == TCP && record.flags & SYN != 0 {
-            return Some(if record.flags & ACK == 0 { Self::Asks } else { Self::Answers });
-        }
-        match record.protocol {
-            TCP | UDP => by_port(record),
-            // No ports and no flags: both directions go into groups of their own, see `Groups::is_answer`.
-            _ => Some(Self::Asks),
-        }
+    /// What the record itself says; `None` when neither flags nor ports do. Without branches: flags and ports are as good as
+    /// random.
+    #[inline]
+    pub(super) fn of(flow: &Flow) -> Option<Self> {
+        let by_flags = if flow.flags & ACK == 0 { Some(Self::Asks) } else { Some(Self::Answers) };
+        // No ports and no flags: both directions go into groups of their own, see `Groups::answers`.
+        let without_flags = if is_portless(flow.protocol) { Some(Self::Asks) } else { by_port(flow) };
+        if flow.protocol == TCP && flow.flags & SYN != 0 { by_flags } else { without_flags }
     }
 }
 
 /// What the ports of a record say: a privileged one against an ephemeral one, else a service's against a nameless one.
-fn by_port(record: &Record) -> Option<Sense> {
-    let (src, dst) = (record.src_port, record.dst_port);
-    let is_service = |port: u16| port < FIRST_EPHEMERAL || SERVICE_PORTS.binary_search(&port).is_ok();
-    by(dst < FIRST_EPHEMERAL, src < FIRST_EPHEMERAL).or_else(|| by(is_service(dst), is_service(src)))
+#[inline]
+pub(super) fn by_port(flow: &Flow) -> Option<Sense> {
+    const SAID: [Option<Sense>; 3] = [Some(Sense::Answers), None, Some(Sense::Asks)];
+    let order = rank(flow.dst_port).cmp(&rank(flow.src_port));
+    SAID.get((order as i8 + 1) as usize).copied().flatten()
 }
+
+/// How much a port looks like a server's: 2 for a privileged one, 1 for one that services are known to listen on.
+#[inline]
+fn rank(port: u16) -> u8 {
+    let word = SERVICES.get(usize::from(port / 64)).copied().unwrap_or(0);
+    (word >> (port % 64) & 1) as u8 + u8::from(port < FIRST_EPHEMERAL)
+}
+
+/// [`SERVICE_PORTS`] and the privileged ones, bit by port.
+static SERVICES: [u64; 1024] = {
+    let mut bits = [0; 1024];
+    let mut port = 0;
+    while port < FIRST_EPHEMERAL as usize {
+        bits[port / 64] |= 1 << (port % 64);
+        port += 1;
+    }
+    let mut at = 0;
+    while at < SERVICE_PORTS.len() {
+        let port = SERVICE_PORTS[at] as usize;
+        bits[port / 64] |= 1 << (port % 64);
+        at += 1;
+    }
+    bits
+};
 
 /// Whether a protocol has neither ports nor flags to tell who asks.
 pub(super) fn is_portless(protocol: u8) -> bool {
@@ -81,9 +105,9 @@ struct Connection {
 impl Connection {
     /// The connection of a record, and whether the sender is its first side.
     fn of(record: &Record) -> (Self, bool) {
-        let (src, dst) = ((record.src, record.src_port), (record.dst, record.dst_port));
+        let (src, dst) = ((record.src, record.flow.src_port), (record.dst, record.flow.dst_port));
         let sides = if src <= dst { [src, dst] } else { [dst, src] };
-        (Self { interface: record.interface, sides, protocol: record.protocol }, src <= dst)
+        (Self { interface: record.interface, sides, protocol: record.flow.protocol }, src <= dst)
     }
 
     fn renumbered(mut self, interfaces: &[u32], addresses: &[u32]) -> (Self, bool) {
@@ -102,6 +126,14 @@ impl Connection {
 
 /// One end of a connection as others see it: interface, address, port, protocol.
 type End = (u32, u32, u16, u8);
+
+impl Record {
+    /// The sender's end and the receiver's.
+    fn ends(&self) -> [End; 2] {
+        let Self { interface, src, dst, flow } = *self;
+        [(interface, src, flow.src_port, flow.protocol), (interface, dst, flow.dst_port, flow.protocol)]
+    }
+}
 
 /// The first side of a [`Connection`] opened it.
 const FIRST: u8 = 1;
@@ -122,11 +154,8 @@ impl Undecided {
         self.records.push(*record);
     }
 
-    /// Remembers who opened a connection. Connections whose ports decide need no memory.
+    /// Remembers who opened a connection. One whose ports decide needs no memory.
     pub(super) fn learn(&mut self, record: &Record, sense: Sense) {
-        if by_port(record).is_some() {
-            return;
-        }
         let (connection, sender_is_first) = Connection::of(record);
         let first_asks = (sense == Sense::Asks) == sender_is_first;
         *self.opened.entry(connection).or_default() |= if first_asks { FIRST } else { SECOND };
@@ -155,8 +184,9 @@ impl Undecided {
         // How many different counterparts each end has among the undecided: a server's port is shared.
         let mut pairs: Vec<(End, (u32, u16))> = Vec::with_capacity(self.records.len() * 2);
         for r in &self.records {
-            pairs.push(((r.interface, r.src, r.src_port, r.protocol), (r.dst, r.dst_port)));
-            pairs.push(((r.interface, r.dst, r.dst_port, r.protocol), (r.src, r.src_port)));
+            let [src, dst] = r.ends();
+            pairs.push((src, (dst.1, dst.2)));
+            pairs.push((dst, (src.1, src.2)));
         }
         pairs.sort_unstable();
         pairs.dedup();
@@ -175,12 +205,11 @@ impl Undecided {
                 {
                     return if (sides == FIRST) == sender_is_first { Sense::Asks } else { Sense::Answers };
                 }
-                let src = (record.interface, record.src, record.src_port, record.protocol);
-                let dst = (record.interface, record.dst, record.dst_port, record.protocol);
+                let [src, dst] = record.ends();
                 let n = |end: &End| n_counterparts.get(end).copied().unwrap_or(0);
                 by(served.contains(&dst), served.contains(&src))
                     .or_else(|| by(n(&dst) > n(&src), n(&src) > n(&dst)))
-                    .or_else(|| by(record.dst_port < record.src_port, record.src_port < record.dst_port))
+                    .or_else(|| by(dst.2 < src.2, src.2 < dst.2))
                     .unwrap_or(if groups.address(record.src) <= groups.address(record.dst) {
                         Sense::Asks
                     } else {
@@ -188,10 +217,15 @@ impl Undecided {
                     })
             })
             .collect();
-        for (record, sense) in self.records.iter().zip(decided) {
-            groups.add(record, sense);
+        let mut block = Block::default();
+        for (records, senses) in self.records.chunks(Block::N_ROWS).zip(decided.chunks(Block::N_ROWS)) {
+            for ((number, r), &sense) in (0..).zip(records).zip(senses) {
+                block.push(key(r.interface, r.src, r.dst, &r.flow, sense), number, sense);
+            }
+            #[expect(clippy::indexing_slicing, reason = "numbers are those given above")]
+            groups.add(&block, |number| records[number as usize].flow);
+            block.clear();
         }
-        groups.settle();
     }
 }
 

@@ -31,12 +31,13 @@ use arrow_buffer::NullBuffer;
 use baselines::observation::{Collector, Eni, Observation, Observations};
 use baselines::window::Window;
 
-use crate::flow::{Coded, EGRESS, FlowBatch, INGRESS, REJECT};
+use crate::flow::{Coded, DIRECTION_UNKNOWN, EGRESS, FlowBatch, REJECT};
 use foldhash::fast::FixedState;
 use group::Key;
 use groups::{Groups, InterfaceSeen};
 use hashbrown::HashMap;
 use initiator::{Sense, Undecided};
+use table::Block;
 
 /// What becomes of an interface's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,8 @@ impl Mapped {
 #[derive(Debug, Default)]
 pub struct Rollup {
     groups: Groups,
+    /// Used again from block to block.
+    block: Block,
     undecided: Undecided,
     account: Account,
     /// `--from` and `--until`, half-open.
@@ -129,7 +132,7 @@ impl Rollup {
     #[expect(clippy::indexing_slicing, reason = "rows are below `n_rows`, ids come from the tables they index")]
     pub fn push(&mut self, batch: &FlowBatch, judge: &mut dyn FnMut(&str) -> Interface) {
         let n_rows = batch.n_rows();
-        let Self { groups, undecided, account, span, .. } = self;
+        let Self { groups, undecided, account, span, block, .. } = self;
         let interfaces = self.interface_ids.of(batch.interface(), |column| groups.interfaces(column, judge));
         let interface_codes = &batch.interface().codes()[..n_rows];
         let interface_nulls = batch.interface().nulls();
@@ -142,81 +145,56 @@ impl Rollup {
         }
         let src_ids = self.src_ids.of(batch.src(), |column| groups.addresses(column));
         let dst_ids = self.dst_ids.of(batch.dst(), |column| groups.addresses(column));
-        let pkt_src = batch.pkt_src().map(|c| Numbered::new(c, self.pkt_src_ids.of(c, |c| groups.addresses(c))));
-        let pkt_dst = batch.pkt_dst().map(|c| Numbered::new(c, self.pkt_dst_ids.of(c, |c| groups.addresses(c))));
+        // Where the packet's addresses are the interface's throughout, there is nothing more to learn from them.
+        let pkt_src = batch.pkt_src().filter(|column| !column.is_same(batch.src()));
+        let pkt_dst = batch.pkt_dst().filter(|column| !column.is_same(batch.dst()));
+        let pkt_src = pkt_src.map(|c| Numbered::new(c, self.pkt_src_ids.of(c, |c| groups.addresses(c))));
+        let pkt_dst = pkt_dst.map(|c| Numbered::new(c, self.pkt_dst_ids.of(c, |c| groups.addresses(c))));
         let (src, dst) = (&batch.src().codes()[..n_rows], &batch.dst().codes()[..n_rows]);
-        let (src_port, dst_port) = (&batch.src_port()[..n_rows], &batch.dst_port()[..n_rows]);
-        let (protocol, action) = (&batch.protocol()[..n_rows], &batch.action()[..n_rows]);
-        let (packets, bytes) = (&batch.packets()[..n_rows], &batch.bytes()[..n_rows]);
-        let (start, end) = (&batch.start()[..n_rows], &batch.end()[..n_rows]);
-        let flags = batch.tcp_flags();
+        let flows = Flows::new(batch);
         let direction = batch.direction();
         let (from, until) = span.unwrap_or((i64::MIN, i64::MAX));
         groups.describe(batch, interfaces);
 
-        for row in 0..n_rows {
-            let interface = match interface_nulls {
-                Some(nulls) if nulls.is_null(row) => OTHER,
-                _ => interfaces[interface_codes[row] as usize],
-            };
-            if interface >= UNKNOWN {
-                account.pass(interface);
-                continue;
-            }
-            if start[row] < from || start[row] >= until {
-                account.n_outside_span += 1;
-                continue;
-            }
-            let mut record = Record {
-                interface,
-                src: src_ids[src[row] as usize],
-                dst: dst_ids[dst[row] as usize],
-                src_port: src_port[row],
-                dst_port: dst_port[row],
-                protocol: protocol[row],
-                flags: flags.map_or(0, |flags| flags[row]),
-                rejected: action[row] == REJECT,
-                packets: packets[row],
-                bytes: bytes[row],
-                start: start[row],
-                end: end[row],
-            };
-            match direction.map_or(0, |direction| direction[row]) {
-                EGRESS => {
-                    let packet = pkt_src.as_ref().and_then(|column| column.at(row));
-                    groups.own(interface, record.src);
-                    if let Some(packet) = packet
-                        && packet != record.src
-                        && groups.is_public(packet)
-                    {
-                        groups.forwards(interface);
-                    }
-                    record.dst = pkt_dst.as_ref().and_then(|column| column.at(row)).unwrap_or(record.dst);
+        for first in (0..n_rows).step_by(Block::N_ROWS) {
+            for row in first..n_rows.min(first + Block::N_ROWS) {
+                let interface = match interface_nulls {
+                    Some(nulls) if nulls.is_null(row) => OTHER,
+                    _ => interfaces[interface_codes[row] as usize],
+                };
+                if interface >= UNKNOWN {
+                    account.pass(interface);
+                    continue;
                 }
-                INGRESS => {
-                    let packet = pkt_dst.as_ref().and_then(|column| column.at(row));
-                    groups.own(interface, record.dst);
-                    if let Some(packet) = packet
-                        && packet != record.dst
-                        && groups.is_public(packet)
-                    {
-                        groups.forwards(interface);
-                    }
-                    record.src = pkt_src.as_ref().and_then(|column| column.at(row)).unwrap_or(record.src);
+                if flows.start[row] < from || flows.start[row] >= until {
+                    account.n_outside_span += 1;
+                    continue;
                 }
-                _ => {}
-            }
-            match Sense::of(&record) {
-                Some(sense) => {
-                    if record.flags & initiator::SYN != 0 {
-                        undecided.learn(&record, sense);
+                let (mut src, mut dst) = (src_ids[src[row] as usize], dst_ids[dst[row] as usize]);
+                let direction = direction.map_or(0, |direction| direction[row]);
+                if direction != DIRECTION_UNKNOWN {
+                    // Without a branch: which way a record goes is as good as random.
+                    groups.own(interface, if direction == EGRESS { src } else { dst });
+                    if pkt_src.is_some() || pkt_dst.is_some() {
+                        let packet = |column: &Option<Numbered<'_>>| column.as_ref().and_then(|column| column.at(row));
+                        (src, dst) =
+                            groups.through(interface, direction, (src, dst), (packet(&pkt_src), packet(&pkt_dst)));
                     }
-                    groups.add(&record, sense);
                 }
-                None => undecided.add(&record),
+                let flow = flows.at(row);
+                match Sense::of(&flow) {
+                    Some(sense) => {
+                        block.push(key(interface, src, dst, &flow, sense), row as u32, sense);
+                        if flow.flags & initiator::SYN != 0 && initiator::by_port(&flow).is_none() {
+                            undecided.learn(&Record { interface, src, dst, flow }, sense);
+                        }
+                    }
+                    None => undecided.add(&Record { interface, src, dst, flow }),
+                }
             }
+            groups.add(block, |row| flows.at(row as usize));
+            block.clear();
         }
-        groups.settle();
         if let Some(service) = batch.aws_service() {
             groups.services(service, &pkt_dst.unwrap_or(Numbered::new(batch.dst(), dst_ids)));
         }
@@ -314,12 +292,18 @@ impl<'a> Numbered<'a> {
     }
 }
 
-/// One record with its values as numbers, while it is in hand. Never stored.
+/// One record with its values as numbers.
 #[derive(Clone, Copy, Debug)]
 struct Record {
     interface: u32,
     src: u32,
     dst: u32,
+    flow: Flow,
+}
+
+/// What a record tells beside interface and addresses.
+#[derive(Clone, Copy, Debug)]
+struct Flow {
     src_port: u16,
     dst_port: u16,
     protocol: u8,
@@ -331,20 +315,68 @@ struct Record {
     end: i64,
 }
 
-impl Record {
-    fn key(&self, sense: Sense) -> Key {
-        let window = Window::of(self.start);
-        match sense {
-            Sense::Asks => Key::new(self.interface, self.src, self.dst, self.dst_port, self.protocol, window),
-            Sense::Answers => Key::new(self.interface, self.dst, self.src, self.src_port, self.protocol, window),
-        }
-    }
-
+impl Flow {
     /// The port of the side that opened the connection.
     fn client_port(&self, sense: Sense) -> u16 {
         match sense {
             Sense::Asks => self.src_port,
             Sense::Answers => self.dst_port,
+        }
+    }
+}
+
+/// The key of a record that is known to ask or to answer.
+#[inline]
+fn key(interface: u32, src: u32, dst: u32, flow: &Flow, sense: Sense) -> Key {
+    let (client, server, port) = match sense {
+        Sense::Asks => (src, dst, flow.dst_port),
+        Sense::Answers => (dst, src, flow.src_port),
+    };
+    Key::new(interface, client, server, port, flow.protocol, Window::of(flow.start))
+}
+
+/// The columns of a batch that make [`Flow`]s, all of the batch's length.
+struct Flows<'a> {
+    src_port: &'a [u16],
+    dst_port: &'a [u16],
+    protocol: &'a [u8],
+    flags: Option<&'a [u8]>,
+    action: &'a [u8],
+    packets: &'a [u64],
+    bytes: &'a [u64],
+    start: &'a [i64],
+    end: &'a [i64],
+}
+
+impl<'a> Flows<'a> {
+    fn new(batch: &'a FlowBatch) -> Self {
+        Self {
+            src_port: batch.src_port(),
+            dst_port: batch.dst_port(),
+            protocol: batch.protocol(),
+            flags: batch.tcp_flags(),
+            action: batch.action(),
+            packets: batch.packets(),
+            bytes: batch.bytes(),
+            start: batch.start(),
+            end: batch.end(),
+        }
+    }
+
+    /// The values at a row below the batch's.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "all columns have the batch's rows")]
+    fn at(&self, row: usize) -> Flow {
+        Flow {
+            src_port: self.src_port[row],
+            dst_port: self.dst_port[row],
+            protocol: self.protocol[row],
+            flags: self.flags.map_or(0, |flags| flags[row]),
+            rejected: self.action[row] == REJECT,
+            packets: self.packets[row],
+            bytes: self.bytes[row],
+            start: self.start[row],
+            end: self.end[row],
         }
     }
 }

@@ -4,15 +4,37 @@
 //! few hundred records at once, in loops without a branch that depends on what they find, so that the waits overlap. One
 //! record after the other they would add up.
 
-use super::Record;
+use super::Flow;
 use super::group::{Group, Key};
 use super::initiator::Sense;
 
-/// Records that wait together: their keys and amounts fit into the first-level cache.
-const N_WAITING: usize = 256;
-
 /// Slots of an empty table.
 const MIN_SLOTS: usize = 1024;
+
+/// Records that are looked up together.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    keys: Vec<Key>,
+    /// Whatever number finds the record again, and which way it goes.
+    records: Vec<(u32, Sense)>,
+}
+
+impl Block {
+    /// Records of a block: their keys fit into the first-level cache.
+    pub(super) const N_ROWS: usize = 256;
+
+    /// Adds a record, of which there may be [`Block::N_ROWS`].
+    #[inline]
+    pub(super) fn push(&mut self, key: Key, record: u32, sense: Sense) {
+        self.keys.push(key);
+        self.records.push((record, sense));
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.keys.clear();
+        self.records.clear();
+    }
+}
 
 /// Groups by key: open addressing, linear probing, at most half full.
 #[derive(Debug, Default)]
@@ -20,49 +42,39 @@ pub(super) struct Table {
     /// Number of the group plus one; 0 for none. As many as a power of two.
     slots: Vec<u32>,
     groups: Vec<Group>,
-    waiting: Vec<(Record, Sense)>,
-    keys: Vec<Key>,
 }
 
 impl Table {
-    /// Adds a record, now or with the next [`Table::settle`].
-    #[inline]
-    pub(super) fn add(&mut self, record: &Record, sense: Sense) {
-        self.waiting.push((*record, sense));
-        self.keys.push(record.key(sense));
-        if self.waiting.len() >= N_WAITING {
-            self.settle();
-        }
-    }
-
-    /// Adds the records that wait.
-    pub(super) fn settle(&mut self) {
-        self.make_room(self.keys.len());
-        let mut ids = [0u32; N_WAITING];
+    /// Adds the records of a block; `flow_of` gives what each tells beside its key.
+    pub(super) fn add(&mut self, block: &Block, flow_of: impl Fn(u32) -> Flow) {
+        let Block { keys, records } = block;
+        self.make_room(keys.len());
+        let mut ids = [0u32; Block::N_ROWS];
         let mask = self.slots.len().wrapping_sub(1);
-        for (id, key) in ids.iter_mut().zip(&self.keys) {
+        for (id, key) in ids.iter_mut().zip(keys) {
             *id = self.slots.get(key.hash() as usize & mask).copied().unwrap_or(0);
         }
-        // Most are there, or are at once known not to be; both without a look at another slot.
-        let mut is_found = [false; N_WAITING];
-        for ((is_found, id), key) in is_found.iter_mut().zip(&ids).zip(&self.keys) {
-            *is_found = self.groups.get((*id as usize).wrapping_sub(1)).is_some_and(|group| group.key == *key);
+        // Most are there, or are at once known not to be; both without a look at another slot. The minutes are in a group's
+        // other line: reading them has it come, too.
+        let mut is_found = [false; Block::N_ROWS];
+        let mut minutes = 0;
+        for ((is_found, id), key) in is_found.iter_mut().zip(&ids).zip(keys) {
+            if let Some(group) = self.groups.get((*id as usize).wrapping_sub(1)) {
+                *is_found = group.key == *key;
+                minutes |= group.minutes;
+            }
         }
-        let waiting = std::mem::take(&mut self.waiting);
-        let keys = std::mem::take(&mut self.keys);
-        for ((id, is_found), key) in ids.iter_mut().zip(&is_found).zip(&keys) {
+        std::hint::black_box(minutes);
+        for ((id, is_found), key) in ids.iter_mut().zip(&is_found).zip(keys) {
             if !is_found {
                 *id = self.find_or_add(*key);
             }
         }
-        for (id, (record, sense)) in ids.iter().zip(&waiting) {
+        for (id, &(record, sense)) in ids.iter().zip(records) {
             if let Some(group) = self.groups.get_mut((*id as usize).wrapping_sub(1)) {
-                group.add(record, *sense);
+                group.add(&flow_of(record), sense);
             }
         }
-        (self.waiting, self.keys) = (waiting, keys);
-        self.waiting.clear();
-        self.keys.clear();
     }
 
     /// The number plus one of a key's group, made if it is not there. There must be room.
@@ -127,7 +139,7 @@ impl Table {
         }
     }
 
-    /// All groups but those of records that wait, in the order they were met.
+    /// All groups, in the order they were met.
     pub(super) fn groups(&self) -> &[Group] {
         &self.groups
     }
