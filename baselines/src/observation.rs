@@ -285,19 +285,36 @@ impl Collector {
         self.set.owners.intern(owner)
     }
 
+    /// Takes in another set's tables; gives what its numbers are here.
+    pub fn renumber(&mut self, other: &Observations) -> Renumbering {
+        Renumbering {
+            owners: other.owners.iter().map(|name| self.set.owners.intern(name)).collect(),
+            enis: other.enis.iter().map(|eni| self.eni(eni)).collect(),
+            peers: other.peers.iter().map(|peer| self.peer(peer.address, &other.services.name(peer.service))).collect(),
+        }
+    }
+
     /// Adds all rows of another set, renumbered.
     pub fn add(&mut self, other: &Observations) {
-        let owners: Vec<u32> = other.owners.iter().map(|name| self.set.owners.intern(name)).collect();
-        let enis: Vec<u32> = other.enis.iter().map(|eni| self.eni(eni)).collect();
-        let peers: Vec<u32> =
-            other.peers.iter().map(|peer| self.peer(peer.address, &other.services.name(peer.service))).collect();
+        let numbers = self.renumber(other);
+        self.set.rows.extend(other.rows.iter().map(|row| numbers.of(row)));
+    }
+}
+
+/// From the numbers of one set to those of another.
+#[derive(Clone, Debug)]
+pub struct Renumbering {
+    owners: Vec<u32>,
+    enis: Vec<u32>,
+    peers: Vec<u32>,
+}
+
+impl Renumbering {
+    /// A row with the other set's numbers.
+    pub fn of(&self, row: &Observation) -> Observation {
         let of = |table: &[u32], id: u32| table.get(id as usize).copied().unwrap_or(u32::MAX);
-        self.set.rows.extend(other.rows.iter().map(|row| Observation {
-            owner: of(&owners, row.owner),
-            eni: of(&enis, row.eni),
-            peer: of(&peers, row.peer),
-            ..*row
-        }));
+        let (owner, eni, peer) = (of(&self.owners, row.owner), of(&self.enis, row.eni), of(&self.peers, row.peer));
+        Observation { owner, eni, peer, ..*row }
     }
 }
 

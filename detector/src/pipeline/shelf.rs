@@ -4,12 +4,16 @@
 //! into the memory granted goes to a [`Scratch`] of the door, hour by hour; memory follows functions × destinations of
 //! an hour, not the input.
 
+mod row;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use baselines::names::Names;
-use baselines::observation::{Collector, Observation, Observations};
+use baselines::observation::{Collector, Observations};
 use baselines::window::{Day, Window};
+
+pub(super) use self::row::{At, HourRows, Row};
 
 /// Bytes of observations kept in memory before some go to the scratch.
 const MAX_IN_MEMORY: usize = 48 << 20;
@@ -24,6 +28,10 @@ const WINDOWS_PER_HOUR: u32 = 6;
 impl Hour {
     fn of(window: Window) -> Self {
         Self(window.0 / WINDOWS_PER_HOUR)
+    }
+
+    fn first_window(self) -> u32 {
+        self.0 * WINDOWS_PER_HOUR
     }
 
     /// The day it lies in.
@@ -53,13 +61,6 @@ impl Scratch for InMemoryScratch {
     fn take(&mut self, hour: u32) -> io::Result<Vec<u8>> {
         Ok(self.0.remove(&hour).unwrap_or_default())
     }
-}
-
-/// An observation with the flow log it was told by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) source: u32,
-    pub(super) observation: Observation,
 }
 
 /// What the numbers of the rows point into.
@@ -95,17 +96,16 @@ impl Shelf {
     /// Puts down an object's observations.
     pub(super) fn add(&mut self, source: &str, observations: &Observations) -> io::Result<()> {
         let source = self.sources.intern(source);
-        self.collector.add(observations);
-        let rows = self.collector.take_rows();
+        let numbers = self.collector.renumber(observations);
         let Hours { in_memory, n_bytes, .. } = &mut self.hours;
-        for rows in rows.chunk_by(|a, b| Hour::of(a.window) == Hour::of(b.window)) {
-            let Some(first) = rows.first() else { continue };
-            let hour = in_memory.entry(Hour::of(first.window)).or_default();
-            hour.reserve(rows.len() * ENCODED_BYTES);
-            for &observation in rows {
-                encode(&Row { source, observation }, hour);
+        for rows in observations.rows.chunk_by(|a, b| Hour::of(a.window) == Hour::of(b.window)) {
+            let Some(hour) = rows.first().map(|row| Hour::of(row.window)) else { continue };
+            let bytes = in_memory.entry(hour).or_default();
+            let before = bytes.len();
+            for row in rows {
+                Row { source, observation: numbers.of(row) }.encode(hour, bytes);
             }
-            *n_bytes += rows.len() * ENCODED_BYTES;
+            *n_bytes += bytes.len() - before;
         }
         if self.hours.n_bytes > MAX_IN_MEMORY { self.hours.spill() } else { Ok(()) }
     }
@@ -141,98 +141,15 @@ impl Hours {
     }
 
     /// Takes an hour's rows, those of each object as they were put down.
-    pub(super) fn take(&mut self, hour: Hour) -> io::Result<Vec<Row>> {
-        let mut rows = Vec::new();
-        let mut add = |bytes: &[u8]| rows.extend(bytes.chunks_exact(ENCODED_BYTES).filter_map(decode));
-        if self.on_scratch.remove(&hour) {
-            add(&self.scratch.take(hour.0)?);
+    pub(super) fn take(&mut self, hour: Hour) -> io::Result<HourRows> {
+        let mut bytes = if self.on_scratch.remove(&hour) { self.scratch.take(hour.0)? } else { Vec::new() };
+        let in_memory = self.in_memory.remove(&hour).unwrap_or_default();
+        self.n_bytes -= in_memory.len();
+        if bytes.is_empty() {
+            bytes = in_memory;
+        } else {
+            bytes.extend_from_slice(&in_memory);
         }
-        let bytes = self.in_memory.remove(&hour).unwrap_or_default();
-        self.n_bytes -= bytes.len();
-        add(&bytes);
-        Ok(rows)
-    }
-}
-
-/// Bytes of an encoded row.
-const ENCODED_BYTES: usize = 109;
-
-fn encode(row: &Row, out: &mut Vec<u8>) {
-    let o = &row.observation;
-    for n in [row.source, o.owner, o.eni, o.peer, o.window.0, o.n_flows, o.n_rejected, o.n_opened] {
-        out.extend_from_slice(&n.to_le_bytes());
-    }
-    let wide = [o.packets_out, o.bytes_out, o.packets_in, o.bytes_in, o.ports_early, o.ports_late, o.digest];
-    for n in wide.into_iter().chain([o.first as u64, o.last as u64]) {
-        out.extend_from_slice(&n.to_le_bytes());
-    }
-    out.extend_from_slice(&o.port.to_le_bytes());
-    out.extend_from_slice(&o.minutes.to_le_bytes());
-    out.push(o.protocol);
-}
-
-fn decode(bytes: &[u8]) -> Option<Row> {
-    let u32_at = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-    let u64_at = |at: usize| Some(u64::from_le_bytes(bytes.get(32 + at * 8..40 + at * 8)?.try_into().ok()?));
-    let u16_at = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
-    Some(Row {
-        source: u32_at(0)?,
-        observation: Observation {
-            owner: u32_at(4)?,
-            eni: u32_at(8)?,
-            peer: u32_at(12)?,
-            window: Window(u32_at(16)?),
-            n_flows: u32_at(20)?,
-            n_rejected: u32_at(24)?,
-            n_opened: u32_at(28)?,
-            packets_out: u64_at(0)?,
-            bytes_out: u64_at(1)?,
-            packets_in: u64_at(2)?,
-            bytes_in: u64_at(3)?,
-            ports_early: u64_at(4)?,
-            ports_late: u64_at(5)?,
-            digest: u64_at(6)?,
-            first: u64_at(7)? as i64,
-            last: u64_at(8)? as i64,
-            port: u16_at(104)?,
-            minutes: u16_at(106)?,
-            protocol: *bytes.get(108)?,
-        },
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn decode_undoes_encode() {
-        let row = Row {
-            source: 1,
-            observation: Observation {
-                owner: 2,
-                eni: 3,
-                peer: 4,
-                port: 443,
-                protocol: 6,
-                window: Window(77),
-                n_flows: 5,
-                n_rejected: 6,
-                n_opened: 7,
-                packets_out: 8,
-                bytes_out: u64::MAX,
-                packets_in: 10,
-                bytes_in: 11,
-                first: -12,
-                last: 13,
-                minutes: 0x3ff,
-                ports_early: 14,
-                ports_late: 15,
-                digest: 16,
-            },
-        };
-        let mut bytes = Vec::new();
-        encode(&row, &mut bytes);
-        assert_eq!((bytes.len(), decode(&bytes)), (ENCODED_BYTES, Some(row)));
+        Ok(HourRows::new(hour, bytes))
     }
 }

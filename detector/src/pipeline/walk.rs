@@ -8,7 +8,7 @@ use baselines::observation::{Observation, Ranks};
 use baselines::window::{Day, Window};
 
 use super::changes::Changes;
-use super::shelf::{Row, Shelf, Tables};
+use super::shelf::{At, HourRows, Row, Shelf, Tables};
 use super::{Job, Memory, Mode, strays};
 use crate::coverage::Coverage;
 use crate::finding::Finding;
@@ -36,11 +36,12 @@ pub(super) fn walk(
     let walked = strays::without(&days, job.config.novelty_memory_days);
     let hours = all.get(walked).unwrap_or_default();
     for stray in all.iter().filter(|hour| !hours.contains(hour)) {
-        coverage.n_stray += n_rows(&shelved.take(*stray)?);
+        let rows = shelved.take(*stray)?;
+        coverage.n_stray += rows.all().map(|at| n_records(&rows.row(at).observation)).sum::<u64>();
     }
     let mut next = hours.iter().copied();
     let mut make_ready = || -> io::Result<Settled> {
-        next.next().map_or(Ok(Settled::default()), |hour| Ok(settle(shelved.take(hour)?, &tables, &ranks)))
+        next.next().map_or(Ok(Settled::default()), |hour| Ok(settle(&shelved.take(hour)?, &tables, &ranks)))
     };
     let mut settled = make_ready()?;
     let mut changes = Changes::default();
@@ -54,9 +55,9 @@ pub(super) fn walk(
         open_day = open_day.max(Some(hour.day()));
         coverage.n_observations += settled.rows.len() as u64;
         coverage.n_repeated += settled.n_repeated;
-        let rows = std::mem::take(&mut settled.rows);
+        let mut rows = std::mem::take(&mut settled.rows);
         let (ready, ()) = rayon::join(&mut make_ready, || {
-            judge_and_learn(job, &mut scorer, &mut baselines, &mut renumber, &tables, &rows);
+            judge_and_learn(job, &mut scorer, &mut baselines, &mut renumber, &tables, &mut rows);
         });
         settled = ready?;
     }
@@ -82,19 +83,21 @@ fn judge_and_learn(
     baselines: &mut Baselines,
     renumber: &mut Renumber,
     tables: &Tables,
-    rows: &[Observation],
+    rows: &mut [Observation],
 ) {
-    for owned in rows.chunk_by(|a, b| (a.window, a.owner) == (b.window, b.owner)) {
-        let Some(&Observation { owner, window, .. }) = owned.first() else { continue };
-        let owned: Vec<Observation> = renumber.rows(job, tables, baselines, owned);
+    for owned in rows.chunk_by_mut(|a, b| (a.window, a.owner) == (b.window, b.owner)) {
+        let Some(&mut Observation { owner, window, .. }) = owned.first_mut() else { continue };
+        for row in &mut *owned {
+            row.peer = renumber.peer(job, tables, baselines, row.peer);
+        }
         let owner = renumber.owner(tables, baselines, owner);
         match job.mode {
-            Mode::Replay | Mode::Scan => scorer.judge(baselines, owner, window, &owned, &tables.set.enis),
-            Mode::Learn => scorer.follow(baselines, owner, window, &owned),
+            Mode::Replay | Mode::Scan => scorer.judge(baselines, owner, window, owned, &tables.set.enis),
+            Mode::Learn => scorer.follow(baselines, owner, window, owned),
         }
         match job.mode {
-            Mode::Replay | Mode::Learn => baselines.learn(owner, window, &owned),
-            Mode::Scan => baselines.note_activity(owner, window, &owned),
+            Mode::Replay | Mode::Learn => baselines.learn(owner, window, owned),
+            Mode::Scan => baselines.note_activity(owner, window, owned),
         }
     }
 }
@@ -109,62 +112,68 @@ struct Settled {
 }
 
 /// Sorts an hour's rows and drops what was told before.
-fn settle(rows: Vec<Row>, tables: &Tables, ranks: &Ranks) -> Settled {
-    // Objects put their rows down sorted: a sort that looks for runs merges them.
-    let mut places: Vec<(u128, u32)> = rows.iter().map(|row| ranks.place(&row.observation)).zip(0..).collect();
-    let told = |row: u32| rows.get(row as usize).map(|row| (row.observation.digest, row.source));
-    places.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| told(a.1).cmp(&told(b.1))));
-    let sorted: Vec<Row> = places.iter().filter_map(|&(_, row)| rows.get(row as usize).copied()).collect();
-    // An hour may be large, and is here twice already.
-    drop((rows, places));
-    let mut rows = sorted;
-    let before = n_rows(&rows);
-    // The same records told twice, by whatever object: the digests are equal.
-    rows.dedup_by(|Row { observation: next, .. }, Row { observation: kept, .. }| {
-        next.key() == kept.key()
-            && next.eni == kept.eni
-            && next.digest == kept.digest
-            && next.n_flows == kept.n_flows
-            && next.bytes_out == kept.bytes_out
-    });
-    one_source(&mut rows, tables);
-    let n_repeated = before - n_rows(&rows);
-    let mut out: Vec<Observation> = Vec::with_capacity(rows.len());
-    for row in rows {
-        match out.last_mut().filter(|last| last.key() == row.observation.key() && last.eni == row.observation.eni) {
-            Some(last) => last.merge(&row.observation),
-            None => out.push(row.observation),
+fn settle(hour: &HourRows, tables: &Tables, ranks: &Ranks) -> Settled {
+    let sorted = hour.sorted(ranks);
+    let best = best_sources(hour, &sorted, tables);
+    let mut out: Vec<Observation> = Vec::with_capacity(sorted.len());
+    let mut n_repeated = 0;
+    let mut latest = None;
+    for at in sorted {
+        let row = hour.row(at);
+        let Row { source, observation } = row;
+        if latest.is_some_and(|latest| is_told_again(&latest, &row)) {
+            n_repeated += n_records(&observation);
+            continue;
+        }
+        latest = Some(row);
+        if best.as_ref().is_some_and(|best| best.get(&observation.eni) != Some(&source)) {
+            n_repeated += n_records(&observation);
+            continue;
+        }
+        match out.last_mut().filter(|last| last.key() == observation.key() && last.eni == observation.eni) {
+            Some(last) => last.merge(&observation),
+            None => out.push(observation),
         }
     }
     Settled { rows: out, n_repeated }
 }
 
-/// Flow records sent that rows tell of.
-fn n_rows(rows: &[Row]) -> u64 {
-    rows.iter().map(|row| u64::from(row.observation.n_flows) + u64::from(row.observation.n_rejected)).sum()
+/// Flow records sent that an observation tells of.
+fn n_records(observation: &Observation) -> u64 {
+    u64::from(observation.n_flows) + u64::from(observation.n_rejected)
 }
 
-/// Where several flow logs tell of one interface in the hour, keeps the one that tells the most records (the finer
-/// aggregation), of equals the first by name.
-fn one_source(rows: &mut Vec<Row>, tables: &Tables) {
-    let Some(first) = rows.first().map(|row| row.source) else { return };
-    if rows.iter().all(|row| row.source == first) {
-        return;
+/// Whether a row tells the same records as one before it, by whatever object: the digests are equal.
+fn is_told_again(before: &Row, row: &Row) -> bool {
+    let (before, row) = (&before.observation, &row.observation);
+    before.key() == row.key()
+        && before.eni == row.eni
+        && before.digest == row.digest
+        && before.n_flows == row.n_flows
+        && before.bytes_out == row.bytes_out
+}
+
+/// Where several flow logs tell of one interface in the hour, the one to keep: it tells the most records (the finer
+/// aggregation), of equals it is the first by name. `None` when only one flow log tells of the hour.
+fn best_sources(hour: &HourRows, sorted: &[At], tables: &Tables) -> Option<BTreeMap<u32, u32>> {
+    if tables.sources.len() < 2 {
+        return None;
     }
     let mut told: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
-    for row in rows.iter() {
-        let n = u64::from(row.observation.n_flows) + u64::from(row.observation.n_rejected);
-        *told.entry(row.observation.eni).or_default().entry(row.source).or_default() += n;
+    let mut latest = None;
+    for &at in sorted {
+        let row = hour.row(at);
+        if !latest.is_some_and(|latest| is_told_again(&latest, &row)) {
+            let n = n_records(&row.observation);
+            *told.entry(row.observation.eni).or_default().entry(row.source).or_default() += n;
+            latest = Some(row);
+        }
     }
-    let best: BTreeMap<u32, u32> = told
-        .into_iter()
-        .filter_map(|(eni, sources)| {
-            let best =
-                sources.into_iter().max_by_key(|&(source, n)| (n, std::cmp::Reverse(tables.sources.name(source))))?;
-            Some((eni, best.0))
-        })
-        .collect();
-    rows.retain(|row| best.get(&row.observation.eni) == Some(&row.source));
+    let best = |sources: BTreeMap<u32, u64>| {
+        let by_name = |&(source, n): &(u32, u64)| (n, std::cmp::Reverse(tables.sources.name(source)));
+        sources.into_iter().max_by_key(by_name).map(|(source, _)| source)
+    };
+    Some(told.into_iter().filter_map(|(eni, sources)| Some((eni, best(sources)?))).collect())
 }
 
 /// From the shelf's numbers to the baselines'.
@@ -185,27 +194,14 @@ impl Renumber {
         }
     }
 
-    /// The rows with the baselines' numbers of their peers.
-    fn rows(
-        &mut self,
-        job: &Job<'_>,
-        tables: &Tables,
-        baselines: &mut Baselines,
-        rows: &[Observation],
-    ) -> Vec<Observation> {
+    /// The baselines' number of a peer.
+    fn peer(&mut self, job: &Job<'_>, tables: &Tables, baselines: &mut Baselines, id: u32) -> u32 {
         let set = &tables.set;
-        rows.iter()
-            .map(|row| {
-                let slot = self.peers.get_mut(row.peer as usize);
-                let peer = slot.map(|known| {
-                    *known.get_or_insert_with(|| {
-                        let peer = set.peers.get(row.peer as usize);
-                        let (address, service) = peer.map_or((0, 0), |peer| (peer.address, peer.service));
-                        baselines.ladder.peer(address, || job.knowledge.network(address, &set.services.name(service)))
-                    })
-                });
-                Observation { peer: peer.unwrap_or(u32::MAX), ..*row }
-            })
-            .collect()
+        let Some(known) = self.peers.get_mut(id as usize) else { return u32::MAX };
+        *known.get_or_insert_with(|| {
+            let peer = set.peers.get(id as usize);
+            let (address, service) = peer.map_or((0, 0), |peer| (peer.address, peer.service));
+            baselines.ladder.peer(address, || job.knowledge.network(address, &set.services.name(service)))
+        })
     }
 }

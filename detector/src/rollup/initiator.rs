@@ -68,6 +68,7 @@ fn rank(port: u16) -> u8 {
 }
 
 /// [`SERVICE_PORTS`] and the privileged ones, bit by port.
+#[expect(clippy::indexing_slicing, reason = "a port divided by 64 is below 1024, and a constant is made when compiled")]
 static SERVICES: [u64; 1024] = {
     let mut bits = [0; 1024];
     let mut port = 0;

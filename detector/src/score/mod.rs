@@ -24,6 +24,7 @@ mod threat_list;
 mod unusual_resolver;
 mod view;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -232,8 +233,11 @@ fn total_bans(oddities: &[Oddity]) -> f64 {
     }
 }
 
-/// Adds up observations of the same destination on several interfaces.
-fn by_destination(rows: &[Observation]) -> Vec<Observation> {
+/// Adds up observations of the same destination on several interfaces; mostly there is only one.
+fn by_destination(rows: &[Observation]) -> Cow<'_, [Observation]> {
+    if rows.windows(2).all(|pair| matches!(pair, [a, b] if a.key() != b.key())) {
+        return Cow::Borrowed(rows);
+    }
     let mut merged: Vec<Observation> = Vec::with_capacity(rows.len());
     for row in rows {
         match merged.last_mut().filter(|last| last.key() == row.key()) {
@@ -241,5 +245,5 @@ fn by_destination(rows: &[Observation]) -> Vec<Observation> {
             None => merged.push(*row),
         }
     }
-    merged
+    Cow::Owned(merged)
 }

@@ -208,15 +208,15 @@ impl File {
         Ok(sources)
     }
 
-    fn chunk(&self, unit: Unit, field: Field) -> Result<Chunk, Fault> {
+    fn chunk(&self, unit: Unit, field: Field) -> Result<Box<Chunk>, Fault> {
         let at = self.places.of(field).ok_or(Fault::CutOff)?;
-        Chunk::open(self, unit, at, Some(field))
+        Chunk::open(self, unit, at, Some(field)).map(Box::new)
     }
 }
 
 /// Where a column of the batches comes from.
 enum Source {
-    Chunk(Chunk),
+    Chunk(Box<Chunk>),
     Twin(Twin),
 }
 

@@ -148,7 +148,7 @@ proptest! {
         unit_rows in prop::sample::select(&[11_u64, 120, 1 << 20][..]),
     ) {
         // Both addresses come first in both columns, so that the dictionaries are the same and only later pages differ.
-        let address = |row: usize, swap: bool| if (row % 2 == 0) != swap { "10.0.0.5" } else { "10.0.0.6" };
+        let address = |row: usize, swap: bool| ["10.0.0.5", "10.0.0.6"][(row + usize::from(swap)) % 2];
         let records: Vec<_> = (0..n_rows)
             .map(|row| {
                 let packet = address(row, differs_at.contains(&row));

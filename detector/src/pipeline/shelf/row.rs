@@ -1,0 +1,210 @@
+//! A row on the shelf, in as few bytes as it needs: most amounts are small, most times close to their window.
+//!
+//! ```text
+//!  length  digest  what it is of, and who told it                amounts
+//!  1       8       window owner peer port protocol eni source    …        (varints, and two masks of 8)
+//! ```
+
+use std::iter;
+
+use baselines::observation::{Observation, Ranks};
+use baselines::window::Window;
+
+use super::Hour;
+
+/// An observation with the flow log it was told by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::pipeline) struct Row {
+    pub(in crate::pipeline) source: u32,
+    pub(in crate::pipeline) observation: Observation,
+}
+
+impl Row {
+    /// Appends the row to its hour's.
+    pub(super) fn encode(&self, hour: Hour, out: &mut Vec<u8>) {
+        let o = &self.observation;
+        let start = out.len();
+        out.push(0);
+        out.extend_from_slice(&o.digest.to_le_bytes());
+        let window = o.window.0 - hour.first_window();
+        for id in [window, o.owner, o.peer, o.port.into(), o.protocol.into(), o.eni, self.source] {
+            put(out, id.into());
+        }
+        for number in [o.n_flows, o.n_rejected, o.n_opened, o.minutes.into()] {
+            put(out, number.into());
+        }
+        for amount in [o.packets_out, o.bytes_out, o.packets_in, o.bytes_in] {
+            put(out, amount);
+        }
+        put(out, zigzag(o.first.wrapping_sub(o.window.start())));
+        put(out, zigzag(o.last.wrapping_sub(o.first)));
+        out.extend_from_slice(&o.ports_early.to_le_bytes());
+        out.extend_from_slice(&o.ports_late.to_le_bytes());
+        let length = out.len() - start;
+        if let Some(first) = out.get_mut(start) {
+            // Below 140: eight bytes three times and at most ten for each number.
+            *first = length as u8;
+        }
+    }
+}
+
+/// All rows of an hour, as they were put down.
+#[derive(Debug)]
+pub(in crate::pipeline) struct HourRows {
+    hour: Hour,
+    bytes: Vec<u8>,
+}
+
+/// Where a row of an hour lies.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::pipeline) struct At(usize);
+
+impl HourRows {
+    pub(super) fn new(hour: Hour, bytes: Vec<u8>) -> Self {
+        Self { hour, bytes }
+    }
+
+    /// Where each row lies, in the order of `ranks`; of the same place in an order that speaks of what is told only.
+    pub(in crate::pipeline) fn sorted(&self, ranks: &Ranks) -> Vec<At> {
+        let mut places: Vec<(u128, usize)> =
+            self.all().map(|At(at)| (ranks.place(&self.subject(At(at)).observation), at)).collect();
+        let told = |at: usize| {
+            let row = self.subject(At(at));
+            (row.observation.digest, row.source)
+        };
+        // Objects put their rows down sorted: a sort that looks for runs merges them.
+        places.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| told(a.1).cmp(&told(b.1))));
+        places.into_iter().map(|(_, at)| At(at)).collect()
+    }
+
+    /// Where each row lies, as they were put down.
+    pub(in crate::pipeline) fn all(&self) -> impl Iterator<Item = At> {
+        let length = |at: usize| self.bytes.get(at).map(|&length| usize::from(length).max(1));
+        let first = (!self.bytes.is_empty()).then_some(0);
+        iter::successors(first, move |&at| Some(at + length(at)?).filter(|&next| next < self.bytes.len())).map(At)
+    }
+
+    /// What a row is of, its digest and who told it.
+    fn subject(&self, at: At) -> Row {
+        self.read(at).0
+    }
+
+    /// A row.
+    pub(in crate::pipeline) fn row(&self, at: At) -> Row {
+        let (mut row, mut rest) = self.read(at);
+        let o = &mut row.observation;
+        [o.n_flows, o.n_rejected, o.n_opened] = [(); 3].map(|()| take(&mut rest) as u32);
+        o.minutes = take(&mut rest) as u16;
+        [o.packets_out, o.bytes_out, o.packets_in, o.bytes_in] = [(); 4].map(|()| take(&mut rest));
+        o.first = o.window.start().wrapping_add(unzigzag(take(&mut rest)));
+        o.last = o.first.wrapping_add(unzigzag(take(&mut rest)));
+        [o.ports_early, o.ports_late] = [(); 2].map(|()| take_wide(&mut rest));
+        row
+    }
+
+    fn read(&self, At(at): At) -> (Row, &[u8]) {
+        let mut rest = self.bytes.get(at + 1..).unwrap_or_default();
+        let digest = take_wide(&mut rest);
+        let [window, owner, peer, port, protocol, eni, source] = [(); 7].map(|()| take(&mut rest) as u32);
+        let window = Window(self.hour.first_window().saturating_add(window));
+        let (port, protocol) = (port as u16, protocol as u8);
+        let observation = Observation { window, owner, peer, port, protocol, eni, digest, ..Observation::default() };
+        (Row { source, observation }, rest)
+    }
+}
+
+/// Appends a number, seven bits a byte, the lowest first.
+fn put(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Takes a number off the front; past the end there are zeros.
+fn take(bytes: &mut &[u8]) -> u64 {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let Some((&byte, rest)) = bytes.split_first() else { break };
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            break;
+        }
+    }
+    number
+}
+
+fn take_wide(bytes: &mut &[u8]) -> u64 {
+    let Some((number, rest)) = bytes.split_first_chunk() else { return 0 };
+    *bytes = rest;
+    u64::from_le_bytes(*number)
+}
+
+/// Small numbers of either sign to small ones without.
+fn zigzag(number: i64) -> u64 {
+    (number << 1 ^ number >> 63) as u64
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Small numbers, as most are, and any.
+    fn number() -> impl Strategy<Value = u64> {
+        prop_oneof![0..300u64, any::<u64>()]
+    }
+
+    fn row() -> impl Strategy<Value = Row> {
+        (prop::array::uniform20(number()), 0..6u32).prop_map(|(n, window)| Row {
+            source: n[0] as u32,
+            observation: Observation {
+                owner: n[1] as u32,
+                eni: n[2] as u32,
+                peer: n[3] as u32,
+                port: n[4] as u16,
+                protocol: n[5] as u8,
+                window: Window(600 + window),
+                n_flows: n[6] as u32,
+                n_rejected: n[7] as u32,
+                n_opened: n[8] as u32,
+                packets_out: n[9],
+                bytes_out: n[10],
+                packets_in: n[11],
+                bytes_in: n[12],
+                first: n[13] as i64,
+                last: n[14] as i64,
+                minutes: n[15] as u16,
+                ports_early: n[16],
+                ports_late: n[17],
+                digest: n[18],
+            },
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn rows_come_back_as_they_were_put_down(rows in prop::collection::vec(row(), 0..20)) {
+            let mut hour = HourRows::new(Hour::of(Window(600)), Vec::new());
+            for row in &rows {
+                row.encode(hour.hour, &mut hour.bytes);
+            }
+            prop_assert_eq!(hour.all().map(|at| hour.row(at)).collect::<Vec<_>>(), rows);
+        }
+    }
+
+    #[test]
+    fn damaged_rows_end() {
+        for bytes in [vec![], vec![0], vec![0; 40], vec![200, 1, 2], vec![255; 300]] {
+            let hour = HourRows::new(Hour::of(Window(600)), bytes);
+            let rows: Vec<Row> = hour.all().map(|at| hour.row(at)).collect();
+            assert!(rows.len() <= 40);
+        }
+    }
+}
