@@ -121,43 +121,43 @@ impl Pages {
         };
         let Some((plain, packed)) = stored.split_at_checked(plain_bytes) else { return Err(ends_early()) };
         let n_inflated = header.inflated_bytes.checked_sub(plain_bytes).ok_or_else(ends_early)?;
-        into.clear();
-        into.extend_from_slice(plain);
+        if matches!(self.codec, Codec::None) || !is_compressed {
+            into.clear();
+            into.extend_from_slice(&stored);
+            return if into.len() == header.inflated_bytes { Ok(stored) } else { Err(ends_early()) };
+        }
+        if matches!(self.codec, Codec::Gzip(_)) && n_inflated > packed.len().saturating_mul(MAX_DEFLATE_RATIO) {
+            return Err(broken("gzip"));
+        }
+        // What is there is overwritten, so that only what grows has to be cleared.
+        into.resize(header.inflated_bytes, 0);
+        let Some((levels, to)) = into.split_at_mut_checked(plain_bytes) else { return Err(ends_early()) };
+        levels.copy_from_slice(plain);
         match &mut self.codec {
-            Codec::None => into.extend_from_slice(packed),
-            _ if !is_compressed => into.extend_from_slice(packed),
-            Codec::Gzip(_) if n_inflated > packed.len().saturating_mul(MAX_DEFLATE_RATIO) => {
-                return Err(broken("gzip"));
-            }
+            // A page of nulls only may have no data at all.
+            Codec::Snappy(_) | Codec::Zstd(_) if n_inflated == 0 => {}
+            Codec::None => {}
             Codec::Gzip(decompressor) => {
-                into.resize(header.inflated_bytes, 0);
-                let to = into.get_mut(plain_bytes..).unwrap_or_default();
                 if decompressor.gzip_decompress(packed, to) != Ok(n_inflated) {
                     // Several gzip members in a page are legal and very rare.
                     let mut stream = flate2::read::MultiGzDecoder::new(packed);
                     stream.read_exact(to).map_err(|_| broken("gzip"))?;
                 }
             }
-            // A page of nulls only may have no data at all.
-            _ if n_inflated == 0 => {}
             Codec::Snappy(decoder) => {
                 if snap::raw::decompress_len(packed).ok() != Some(n_inflated) {
                     return Err(broken("snappy"));
                 }
-                into.resize(header.inflated_bytes, 0);
-                let to = into.get_mut(plain_bytes..).unwrap_or_default();
                 decoder.decompress(packed, to).map_err(|_| broken("snappy"))?;
             }
             Codec::Zstd(decompressor) => {
-                into.resize(header.inflated_bytes, 0);
-                let to = into.get_mut(plain_bytes..).unwrap_or_default();
                 let n = decompressor.decompress_to_buffer(packed, to).map_err(|_| broken("zstd"))?;
                 if n != n_inflated {
                     return Err(broken("zstd"));
                 }
             }
         }
-        if into.len() == header.inflated_bytes { Ok(stored) } else { Err(ends_early()) }
+        Ok(stored)
     }
 
     /// A page's body as it is stored, without copying unless it lies across two ranges.
