@@ -24,6 +24,7 @@ mod threat_list;
 mod unusual_resolver;
 mod view;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -130,6 +131,7 @@ impl<'a> Scorer<'a> {
             rows: &merged,
             standings: &standings,
             subjects: &subjects,
+            opened: OnceCell::new(),
             is_ready,
             warm_up_secs,
             prior: &self.prior.1,
