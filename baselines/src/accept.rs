@@ -24,13 +24,13 @@ impl Baselines {
         let mut accepted: Vec<Accepted> = self
             .newcomers
             .iter()
-            .filter(|(_, newcomer)| finding != 0 && newcomer.finding == finding)
+            .filter(|(_, newcomer)| finding != 0 && newcomer.finding() == finding)
             .map(|(&(owner, subject), _)| Accepted { owner, subject })
             .collect();
         if accepted.is_empty() {
             return accepted;
         }
-        self.newcomers.retain(|_, newcomer| newcomer.finding != finding);
+        self.newcomers.retain(|_, newcomer| newcomer.finding() != finding);
         self.accepted.insert(finding);
         self.recount();
         accepted.sort_unstable_by_key(|one| (one.owner, one.subject));
@@ -44,7 +44,7 @@ impl Baselines {
 
     /// The findings that hold something back, sorted, each once.
     pub fn open_findings(&self) -> Vec<u128> {
-        let mut ids: Vec<u128> = self.newcomers.iter().map(|(_, newcomer)| newcomer.finding).collect();
+        let mut ids: Vec<u128> = self.newcomers.iter().map(|(_, newcomer)| newcomer.finding()).collect();
         ids.sort_unstable();
         ids.dedup();
         ids.retain(|&id| id != 0);
@@ -106,12 +106,12 @@ mod tests {
     #[test]
     fn what_was_accepted_enters_the_distributions_and_stays_known() {
         let mut baselines = baselines();
-        let before = baselines.baseline(0).map(|baseline| baseline.volumes.window_bytes.n());
+        let before = baselines.baseline(0).map(|baseline| baseline.volumes.window_bytes().n());
         let first = baselines.open_findings()[0];
         baselines.accept(first);
         learn(&mut baselines, &[told(9, 2, false), told(10, 2, false)], Mode::Watch);
         baselines.age(Window(START.0 + 11 * WINDOWS_PER_DAY), MEMORY_DAYS);
         assert_eq!(standing(&mut baselines, 2), Standing::Settled);
-        assert!(baselines.baseline(0).map(|baseline| baseline.volumes.window_bytes.n()) > before);
+        assert!(baselines.baseline(0).map(|baseline| baseline.volumes.window_bytes().n()) > before);
     }
 }

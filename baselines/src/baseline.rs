@@ -3,6 +3,7 @@
 //! Takes windows of observations through [`Baselines::learn`]; answers what was known before, rung by rung. Judges
 //! nothing: what is odd is the detector's to say.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::names::Names;
 use crate::newcomer::{Newcomer, Subject};
 use crate::observation::Observation;
 use crate::table::Table;
+use crate::watched::Watched;
 use crate::window::{Day, WINDOWS_PER_DAY, Window};
 
 /// Days of which an owner's first contacts are remembered one by one.
@@ -220,7 +222,7 @@ pub struct Baselines {
     pub(crate) destinations: Table<DestinationKey, DestinationKnown>,
     /// Destinations found settled since the last [`Baselines::age`], by number: they stay so until then.
     pub(crate) settled: Vec<bool>,
-    pub(crate) newcomers: Table<(u32, Subject), Newcomer>,
+    pub(crate) newcomers: Table<(u32, Subject), Watched>,
     /// Owners knowing each network: derived from `networks` and `newcomers`.
     pub(crate) prevalence: Vec<u32>,
     /// Owners knowing each prefix: derived from `prefixes` and `newcomers`.
@@ -279,15 +281,25 @@ impl Baselines {
         self.destinations.get(key)
     }
 
-    /// A destination under watch.
-    pub fn newcomer(&self, owner: u32, subject: Subject) -> Option<&Newcomer> {
-        self.newcomers.get(&(owner, subject))
+    /// A destination under watch, opened: see [`crate::watched`].
+    pub fn newcomer(&self, owner: u32, subject: Subject) -> Option<Newcomer> {
+        self.newcomers.get(&(owner, subject)).map(Watched::open)
+    }
+
+    /// Whether a destination is under watch.
+    pub fn is_watched(&self, owner: u32, subject: Subject) -> bool {
+        self.newcomers.id(&(owner, subject)).is_some()
+    }
+
+    /// The finding a destination is under; 0 for none.
+    pub fn finding(&self, owner: u32, subject: Subject) -> u128 {
+        self.newcomers.get(&(owner, subject)).map_or(0, Watched::finding)
     }
 
     /// Puts a destination under a finding, or takes it from under one (0).
     pub fn set_finding(&mut self, owner: u32, subject: Subject, finding: u128) {
         if let Some(newcomer) = self.newcomers.get_mut(&(owner, subject)) {
-            newcomer.finding = finding;
+            newcomer.set_finding(finding);
         }
     }
 
@@ -321,9 +333,9 @@ impl Baselines {
         self.prefixes.iter().map(|(key, known)| (key, known.network))
     }
 
-    /// The newcomers of all owners.
-    pub fn newcomers(&self) -> impl Iterator<Item = (&(u32, Subject), &Newcomer)> {
-        self.newcomers.iter()
+    /// The newcomers of all owners, each with the finding it is under (0 for none).
+    pub fn newcomers(&self) -> impl Iterator<Item = (&(u32, Subject), u128)> {
+        self.newcomers.iter().map(|(key, newcomer)| (key, newcomer.finding()))
     }
 
     /// How many destinations are known.
@@ -342,7 +354,7 @@ impl Baselines {
         let rungs = self.ladder.rungs(row.peer);
         let service = Subject::Service(rungs.network, row.port, row.protocol);
         let rung = |subject: Subject, is_known: bool| {
-            if self.newcomers.id(&(owner, subject)).is_some() {
+            if self.is_watched(owner, subject) {
                 Some(Standing::Watched(subject))
             } else if is_known || self.sizes(owner).is_full(subject) {
                 None
@@ -431,7 +443,7 @@ impl Baselines {
         let window = row.window;
         let rungs = self.ladder.rungs(row.peer);
         let under_finding = match standing {
-            Standing::Watched(subject) => self.newcomer(owner, subject).is_some_and(|n| n.finding != 0),
+            Standing::Watched(subject) => self.finding(owner, subject) != 0,
             _ => false,
         };
         let mut new = DiaryDay::default();
@@ -533,17 +545,22 @@ impl Baselines {
         mut met: impl FnMut(&Self, Subject, &Observation) -> crate::newcomer::Circumstances,
     ) -> Vec<Subject> {
         let mut touched: BTreeMap<Subject, (u64, u64)> = BTreeMap::new();
+        let mut open: BTreeMap<Subject, Newcomer> = BTreeMap::new();
         for row in rows {
             let subject = match self.standing(owner, row) {
                 Standing::Settled => continue,
                 Standing::Watched(subject) => subject,
                 Standing::New(subject) => {
                     let circumstances = met(self, subject, row);
-                    self.watch(owner, subject, Newcomer::new(window, circumstances));
+                    if self.is_watch_full(owner) {
+                        // Who says the least is judged by all of what was said.
+                        self.close(owner, std::mem::take(&mut open));
+                    }
+                    self.watch(owner, subject, &Newcomer::new(window, circumstances));
                     subject
                 }
             };
-            if let Some(newcomer) = self.newcomers.get_mut(&(owner, subject)) {
+            if let Some(newcomer) = self.opened(owner, subject, &mut open) {
                 newcomer.add(row);
             }
             let (early, late) = touched.entry(subject).or_default();
@@ -551,11 +568,34 @@ impl Baselines {
             *late |= row.ports_late;
         }
         for (&subject, &(early, late)) in &touched {
-            if let Some(newcomer) = self.newcomers.get_mut(&(owner, subject)) {
+            if let Some(newcomer) = self.opened(owner, subject, &mut open) {
                 newcomer.held.extend(window, early, late);
             }
         }
+        self.close(owner, open);
         touched.into_keys().collect()
+    }
+
+    /// A newcomer among those open; one that is not is opened, unless it is not watched.
+    fn opened<'a>(
+        &self,
+        owner: u32,
+        subject: Subject,
+        open: &'a mut BTreeMap<Subject, Newcomer>,
+    ) -> Option<&'a mut Newcomer> {
+        match open.entry(subject) {
+            Entry::Occupied(newcomer) => Some(newcomer.into_mut()),
+            Entry::Vacant(slot) => Some(slot.insert(self.newcomer(owner, subject)?)),
+        }
+    }
+
+    /// Closes newcomers that were opened.
+    fn close(&mut self, owner: u32, open: BTreeMap<Subject, Newcomer>) {
+        for (subject, newcomer) in open {
+            if let Some(watched) = self.newcomers.get_mut(&(owner, subject)) {
+                *watched = Watched::close(&newcomer);
+            }
+        }
     }
 }
 

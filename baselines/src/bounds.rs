@@ -8,6 +8,7 @@
 use crate::baseline::Baselines;
 use crate::known::Known;
 use crate::newcomer::{Newcomer, Subject};
+use crate::watched::Watched;
 use crate::window::{WINDOWS_PER_DAY, Window};
 
 /// Entries an owner has room for. A function that sends webhooks to fifty new customers a day fills none of them within the days of
@@ -92,9 +93,14 @@ impl Baselines {
         self.sizes.get(owner as usize).copied().unwrap_or_default()
     }
 
+    /// Whether an owner has as many newcomers as are watched of one.
+    pub(crate) fn is_watch_full(&self, owner: u32) -> bool {
+        self.sizes(owner).newcomers >= MAX_NEWCOMERS
+    }
+
     /// Puts something new under watch; where an owner has too many newcomers, half of them are watched no longer.
-    pub(crate) fn watch(&mut self, owner: u32, subject: Subject, newcomer: Newcomer) {
-        self.newcomers.put((owner, subject), newcomer);
+    pub(crate) fn watch(&mut self, owner: u32, subject: Subject, newcomer: &Newcomer) {
+        self.newcomers.put((owner, subject), Watched::close(newcomer));
         let sizes = size_of(&mut self.sizes, owner);
         sizes.newcomers += 1;
         if sizes.newcomers > MAX_NEWCOMERS {
@@ -113,8 +119,9 @@ impl Baselines {
         let mine = self.newcomers.iter().filter(|((of, _), _)| *of == owner);
         let mut ranked: Vec<_> = mine
             .map(|(&(_, subject), newcomer)| {
-                let is_told = newcomer.finding != 0;
-                let known = newcomer.known;
+                let is_told = newcomer.finding() != 0;
+                let known = newcomer.known();
+                let newcomer = newcomer.open();
                 let to = newcomer.destinations.first();
                 let to = to.map(|to| (self.ladder.rungs(to.peer).address, to.port, to.protocol));
                 ((is_told, rung(subject), known.n_windows, known.last, to), subject)
@@ -132,7 +139,7 @@ impl Baselines {
     pub fn age(&mut self, now: Window, memory_days: u32) {
         let horizon = memory_days.saturating_mul(WINDOWS_PER_DAY);
         let is_old = |known: &Known| now.0.saturating_sub(known.last.0) > horizon;
-        self.newcomers.retain(|_, newcomer| !newcomer.has_settled() && !is_old(&newcomer.known));
+        self.newcomers.retain(|_, newcomer| !newcomer.has_settled() && !is_old(newcomer.known()));
         if self.destinations.iter().any(|(_, d)| is_old(&d.known)) {
             self.destinations.retain(|_, d| !is_old(&d.known));
         }

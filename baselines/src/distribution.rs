@@ -6,9 +6,6 @@
 //!
 //! Reference: <https://github.com/HdrHistogram/HdrHistogram>, "`HdrHistogram` V2 encoding".
 
-use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Serializer, V2Serializer};
-
 /// Significant decimal digits of a cell, as `HdrHistogram` counts them: cells are at most 1/16 of their value wide.
 /// Traffic is judged in factors, not in percents, and there are three distributions for each network of each function.
 const SIGNIFICANT_DIGITS: u8 = 1;
@@ -29,6 +26,9 @@ const V2_COOKIE: u32 = 0x1c84_9313;
 /// apart, factor (8 bytes each), big-endian.
 const HEADER_LEN: usize = 40;
 
+/// Least a histogram we write says it tells apart.
+const MIN_HIGHEST: u64 = 256;
+
 /// Lower half of the lowest value told apart.
 const LOWEST_TOLD_APART: u32 = 1;
 
@@ -37,11 +37,44 @@ const LOWEST_TOLD_APART: u32 = 1;
 #[error("the bytes are no HdrHistogram in V2 encoding")]
 pub struct DecodeError;
 
+/// Bits of a word that hold the count of a cell; the others hold the cell's number.
+const COUNT_BITS: u32 = 22;
+
+/// Most a cell counts. What is counted is windows and days: four million windows are eighty years.
+const MAX_COUNT: u32 = (1 << COUNT_BITS) - 1;
+
+const _: () = assert!((CELLS as u32) < 1 << (u32::BITS - COUNT_BITS));
+
 /// Counts of values by cell, sorted by cell. Adding is commutative, merging adds counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Distribution {
-    /// Number of each cell in use, and its count.
-    cells: Vec<(u16, u32)>,
+///
+/// Over words of its own, or over some that lie elsewhere: see [`Counts`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Distribution<W = Vec<u32>> {
+    /// Number of each cell in use and its count, a word each: four bytes, where a pair of numbers takes eight.
+    words: W,
+}
+
+/// A distribution among others in one piece of memory: see [`crate::known::Volumes`].
+pub type Counts<'a> = Distribution<&'a [u32]>;
+
+/// A cell and its count in a word; counts beyond [`MAX_COUNT`] are that many.
+fn word(cell: u16, count: u32) -> u32 {
+    u32::from(cell) << COUNT_BITS | count.min(MAX_COUNT)
+}
+
+/// The cell of a word.
+fn cell_of(word: u32) -> u16 {
+    (word >> COUNT_BITS) as u16
+}
+
+/// The count of a word.
+fn count_of(word: u32) -> u32 {
+    word & MAX_COUNT
+}
+
+/// Where the word of a cell lies among sorted ones, or belongs.
+fn place(words: &[u32], cell: u16) -> Result<usize, usize> {
+    words.binary_search_by_key(&cell, |&word| cell_of(word))
 }
 
 impl Distribution {
@@ -51,43 +84,79 @@ impl Distribution {
     }
 
     fn add(&mut self, cell: u16, count: u32) {
-        match self.cells.binary_search_by_key(&cell, |&(cell, _)| cell) {
+        match place(&self.words, cell) {
             Ok(at) => {
-                if let Some((_, n)) = self.cells.get_mut(at) {
-                    *n = n.saturating_add(count);
+                if let Some(there) = self.words.get_mut(at) {
+                    *there = word(cell, count_of(*there).saturating_add(count));
                 }
             }
-            Err(at) => self.cells.insert(at, (cell, count)),
-        }
-    }
-
-    /// Takes back a value counted before.
-    pub(crate) fn forget(&mut self, value: u64) {
-        let cell = cell(value);
-        if let Ok(at) = self.cells.binary_search_by_key(&cell, |&(cell, _)| cell) {
-            match self.cells.get_mut(at) {
-                Some((_, n)) if *n > 1 => *n -= 1,
-                _ => drop(self.cells.remove(at)),
-            }
+            Err(at) => self.words.insert(at, word(cell, count)),
         }
     }
 
     /// Adds all counts of another one.
-    pub fn merge(&mut self, other: &Self) {
-        for &(cell, count) in &other.cells {
-            self.add(cell, count);
+    pub fn merge<W: AsRef<[u32]>>(&mut self, other: &Distribution<W>) {
+        for &word in other.words.as_ref() {
+            self.add(cell_of(word), count_of(word));
         }
+    }
+}
+
+impl<'a> Counts<'a> {
+    /// The distribution some words are.
+    pub(crate) fn over(words: &'a [u32]) -> Self {
+        Self { words }
+    }
+
+    /// Counts a value once among words sorted by cell: the word that counts it is changed, or `Err` says which word
+    /// belongs where.
+    pub(crate) fn record_in(words: &mut [u32], value: u64) -> Result<(), (usize, u32)> {
+        let cell = cell(value);
+        let at = place(words, cell).map_err(|at| (at, word(cell, 1)))?;
+        if let Some(there) = words.get_mut(at) {
+            *there = word(cell, count_of(*there).saturating_add(1));
+        }
+        Ok(())
+    }
+
+    /// Takes back a value counted before, among words sorted by cell: gives the place of a word that counts nothing now.
+    pub(crate) fn forget_in(words: &mut [u32], value: u64) -> Option<usize> {
+        let at = place(words, cell(value)).ok()?;
+        let there = words.get_mut(at)?;
+        if count_of(*there) <= 1 {
+            return Some(at);
+        }
+        *there -= 1;
+        None
+    }
+}
+
+impl<W: AsRef<[u32]>> Distribution<W> {
+    /// The cells in use, as they are kept.
+    pub(crate) fn words(&self) -> &[u32] {
+        self.words.as_ref()
+    }
+
+    /// The same distribution over the words where they lie.
+    pub fn view(&self) -> Counts<'_> {
+        Counts::over(self.words())
+    }
+
+    /// The same distribution with words of its own.
+    pub fn detached(&self) -> Distribution {
+        Distribution { words: self.words().to_vec() }
     }
 
     /// How many values were counted.
     pub fn n(&self) -> u64 {
-        self.cells.iter().map(|&(_, n)| u64::from(n)).sum()
+        self.words().iter().map(|&word| u64::from(count_of(word))).sum()
     }
 
     /// How many values lie in the cell of `value` or above.
     pub fn n_at_least(&self, value: u64) -> u64 {
         let cell = cell(value);
-        self.cells.iter().rev().take_while(|&&(c, _)| c >= cell).map(|&(_, n)| u64::from(n)).sum()
+        let above = self.words().iter().rev().take_while(|&&word| cell_of(word) >= cell);
+        above.map(|&word| u64::from(count_of(word))).sum()
     }
 
     /// The value at a quantile in [0, 1], by nearest rank; 0 of an empty distribution.
@@ -106,7 +175,7 @@ impl Distribution {
 
     /// The largest value counted, to the precision of its cell; 0 of an empty distribution.
     pub fn max(&self) -> u64 {
-        self.cells.last().map_or(0, |&(cell, _)| lowest(cell))
+        self.words().last().map_or(0, |&word| lowest(cell_of(word)))
     }
 
     /// Mean and standard deviation of ln(value + 1), by which magnitudes compare; `None` of an empty distribution.
@@ -123,68 +192,90 @@ impl Distribution {
 
     /// Lowest value of each cell in use and its count, lowest first.
     pub fn cells(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.cells.iter().map(|&(cell, count)| (lowest(cell), u64::from(count)))
+        self.words().iter().map(|&word| (lowest(cell_of(word)), u64::from(count_of(word))))
     }
 
     /// The `HdrHistogram` V2 encoding.
+    ///
+    /// Written directly, byte for byte what the histogram's own serializer writes: that one makes room for all cells and
+    /// walks them, which is most of what storing a baseline took.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let Ok(mut histogram) = Histogram::<u64>::new_with_bounds(1, (self.max() * 2).max(256), SIGNIFICANT_DIGITS)
-        else {
-            return bytes;
-        };
-        for (value, count) in self.cells() {
-            histogram.saturating_record_n(value, count);
+        let mut counts = Vec::with_capacity(4 * self.words().len() + 2);
+        let mut next = 0;
+        for &word in self.words() {
+            let cell = cell_of(word);
+            match cell - next {
+                0 => {}
+                // One cell without a count says so itself, several say how many they are.
+                1 => put_signed_varint(&mut counts, 0),
+                n => put_signed_varint(&mut counts, -i64::from(n)),
+            }
+            put_signed_varint(&mut counts, count_of(word).into());
+            next = cell + 1;
         }
-        // Writing into a vector of a histogram within its own bounds has nothing to fail on; an empty answer would
-        // be refused by `decode`.
-        if V2Serializer::new().serialize(&histogram, &mut bytes).is_err() {
-            bytes.clear();
+        if counts.is_empty() {
+            // Of a histogram that counted nothing the lowest cell is told.
+            put_signed_varint(&mut counts, 0);
         }
+        let mut bytes = Vec::with_capacity(HEADER_LEN + counts.len());
+        for word in [V2_COOKIE, counts.len() as u32, 0, u32::from(SIGNIFICANT_DIGITS), 0, LOWEST_TOLD_APART] {
+            bytes.extend(word.to_be_bytes());
+        }
+        bytes.extend((self.max() * 2).max(MIN_HIGHEST).to_be_bytes());
+        bytes.extend(1f64.to_be_bytes());
+        bytes.extend(counts);
         bytes
     }
+}
 
+impl Distribution {
     /// The distribution of a `HdrHistogram` V2 encoding made by [`Distribution::encode`], or by any HDR tool at one
     /// significant digit from 1 upwards.
-    ///
-    /// Read directly rather than through a histogram: that one takes what a hostile header asks for, megabytes a value.
-    /// The counts are those of our cells, one by one, in the same order.
     ///
     /// # Errors
     /// [`DecodeError`] when the bytes are none, or end early.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let (header, mut counts) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(DecodeError)?;
-        let payload_len = u32::try_from(counts.len()).map_err(|_| DecodeError)?;
-        let mut expected = [0; HEADER_LEN];
-        let words = [V2_COOKIE, payload_len, 0, u32::from(SIGNIFICANT_DIGITS), 0, LOWEST_TOLD_APART];
-        for (bytes, word) in expected.as_chunks_mut::<4>().0.iter_mut().zip(words) {
-            *bytes = word.to_be_bytes();
+        let mut words = Vec::new();
+        decode_into(bytes, &mut words)?;
+        Ok(Self { words })
+    }
+}
+
+/// Adds the words of an encoded distribution to others.
+///
+/// Read directly rather than through a histogram: that one takes what a hostile header asks for, megabytes a value.
+/// The counts are those of our cells, one by one, in the same order.
+pub(crate) fn decode_into(bytes: &[u8], words: &mut Vec<u32>) -> Result<(), DecodeError> {
+    let (header, mut counts) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(DecodeError)?;
+    let payload_len = u32::try_from(counts.len()).map_err(|_| DecodeError)?;
+    let mut expected = [0; HEADER_LEN];
+    let fields = [V2_COOKIE, payload_len, 0, u32::from(SIGNIFICANT_DIGITS), 0, LOWEST_TOLD_APART];
+    for (bytes, field) in expected.as_chunks_mut::<4>().0.iter_mut().zip(fields) {
+        *bytes = field.to_be_bytes();
+    }
+    let is_same = |at: std::ops::Range<usize>| header.get(at.clone()) == expected.get(at);
+    // Between lie the bounds' upper one, which the counts say better, and behind it the factor 1.0.
+    if !is_same(0..24) || header.get(32..) != Some(&1f64.to_be_bytes()) {
+        return Err(DecodeError);
+    }
+    let mut cell = 0u16;
+    while !counts.is_empty() {
+        match signed_varint(&mut counts)? {
+            0 => cell += 1,
+            count @ 1.. => {
+                words.push(word(cell, u32::try_from(count).map_err(|_| DecodeError)?));
+                cell += 1;
+            }
+            zeros => {
+                let next = i64::from(cell).checked_sub(zeros).and_then(|next| u16::try_from(next).ok());
+                cell = next.ok_or(DecodeError)?;
+            }
         }
-        let is_same = |at: std::ops::Range<usize>| header.get(at.clone()) == expected.get(at);
-        // Between lie the bounds' upper one, which the counts say better, and behind it the factor 1.0.
-        if !is_same(0..24) || header.get(32..) != Some(&1f64.to_be_bytes()) {
+        if cell > CELLS {
             return Err(DecodeError);
         }
-        let mut out = Self::default();
-        let mut cell = 0u16;
-        while !counts.is_empty() {
-            match signed_varint(&mut counts)? {
-                0 => cell += 1,
-                count @ 1.. => {
-                    out.cells.push((cell, u32::try_from(count).map_err(|_| DecodeError)?));
-                    cell += 1;
-                }
-                zeros => {
-                    let next = i64::from(cell).checked_sub(zeros).and_then(|next| u16::try_from(next).ok());
-                    cell = next.ok_or(DecodeError)?;
-                }
-            }
-            if cell > CELLS {
-                return Err(DecodeError);
-            }
-        }
-        Ok(out)
     }
+    Ok(())
 }
 
 /// The number of the cell of a value: as many cells to an octave as [`KEPT_BITS`] tell apart, in order of value.
@@ -193,6 +284,16 @@ const fn cell(value: u64) -> u16 {
     let bits = u64::BITS - value.leading_zeros();
     let octave = bits.saturating_sub(KEPT_BITS);
     (((octave as u64) << (KEPT_BITS - 1)) + (value >> octave)) as u16
+}
+
+/// Adds a number: see [`signed_varint`]. Ours are far below what needs a ninth byte.
+fn put_signed_varint(bytes: &mut Vec<u8>, number: i64) {
+    let mut rest = (number << 1 ^ number >> 63) as u64;
+    while rest >= 0x80 {
+        bytes.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
 }
 
 /// Takes a number off the front: LEB128 of at most nine bytes, the ninth whole, in zigzag.
@@ -219,6 +320,8 @@ fn lowest(cell: u16) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hdrhistogram::Histogram;
+    use hdrhistogram::serialization::{Serializer as _, V2Serializer};
     use proptest::prelude::*;
 
     fn of(values: &[u64]) -> Distribution {
@@ -257,6 +360,18 @@ mod tests {
         fn decode_undoes_encode(values in prop::collection::vec(0u64..(1 << 45), 0..60)) {
             let d = of(&values);
             prop_assert_eq!(Distribution::decode(&d.encode()), Ok(d));
+        }
+
+        #[test]
+        fn what_is_encoded_is_what_the_histogram_itself_writes(values in prop::collection::vec(0u64..(1 << 52), 0..60)) {
+            let d = of(&values);
+            let mut histogram = Histogram::<u64>::new_with_bounds(1, (d.max() * 2).max(256), SIGNIFICANT_DIGITS).unwrap();
+            for (value, count) in d.cells() {
+                histogram.record_n(value, count).unwrap();
+            }
+            let mut written = Vec::new();
+            V2Serializer::new().serialize(&histogram, &mut written).unwrap();
+            prop_assert_eq!(d.encode(), written);
         }
 
         #[test]

@@ -173,7 +173,7 @@ pub(crate) fn dump(baselines: &Baselines) -> Vec<String> {
             .map(|(k, v)| format!("destination {} {} {}/{} {v:?}", owner(k.0), peer(k.1), k.2, k.3)),
     );
     for (&(id, watched), newcomer) in baselines.newcomers.iter() {
-        let mut newcomer = newcomer.clone();
+        let mut newcomer = newcomer.open();
         let contacted: Vec<String> = std::mem::take(&mut newcomer.destinations)
             .into_iter()
             .map(|d| format!("{} {:?}", peer(d.peer), crate::newcomer::Contacted { peer: 0, ..d }))

@@ -1,6 +1,7 @@
 //! What is known of one rung of one owner's ladder, and of how much it carries.
 
-use crate::distribution::Distribution;
+use crate::distribution::Counts;
+use crate::past::{Measure, Past};
 use crate::window::{Day, Window};
 
 /// When something was met: first, last, in how many windows and on how many days.
@@ -83,28 +84,63 @@ const EMPTY_DAY: (Day, Totals) = (Day(0), Totals { n_flows: 0, packets_out: 0, b
 /// Distributions of the totals of past windows and days, with the ones still open.
 ///
 /// A window is counted when a later one begins, so that one told in two parts counts once.
+///
+/// There is one for each port of each network of each function, so it is kept small: the distributions lie side by side in
+/// one piece of memory ([`Past`]), and the first day apart only once there is a second.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volumes {
-    /// Bytes sent a window.
-    pub window_bytes: Distribution,
-    /// Flow records sent a window.
-    pub window_flows: Distribution,
-    /// Bytes sent a flow record, the mean of a window.
-    pub flow_bytes_out: Distribution,
-    /// Bytes received a flow record sent, the mean of a window.
-    pub flow_bytes_in: Distribution,
-    /// Bytes sent a day.
-    pub day_bytes: Distribution,
+    past: Past,
     /// The window still growing.
     pub open_window: (Window, Totals),
     /// The day still growing.
     pub open_day: (Day, Totals),
-    /// The first day, of which another learner may have seen the beginning: see [`Volumes::merge`]. The open day while
-    /// there was only one.
-    pub first_day: (Day, Totals),
+    /// The first day, where it is not the open one.
+    first_day: Option<Box<(Day, Totals)>>,
 }
 
 impl Volumes {
+    /// What was stored of some.
+    pub(crate) fn new(
+        past: Past,
+        open_window: (Window, Totals),
+        open_day: (Day, Totals),
+        first_day: (Day, Totals),
+    ) -> Self {
+        let first_day = (first_day != open_day).then(|| Box::new(first_day));
+        Self { past, open_window, open_day, first_day }
+    }
+
+    /// Bytes sent a window.
+    pub fn window_bytes(&self) -> Counts<'_> {
+        self.past.of(Measure::WindowBytes)
+    }
+
+    /// Flow records sent a window.
+    pub fn window_flows(&self) -> Counts<'_> {
+        self.past.of(Measure::WindowFlows)
+    }
+
+    /// Bytes sent a flow record, the mean of a window.
+    pub fn flow_bytes_out(&self) -> Counts<'_> {
+        self.past.of(Measure::FlowBytesOut)
+    }
+
+    /// Bytes received a flow record sent, the mean of a window.
+    pub fn flow_bytes_in(&self) -> Counts<'_> {
+        self.past.of(Measure::FlowBytesIn)
+    }
+
+    /// Bytes sent a day.
+    pub fn day_bytes(&self) -> Counts<'_> {
+        self.past.of(Measure::DayBytes)
+    }
+
+    /// The first day, of which another learner may have seen the beginning: see [`Volumes::merge`]. The open day while
+    /// there was only one.
+    pub fn first_day(&self) -> (Day, Totals) {
+        self.first_day.as_deref().copied().unwrap_or(self.open_day)
+    }
+
     /// Adds amounts of a window.
     pub fn add(&mut self, window: Window, totals: &Totals) {
         if self.open_window.0 != window {
@@ -112,15 +148,18 @@ impl Volumes {
             self.open_window = (window, Totals::default());
         }
         self.open_window.1.add(totals);
-        let is_one_day = self.first_day == self.open_day && self.open_day.0 == window.day();
+        let first_day = self.first_day();
+        let is_one_day = first_day == self.open_day && self.open_day.0 == window.day();
         let is_first_day = self.open_day == EMPTY_DAY || is_one_day;
         if self.open_day.0 != window.day() {
             self.close_day();
             self.open_day = (window.day(), Totals::default());
         }
         self.open_day.1.add(totals);
-        if is_first_day {
-            self.first_day = self.open_day;
+        if is_first_day || first_day == self.open_day {
+            self.first_day = None;
+        } else if self.first_day.is_none() {
+            self.first_day = Some(Box::new(first_day));
         }
     }
 
@@ -129,30 +168,26 @@ impl Volumes {
         if totals == Totals::default() {
             return;
         }
-        self.window_bytes.record(totals.bytes_out);
-        self.window_flows.record(totals.n_flows);
+        self.past.record(Measure::WindowBytes, totals.bytes_out);
+        self.past.record(Measure::WindowFlows, totals.n_flows);
         if let (Some(out), Some(into)) =
             (totals.bytes_out.checked_div(totals.n_flows), totals.bytes_in.checked_div(totals.n_flows))
         {
-            self.flow_bytes_out.record(out);
-            self.flow_bytes_in.record(into);
+            self.past.record(Measure::FlowBytesOut, out);
+            self.past.record(Measure::FlowBytesIn, into);
         }
     }
 
     /// Counts the day that was growing.
     fn close_day(&mut self) {
         if self.open_day.1 != Totals::default() {
-            self.day_bytes.record(self.open_day.1.bytes_out);
+            self.past.record(Measure::DayBytes, self.open_day.1.bytes_out);
         }
     }
 
     /// Adds what another learner saw; exact when the two spans follow each other in time (see [`Known::merge`]).
     pub fn merge(&mut self, other: &Self) {
-        self.window_bytes.merge(&other.window_bytes);
-        self.window_flows.merge(&other.window_flows);
-        self.flow_bytes_out.merge(&other.flow_bytes_out);
-        self.flow_bytes_in.merge(&other.flow_bytes_in);
-        self.day_bytes.merge(&other.day_bytes);
+        self.past.merge(&other.past);
         let (mine, theirs) = (self.open_window, other.open_window);
         if mine.0 == theirs.0 {
             self.open_window.1.add(&theirs.1);
@@ -169,14 +204,14 @@ impl Volumes {
     /// other as its first is one day.
     fn merge_days(&mut self, other: &Self) {
         let mut days: Vec<(Day, Totals)> = Vec::with_capacity(4);
-        for (first, open) in [(self.first_day, self.open_day), (other.first_day, other.open_day)] {
+        for (first, open) in [(self.first_day(), self.open_day), (other.first_day(), other.open_day)] {
             if open == EMPTY_DAY {
                 continue;
             }
             if first != open {
                 // It was counted when it ended, and will be again, perhaps with more.
                 if first.1 != Totals::default() {
-                    self.day_bytes.forget(first.1.bytes_out);
+                    self.past.forget(Measure::DayBytes, first.1.bytes_out);
                 }
                 days.push(first);
             }
@@ -190,12 +225,13 @@ impl Volumes {
             }
             is_same
         });
-        self.first_day = days.first().copied().unwrap_or(EMPTY_DAY);
+        let first_day = days.first().copied().unwrap_or(EMPTY_DAY);
         self.open_day = EMPTY_DAY;
         for day in days {
             self.close_day();
             self.open_day = day;
         }
+        self.first_day = (first_day != self.open_day).then(|| Box::new(first_day));
     }
 }
 

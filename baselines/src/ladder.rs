@@ -99,7 +99,8 @@ impl Ladder {
         self.push_peer(address, network)
     }
 
-    fn peer_id(&self, address: u128) -> Option<u32> {
+    /// The number of an address, if it was met.
+    pub(crate) fn peer_id(&self, address: u128) -> Option<u32> {
         self.ids.find(address, &self.peers, |rungs| rungs.address)
     }
 

@@ -14,8 +14,11 @@ mod merge;
 pub mod names;
 pub mod newcomer;
 pub mod observation;
+mod packed;
+mod past;
 pub mod store;
 pub mod table;
+mod watched;
 pub mod window;
 
 pub use baseline::Baselines;

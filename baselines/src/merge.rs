@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use crate::baseline::{Baseline, Baselines, DIARY_DAYS, DiaryDay};
 use crate::known::Known;
 use crate::newcomer::Subject;
+use crate::watched::Watched;
 use crate::window::{Day, WINDOWS_PER_DAY, Window};
 
 impl Baselines {
@@ -103,11 +104,11 @@ impl Baselines {
                 Subject::Service(id, port, protocol) => Subject::Service(at(&networks, id), port, protocol),
                 Subject::Prefix(id) => Subject::Prefix(prefix(&mut self.ladder, id)),
             };
-            let mut newcomer = newcomer.clone();
+            let mut newcomer = newcomer.open();
             for contacted in &mut newcomer.destinations {
                 contacted.peer = at(&peers, contacted.peer);
             }
-            out.newcomers.put((at(&owners, owner), subject), newcomer);
+            out.newcomers.put((at(&owners, owner), subject), Watched::close(&newcomer));
         }
         (out, owners, peers)
     }
@@ -134,23 +135,21 @@ impl Baselines {
         });
         for (&(owner, subject), file) in theirs.newcomers.iter() {
             if let Some(known) = mine.get_mut(&(owner, subject)) {
-                if they_are_late(owner) {
-                    known.merge(file);
-                } else {
-                    let later = std::mem::replace(known, file.clone());
-                    known.merge(&later);
-                }
+                let (early, late) = if they_are_late(owner) { (&*known, file) } else { (file, &*known) };
+                let mut merged = early.open();
+                merged.merge(&late.open());
+                *known = Watched::close(&merged);
                 continue;
             }
             let settled = self.rung(owner, subject);
             if they_are_late(owner) && settled.is_some() {
                 continue;
             }
-            let mut file = file.clone();
+            let mut file = file.open();
             if let Some(known) = settled {
                 file.known.merge(known);
             }
-            mine.put((owner, subject), file);
+            mine.put((owner, subject), Watched::close(&file));
         }
         let going_on: Vec<((u32, Subject), Known)> = mine
             .iter()
@@ -158,8 +157,10 @@ impl Baselines {
             .filter_map(|(key, _)| Some((*key, *theirs.rung(key.0, key.1)?)))
             .collect();
         for (key, known) in going_on {
-            if let Some(file) = mine.get_mut(&key) {
+            if let Some(watched) = mine.get_mut(&key) {
+                let mut file = watched.open();
                 file.known.merge(&known);
+                *watched = Watched::close(&file);
             }
         }
         self.newcomers = mine;

@@ -285,7 +285,12 @@ impl Newcomer {
 
     /// Whether it has aged unremarkably: met on several days, under no finding.
     pub fn has_settled(&self) -> bool {
-        self.finding == 0 && self.known.n_days >= SETTLED_DAYS
+        Self::settles(&self.known, self.finding)
+    }
+
+    /// See [`Newcomer::has_settled`].
+    pub(crate) fn settles(known: &Known, finding: u128) -> bool {
+        finding == 0 && known.n_days >= SETTLED_DAYS
     }
 
     /// Whether nothing was heard of it for so many days.

@@ -208,20 +208,20 @@ impl<'a> Sheet<'a> {
 
     /// The columns [`VOLUMES`].
     pub(super) fn volumes<'k>(&mut self, values: impl Iterator<Item = &'k Volumes> + Clone) {
-        self.bytes(values.clone().map(|v| v.window_bytes.encode()));
-        self.bytes(values.clone().map(|v| v.window_flows.encode()));
-        self.bytes(values.clone().map(|v| v.flow_bytes_out.encode()));
-        self.bytes(values.clone().map(|v| v.flow_bytes_in.encode()));
-        self.bytes(values.clone().map(|v| v.day_bytes.encode()));
+        self.bytes(values.clone().map(|v| v.window_bytes().encode()));
+        self.bytes(values.clone().map(|v| v.window_flows().encode()));
+        self.bytes(values.clone().map(|v| v.flow_bytes_out().encode()));
+        self.bytes(values.clone().map(|v| v.flow_bytes_in().encode()));
+        self.bytes(values.clone().map(|v| v.day_bytes().encode()));
         self.windows(values.clone().map(|v| v.open_window.0));
-        self.totals(values.clone().map(|v| &v.open_window.1));
+        self.totals(values.clone().map(|v| v.open_window.1));
         self.days(values.clone().map(|v| v.open_day.0));
-        self.totals(values.clone().map(|v| &v.open_day.1));
-        self.days(values.clone().map(|v| v.first_day.0));
-        self.totals(values.map(|v| &v.first_day.1));
+        self.totals(values.clone().map(|v| v.open_day.1));
+        self.days(values.clone().map(|v| v.first_day().0));
+        self.totals(values.map(|v| v.first_day().1));
     }
 
-    fn totals<'k>(&mut self, values: impl Iterator<Item = &'k Totals> + Clone) {
+    fn totals(&mut self, values: impl Iterator<Item = Totals> + Clone) {
         self.u64(values.clone().map(|totals| totals.n_flows));
         self.u64(values.clone().map(|totals| totals.packets_out));
         self.u64(values.clone().map(|totals| totals.bytes_out));
@@ -231,16 +231,62 @@ impl<'a> Sheet<'a> {
 
     /// The table as Parquet, with facts of it as key-value metadata.
     pub(super) fn finish(self, facts: &[(&str, &str)]) -> Result<Bytes, Error> {
-        let n_rows = self.arrays.first().map_or(0, |array| array.len());
-        if n_rows > MAX_ROWS {
-            return Err(Error::TooLarge { origin: self.file.into(), n_rows, max_rows: MAX_ROWS });
-        }
-        write(self.columns, self.arrays, facts).map_err(|source| Error::Write { origin: self.file.into(), source })
+        let mut writer = Writer::new(self.file, self.columns, facts)?;
+        writer.write(self)?;
+        writer.finish()
     }
 }
 
-fn write(columns: &[Column], arrays: Vec<ArrayRef>, facts: &[(&str, &str)]) -> Result<Bytes, ParquetError> {
-    let batch = RecordBatch::try_new(schema(columns), arrays)?;
+/// A large table being written, [`GROUP_ROWS`] rows at a time, so that no more of it than those is ever unfolded.
+pub(super) struct Writer<'a> {
+    file: &'a str,
+    columns: &'a [Column],
+    writer: ArrowWriter<Vec<u8>>,
+    n_rows: usize,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(file: &'a str, columns: &'a [Column], facts: &[(&str, &str)]) -> Result<Self, Error> {
+        let writer = open(columns, facts).map_err(|source| Error::Write { origin: file.into(), source })?;
+        Ok(Self { file, columns, writer, n_rows: 0 })
+    }
+
+    /// A sheet for the next rows.
+    pub(super) fn sheet(&self) -> Sheet<'a> {
+        Sheet::new(self.file, self.columns)
+    }
+
+    /// Writes the rows of a sheet behind those before.
+    pub(super) fn write(&mut self, sheet: Sheet<'_>) -> Result<(), Error> {
+        let origin = || self.file.to_owned();
+        self.n_rows += sheet.arrays.first().map_or(0, |array| array.len());
+        if self.n_rows > MAX_ROWS {
+            return Err(Error::TooLarge { origin: origin(), n_rows: self.n_rows, max_rows: MAX_ROWS });
+        }
+        let batch = RecordBatch::try_new(schema(self.columns), sheet.arrays).map_err(ParquetError::from);
+        let written = batch.and_then(|batch| self.writer.write(&batch));
+        written.map_err(|source| Error::Write { origin: origin(), source })
+    }
+
+    /// Writes all rows, a sheet of [`GROUP_ROWS`] at a time, and gives the table.
+    pub(super) fn table<R>(mut self, rows: &[R], fill: impl Fn(&mut Sheet<'_>, &[R])) -> Result<Bytes, Error> {
+        for rows in rows.chunks(GROUP_ROWS) {
+            let mut sheet = self.sheet();
+            fill(&mut sheet, rows);
+            self.write(sheet)?;
+        }
+        self.finish()
+    }
+
+    /// The table as Parquet.
+    pub(super) fn finish(self) -> Result<Bytes, Error> {
+        let origin = self.file;
+        let bytes = self.writer.into_inner().map_err(|source| Error::Write { origin: origin.into(), source })?;
+        Ok(bytes.into())
+    }
+}
+
+fn open(columns: &[Column], facts: &[(&str, &str)]) -> Result<ArrowWriter<Vec<u8>>, ParquetError> {
     let facts = facts.iter().map(|&(key, value)| KeyValue::new(key.to_owned(), value.to_owned())).collect();
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
@@ -253,9 +299,5 @@ fn write(columns: &[Column], arrays: Vec<ArrayRef>, facts: &[(&str, &str)]) -> R
     }
     // Without Arrow's own schema in the footer the types are Parquet's, the same for any tool.
     let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new_with_options(&mut bytes, batch.schema(), options)?;
-    writer.write(&batch)?;
-    writer.close()?;
-    Ok(bytes.into())
+    ArrowWriter::try_new_with_options(Vec::new(), schema(columns), options)
 }

@@ -3,11 +3,13 @@
 use bytes::Bytes;
 
 use super::Order;
-use super::columns::{Column, KNOWN, Kind, Sheet, column};
+use super::columns::{Column, KNOWN, Kind, Writer, column};
 use super::error::Error;
 use super::page::Reader;
-use crate::baseline::{Baselines, DestinationKnown};
-use crate::ladder::to_ip;
+use crate::baseline::{Baselines, DestinationKey, DestinationKnown};
+use crate::ladder::{Ladder, to_ip};
+use crate::names::Names;
+use crate::table::Table;
 
 /// Place of the owner, address, port, protocol: what rows are sorted by.
 type Place = (u32, u128, u16, u8);
@@ -26,7 +28,6 @@ pub(super) fn columns() -> Vec<Column> {
 
 pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
     let columns = columns();
-    let mut sheet = Sheet::new(file, &columns);
     let mut rows: Vec<(Place, u32, &DestinationKnown)> = from
         .destinations
         .iter()
@@ -36,26 +37,29 @@ pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Byte
         })
         .collect();
     rows.sort_unstable_by_key(|row| row.0);
-    sheet.text(rows.iter().map(|row| order.owner_name(from, row.0.0)));
-    sheet.text(rows.iter().map(|row| to_ip(row.0.1).to_string()));
-    sheet.u16(rows.iter().map(|row| row.0.2));
-    sheet.u8(rows.iter().map(|row| row.0.3));
-    sheet.text(rows.iter().map(|row| from.ladder.networks().name(row.1)));
-    sheet.known(rows.iter().map(|row| &row.2.known));
-    sheet.u64(rows.iter().map(|row| row.2.bytes_out));
-    sheet.u64(rows.iter().map(|row| row.2.bytes_in));
-    sheet.finish(&super::facts())
+    Writer::new(file, &columns, &super::facts())?.table(&rows, |sheet, rows| {
+        sheet.text(rows.iter().map(|row| order.owner_name(from, row.0.0)));
+        sheet.text(rows.iter().map(|row| to_ip(row.0.1).to_string()));
+        sheet.u16(rows.iter().map(|row| row.0.2));
+        sheet.u8(rows.iter().map(|row| row.0.3));
+        sheet.text(rows.iter().map(|row| from.ladder.networks().name(row.1)));
+        sheet.known(rows.iter().map(|row| &row.2.known));
+        sheet.u64(rows.iter().map(|row| row.2.bytes_out));
+        sheet.u64(rows.iter().map(|row| row.2.bytes_in));
+    })
 }
 
-pub(super) fn decode(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    // The names are read while addresses are added to the same ladder.
-    let names = into.ladder.networks().clone();
-    let Baselines { owners, ladder, destinations, .. } = into;
+pub(super) fn decode(
+    reader: &Reader<'_>,
+    (owners, names): (&Names, &Names),
+    ladder: &mut Ladder,
+    destinations: &mut Table<DestinationKey, DestinationKnown>,
+) -> Result<(), Error> {
     destinations.reserve(reader.n_reserved());
     ladder.reserve_peers(reader.n_reserved());
     reader.read(
         |page| {
-            let peers = page.addresses("address")?.into_iter().zip(page.codes("network", &names)?);
+            let peers = page.addresses("address")?.into_iter().zip(page.codes("network", names)?);
             let ports = page.u16("port")?.iter().zip(page.u8("protocol")?);
             let amounts = page.u64("bytes_out")?.iter().zip(page.u64("bytes_in")?);
             let keys = page.codes("owner", owners)?.into_iter().zip(peers).zip(ports);

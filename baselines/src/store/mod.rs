@@ -32,6 +32,7 @@
 
 mod columns;
 mod destinations;
+mod details;
 mod disk;
 mod error;
 mod headers;
@@ -54,6 +55,7 @@ pub use self::error::Error;
 pub use self::observations::{OBSERVATIONS_SCHEMA, Sourced, decode_observations, encode_observations};
 
 use self::columns::{Column, SCHEMA_KEY};
+use self::details::Details;
 use self::manifest::{Manifest, TableFile};
 use self::page::Reader;
 use crate::baseline::{Baseline, Baselines};
@@ -70,27 +72,25 @@ struct Table {
     name: &'static str,
     columns: fn() -> Vec<Column>,
     encode: fn(&Baselines, &Order, &str) -> Result<Bytes, Error>,
-    decode: fn(&Reader<'_>, &mut Baselines) -> Result<(), Error>,
 }
 
-/// All tables, in the order they are read: owners and labels give the numbers the others refer to, newcomers the rows
-/// their contacts refer to.
+/// All tables, in the order the manifest names them.
 #[rustfmt::skip]
 const TABLES: [Table; 14] = [
-    Table { name: "owners", columns: owners::columns, encode: owners::encode, decode: owners::decode },
-    Table { name: "labels", columns: rungs::label_columns, encode: rungs::encode_labels, decode: rungs::decode_labels },
-    Table { name: "hours", columns: owners::hours_columns, encode: owners::encode_hours, decode: owners::decode_hours },
-    Table { name: "activity", columns: owners::activity_columns, encode: owners::encode_activity, decode: owners::decode_activity },
-    Table { name: "diary", columns: owners::diary_columns, encode: owners::encode_diary, decode: owners::decode_diary },
-    Table { name: "networks", columns: rungs::network_columns, encode: rungs::encode_networks, decode: rungs::decode_networks },
-    Table { name: "services", columns: rungs::service_columns, encode: rungs::encode_services, decode: rungs::decode_services },
-    Table { name: "prefixes", columns: rungs::prefix_columns, encode: rungs::encode_prefixes, decode: rungs::decode_prefixes },
-    Table { name: "ports", columns: rungs::port_columns, encode: rungs::encode_ports, decode: rungs::decode_ports },
-    Table { name: "destinations", columns: destinations::columns, encode: destinations::encode, decode: destinations::decode },
-    Table { name: "newcomers", columns: newcomers::columns, encode: newcomers::encode, decode: newcomers::decode },
-    Table { name: "contacts", columns: newcomers::contact_columns, encode: newcomers::encode_contacts, decode: newcomers::decode_contacts },
-    Table { name: "counts", columns: newcomers::count_columns, encode: newcomers::encode_counts, decode: newcomers::decode_counts },
-    Table { name: "contacted", columns: newcomers::contacted_columns, encode: newcomers::encode_contacted, decode: newcomers::decode_contacted },
+    Table { name: "owners", columns: owners::columns, encode: owners::encode },
+    Table { name: "labels", columns: rungs::label_columns, encode: rungs::encode_labels },
+    Table { name: "hours", columns: owners::hours_columns, encode: owners::encode_hours },
+    Table { name: "activity", columns: owners::activity_columns, encode: owners::encode_activity },
+    Table { name: "diary", columns: owners::diary_columns, encode: owners::encode_diary },
+    Table { name: "networks", columns: rungs::network_columns, encode: rungs::encode_networks },
+    Table { name: "services", columns: rungs::service_columns, encode: rungs::encode_services },
+    Table { name: "prefixes", columns: rungs::prefix_columns, encode: rungs::encode_prefixes },
+    Table { name: "ports", columns: rungs::port_columns, encode: rungs::encode_ports },
+    Table { name: "destinations", columns: destinations::columns, encode: destinations::encode },
+    Table { name: "newcomers", columns: newcomers::columns, encode: newcomers::encode },
+    Table { name: "contacts", columns: details::contact_columns, encode: details::encode_contacts },
+    Table { name: "counts", columns: details::count_columns, encode: details::encode_counts },
+    Table { name: "contacted", columns: details::contacted_columns, encode: details::encode_contacted },
 ];
 
 impl Table {
@@ -135,7 +135,7 @@ impl Order {
             if let Subject::Network(network) | Subject::Service(network, ..) = subject {
                 uses(network);
             }
-            newcomer.destinations.iter().for_each(|contacted| uses(from.ladder.rungs(contacted.peer).network));
+            newcomer.open().destinations.iter().for_each(|contacted| uses(from.ladder.rungs(contacted.peer).network));
         }
         let (owners, owner_ranks) = ranked(from.owners.iter());
         let (mut networks_in_use, network_ranks) = ranked(names.iter());
@@ -235,18 +235,62 @@ pub fn decode(files: &[(String, Bytes)]) -> Result<Baselines, Error> {
         }
     });
     let intact = intact.collect::<Result<Vec<&Bytes>, Error>>()?;
-    let mut baselines = Baselines::default();
-    for ((table, stored), bytes) in TABLES.iter().zip(&manifest.tables).zip(intact) {
-        let columns = (table.columns)();
-        let reader = Reader::open(&stored.file, bytes, &columns)?;
+    let columns = TABLES.each_ref().map(|table| (table.columns)());
+    let open = |((stored, bytes), columns)| {
+        let stored: &TableFile = stored;
+        let reader = Reader::open(&stored.file, bytes, columns)?;
         if reader.fact(SCHEMA_KEY) != Some(SCHEMA) || reader.n_rows() as u64 != stored.rows {
             return Err(Error::damaged(&stored.file, "it is not the table the manifest names"));
         }
-        (table.decode)(&reader, &mut baselines)?;
-    }
+        Ok(reader)
+    };
+    let stored = manifest.tables.iter().zip(intact).zip(columns.iter().map(Vec::as_slice));
+    let readers = stored.map(open).collect::<Result<Vec<Reader<'_>>, Error>>()?;
+    let mut baselines = Baselines::default();
+    read(&readers, &mut baselines)?;
     baselines.recount();
     baselines.learned_from = (&manifest.learned_from).into();
     let id = |hex: &String| u128::from_str_radix(hex, 16).map_err(|error| Error::damaged(MANIFEST, error.to_string()));
     baselines.accepted = manifest.accepted.iter().map(id).collect::<Result<_, Error>>()?;
     Ok(baselines)
+}
+
+/// Reads the tables, those side by side that do not need each other: owners and labels give the numbers all others refer to,
+/// prefixes and destinations the ladder that newcomers stand on.
+fn read(readers: &[Reader<'_>], into: &mut Baselines) -> Result<(), Error> {
+    let [of_owners, labels, hours, activity, diary, of_networks, of_services, of_prefixes, of_ports, rest @ ..] =
+        readers
+    else {
+        return Ok(());
+    };
+    let [of_destinations, of_newcomers, contacts, counts, contacted] = rest else { return Ok(()) };
+    let Baselines { owners, ladder, of_owner, networks, services, prefixes, ports, destinations, newcomers, .. } = into;
+    owners::decode(of_owners, owners, of_owner)?;
+    rungs::decode_labels(labels, ladder)?;
+    // The names are read while addresses are added to the same ladder.
+    let (owners, known_networks) = (&*owners, ladder.networks().clone());
+    let names = (owners, &known_networks);
+    let (on_ladder, (of_ports_and_networks, others)) = rayon::join(
+        || {
+            rungs::decode_prefixes(of_prefixes, names, ladder, prefixes)?;
+            destinations::decode(of_destinations, names, ladder, destinations)?;
+            let details = Details::read([contacts, counts, contacted], names.1, ladder)?;
+            newcomers::decode(of_newcomers, names, &details, ladder, newcomers)
+        },
+        || {
+            rayon::join(
+                || {
+                    rungs::decode_services(of_services, names, services)?;
+                    rungs::decode_networks(of_networks, names, networks)
+                },
+                || {
+                    owners::decode_hours(hours, owners, of_owner)?;
+                    owners::decode_activity(activity, owners, of_owner)?;
+                    owners::decode_diary(diary, owners, of_owner)?;
+                    rungs::decode_ports(of_ports, owners, ports)
+                },
+            )
+        },
+    );
+    on_ladder.and(of_ports_and_networks).and(others)
 }

@@ -1,14 +1,18 @@
-//! The tables of what is under watch: `newcomers`, their `contacts` and `counts`, and the destinations they `contacted`.
+//! The table of what is under watch: `newcomers`. What there is several of for each lies in [`super::details`].
 
 use bytes::Bytes;
 
 use super::Order;
-use super::columns::{Column, KNOWN, Kind, Sheet, column, optional};
+use super::columns::{Column, KNOWN, Kind, Writer, column, optional};
+use super::details::Details;
 use super::error::Error;
 use super::page::{Page, Reader};
 use crate::baseline::Baselines;
-use crate::ladder::{Prefix, to_ip};
-use crate::newcomer::{Circumstances, Contacted, Held, Newcomer, Subject};
+use crate::ladder::{Ladder, Prefix};
+use crate::names::Names;
+use crate::newcomer::{Circumstances, Held, Newcomer, Subject};
+use crate::table::Table;
+use crate::watched::Watched;
 
 pub(super) fn columns() -> Vec<Column> {
     let keys = [
@@ -49,7 +53,7 @@ pub(super) fn columns() -> Vec<Column> {
 }
 
 /// Newcomers in the order they are stored in: by owner, rung, then name or block.
-fn sorted<'a>(from: &'a Baselines, order: &Order) -> Vec<(u32, Subject, &'a Newcomer)> {
+pub(super) fn sorted<'a>(from: &'a Baselines, order: &Order) -> Vec<(u32, Subject, &'a Watched)> {
     let place = |owner: u32, subject: Subject| {
         let rung = match subject {
             Subject::Network(network) => (0u8, order.network(network), Prefix::default(), 0, 0),
@@ -58,7 +62,7 @@ fn sorted<'a>(from: &'a Baselines, order: &Order) -> Vec<(u32, Subject, &'a Newc
         };
         (order.owner(owner), rung)
     };
-    let mut rows: Vec<(u32, Subject, &Newcomer)> =
+    let mut rows: Vec<(u32, Subject, &Watched)> =
         from.newcomers.iter().map(|(&(owner, subject), newcomer)| (owner, subject, newcomer)).collect();
     rows.sort_unstable_by_key(|&(owner, subject, _)| place(owner, subject));
     rows
@@ -66,53 +70,55 @@ fn sorted<'a>(from: &'a Baselines, order: &Order) -> Vec<(u32, Subject, &'a Newc
 
 pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
     let columns = columns();
-    let mut sheet = Sheet::new(file, &columns);
-    let rows = sorted(from, order);
-    let all = || rows.iter().map(|row| row.2);
     let service = |subject: Subject| match subject {
         Subject::Service(_, port, protocol) => (port, protocol),
         _ => (0, 0),
     };
-    sheet.text(rows.iter().map(|row| from.owners.name(row.0)));
-    sheet.text(rows.iter().map(|row| match row.1 {
-        Subject::Network(_) => "network",
-        Subject::Service(..) => "service",
-        Subject::Prefix(_) => "prefix",
-    }));
-    sheet.optional_text(rows.iter().map(|row| match row.1 {
-        Subject::Network(network) | Subject::Service(network, ..) => Some(from.ladder.networks().name(network)),
-        Subject::Prefix(_) => None,
-    }));
-    sheet.u16(rows.iter().map(|row| service(row.1).0));
-    sheet.u8(rows.iter().map(|row| service(row.1).1));
-    sheet.optional_text(rows.iter().map(|row| match row.1 {
-        Subject::Prefix(prefix) => Some(from.ladder.prefix(prefix).to_string()),
-        _ => None,
-    }));
-    sheet.known(all().map(|newcomer| &newcomer.known));
-    sheet.u32(all().map(|newcomer| newcomer.met.n_days));
-    sheet.f64(all().map(|newcomer| newcomer.met.n_new));
-    sheet.f64(all().map(|newcomer| newcomer.met.exposure));
-    sheet.u32(all().map(|newcomer| newcomer.met.n_owners_knowing));
-    sheet.u32(all().map(|newcomer| newcomer.met.n_owners));
-    sheet.u8(all().map(|newcomer| newcomer.met.port_known.into()));
-    sheet.f64(all().map(|newcomer| newcomer.met.n_new_networks));
-    sheet.f64(all().map(|newcomer| newcomer.met.network_exposure));
-    sheet.f64(all().map(|newcomer| newcomer.met.n_new_ports));
-    sheet.f64(all().map(|newcomer| newcomer.met.port_exposure));
-    sheet.u32(all().map(|newcomer| newcomer.met.age));
-    sheet.u64(all().map(|newcomer| newcomer.n_flows));
-    sheet.u64(all().map(|newcomer| newcomer.n_rejected));
-    sheet.u64(all().map(|newcomer| newcomer.bytes_out));
-    sheet.u64(all().map(|newcomer| newcomer.bytes_in));
-    sheet.u64(all().map(|newcomer| newcomer.latest_bytes_out));
-    sheet.windows(all().map(|newcomer| newcomer.before));
-    sheet.u64(all().map(|newcomer| newcomer.held.bits));
-    sheet.windows(all().map(|newcomer| newcomer.held.since));
-    sheet.windows(all().map(|newcomer| newcomer.held.until));
-    sheet.f64(all().map(|newcomer| newcomer.held.against_chance));
-    sheet.optional_text(all().map(|newcomer| (newcomer.finding != 0).then(|| format!("{:032x}", newcomer.finding))));
-    sheet.finish(&super::facts())
+    Writer::new(file, &columns, &super::facts())?.table(&sorted(from, order), |sheet, rows| {
+        let opened: Vec<Newcomer> = rows.iter().map(|row| row.2.open()).collect();
+        let newcomers = || opened.iter();
+        sheet.text(rows.iter().map(|row| from.owners.name(row.0)));
+        sheet.text(rows.iter().map(|row| match row.1 {
+            Subject::Network(_) => "network",
+            Subject::Service(..) => "service",
+            Subject::Prefix(_) => "prefix",
+        }));
+        sheet.optional_text(rows.iter().map(|row| match row.1 {
+            Subject::Network(network) | Subject::Service(network, ..) => Some(from.ladder.networks().name(network)),
+            Subject::Prefix(_) => None,
+        }));
+        sheet.u16(rows.iter().map(|row| service(row.1).0));
+        sheet.u8(rows.iter().map(|row| service(row.1).1));
+        sheet.optional_text(rows.iter().map(|row| match row.1 {
+            Subject::Prefix(prefix) => Some(from.ladder.prefix(prefix).to_string()),
+            _ => None,
+        }));
+        sheet.known(newcomers().map(|newcomer| &newcomer.known));
+        sheet.u32(newcomers().map(|newcomer| newcomer.met.n_days));
+        sheet.f64(newcomers().map(|newcomer| newcomer.met.n_new));
+        sheet.f64(newcomers().map(|newcomer| newcomer.met.exposure));
+        sheet.u32(newcomers().map(|newcomer| newcomer.met.n_owners_knowing));
+        sheet.u32(newcomers().map(|newcomer| newcomer.met.n_owners));
+        sheet.u8(newcomers().map(|newcomer| newcomer.met.port_known.into()));
+        sheet.f64(newcomers().map(|newcomer| newcomer.met.n_new_networks));
+        sheet.f64(newcomers().map(|newcomer| newcomer.met.network_exposure));
+        sheet.f64(newcomers().map(|newcomer| newcomer.met.n_new_ports));
+        sheet.f64(newcomers().map(|newcomer| newcomer.met.port_exposure));
+        sheet.u32(newcomers().map(|newcomer| newcomer.met.age));
+        sheet.u64(newcomers().map(|newcomer| newcomer.n_flows));
+        sheet.u64(newcomers().map(|newcomer| newcomer.n_rejected));
+        sheet.u64(newcomers().map(|newcomer| newcomer.bytes_out));
+        sheet.u64(newcomers().map(|newcomer| newcomer.bytes_in));
+        sheet.u64(newcomers().map(|newcomer| newcomer.latest_bytes_out));
+        sheet.windows(newcomers().map(|newcomer| newcomer.before));
+        sheet.u64(newcomers().map(|newcomer| newcomer.held.bits));
+        sheet.windows(newcomers().map(|newcomer| newcomer.held.since));
+        sheet.windows(newcomers().map(|newcomer| newcomer.held.until));
+        sheet.f64(newcomers().map(|newcomer| newcomer.held.against_chance));
+        sheet.optional_text(
+            newcomers().map(|newcomer| (newcomer.finding != 0).then(|| format!("{:032x}", newcomer.finding))),
+        );
+    })
 }
 
 /// A subject whose prefix has no number yet.
@@ -122,7 +128,7 @@ enum Read {
     Prefix(Prefix),
 }
 
-fn subjects(page: &Page<'_>, names: &crate::names::Names) -> Result<Vec<Read>, Error> {
+fn subjects(page: &Page<'_>, names: &Names) -> Result<Vec<Read>, Error> {
     let rungs = page.mapped("rung", |rung| match rung {
         "network" => Ok(0),
         "service" => Ok(1),
@@ -223,13 +229,25 @@ fn newcomers(page: &Page<'_>) -> Result<Vec<Newcomer>, Error> {
         .collect())
 }
 
-pub(super) fn decode(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    let names = into.ladder.networks().clone();
-    let Baselines { owners, ladder, newcomers: table, .. } = into;
+/// Reads newcomers with what is told of them in the other tables.
+pub(super) fn decode(
+    reader: &Reader<'_>,
+    (owners, networks): (&Names, &Names),
+    details: &Details,
+    ladder: &mut Ladder,
+    into: &mut Table<(u32, Subject), Watched>,
+) -> Result<(), Error> {
+    details.check(reader.n_rows())?;
+    into.reserve(reader.n_reserved());
     reader.read(
         |page| {
-            let keys = page.codes("owner", owners)?.into_iter().zip(subjects(page, &names)?);
-            Ok(keys.zip(newcomers(page)?).collect::<Vec<_>>())
+            let keys = page.codes("owner", owners)?.into_iter().zip(subjects(page, networks)?);
+            let mut of = details.from(page.first_row());
+            let closed = newcomers(page)?.into_iter().map(|mut newcomer| {
+                of.add_next(&mut newcomer);
+                Watched::close(&newcomer)
+            });
+            Ok(keys.zip(closed).collect::<Vec<_>>())
         },
         |rows| {
             for ((owner, subject), newcomer) in rows {
@@ -237,150 +255,7 @@ pub(super) fn decode(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Er
                     Read::Known(subject) => subject,
                     Read::Prefix(prefix) => Subject::Prefix(ladder.prefix_id(prefix)),
                 };
-                reader.put(table, (owner, subject), newcomer)?;
-            }
-            Ok(())
-        },
-    )
-}
-
-pub(super) fn contact_columns() -> Vec<Column> {
-    // `newcomer`: row of the table `newcomers`, from 0. `minute`: a minute in which contact was made.
-    vec![column("newcomer", Kind::U32), column("minute", Kind::Time)]
-}
-
-pub(super) fn encode_contacts(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
-    let columns = contact_columns();
-    let mut sheet = Sheet::new(file, &columns);
-    let rows = sorted(from, order);
-    let contacts =
-        || (0..).zip(&rows).flat_map(|(row, (.., newcomer))| newcomer.contacts.iter().map(move |&m| (row, m)));
-    sheet.u32(contacts().map(|(row, _)| row));
-    sheet.secs(contacts().map(|(_, minute)| i64::from(minute) * 60));
-    sheet.finish(&super::facts())
-}
-
-pub(super) fn decode_contacts(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    reader.read(
-        |page| {
-            let minute = |secs: i64| (secs % 60 == 0).then(|| u32::try_from(secs / 60).ok()).flatten();
-            let minutes: Option<Vec<u32>> = page.secs("minute")?.into_iter().map(minute).collect();
-            let minutes = minutes.ok_or_else(|| page.damaged("`minute` is no minute"))?;
-            Ok((page.u32("newcomer")?.to_vec(), minutes))
-        },
-        |(rows, minutes)| {
-            for (row, minute) in rows.into_iter().zip(minutes) {
-                let newcomer = into.newcomers.at_mut(row).ok_or_else(|| reader.damaged("a contact is nobody's"))?;
-                if newcomer.contacts.last().is_some_and(|&last| last >= minute) {
-                    return Err(reader.damaged("the contacts of a newcomer are out of order"));
-                }
-                newcomer.contacts.push(minute);
-            }
-            Ok(())
-        },
-    )
-}
-
-pub(super) fn count_columns() -> Vec<Column> {
-    // `newcomer`: row of the table `newcomers`, from 0.
-    vec![column("newcomer", Kind::U32), column("window", Kind::Time), column("n_flows", Kind::U32)]
-}
-
-pub(super) fn encode_counts(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
-    let columns = count_columns();
-    let mut sheet = Sheet::new(file, &columns);
-    let rows = sorted(from, order);
-    let counts = || (0..).zip(&rows).flat_map(|(row, (.., newcomer))| newcomer.counts.iter().map(move |&c| (row, c)));
-    sheet.u32(counts().map(|(row, _)| row));
-    sheet.windows(counts().map(|(_, (window, _))| window));
-    sheet.u32(counts().map(|(_, (_, n))| n));
-    sheet.finish(&super::facts())
-}
-
-pub(super) fn decode_counts(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    reader.read(
-        |page| {
-            let counts = page.windows("window")?.into_iter().zip(page.u32("n_flows")?);
-            let rows = page.u32("newcomer")?.iter().zip(counts);
-            Ok(rows.map(|(&row, (window, &n))| (row, (window, n))).collect::<Vec<_>>())
-        },
-        |rows| {
-            for (row, count) in rows {
-                let newcomer = into.newcomers.at_mut(row).ok_or_else(|| reader.damaged("a count is nobody's"))?;
-                if newcomer.counts.last().is_some_and(|last| last.0 >= count.0) {
-                    return Err(reader.damaged("the counts of a newcomer are out of order"));
-                }
-                newcomer.counts.push(count);
-            }
-            Ok(())
-        },
-    )
-}
-
-pub(super) fn contacted_columns() -> Vec<Column> {
-    vec![
-        // Row of the table `newcomers`, from 0; its rows are in order of first contact.
-        column("newcomer", Kind::U32),
-        column("address", Kind::Address),
-        column("port", Kind::U16),
-        column("protocol", Kind::U8),
-        column("network", Kind::Name),
-        column("n_flows", Kind::U64),
-        column("bytes_out", Kind::U64),
-        column("bytes_in", Kind::U64),
-        column("first", Kind::Time),
-        column("last", Kind::Time),
-    ]
-}
-
-pub(super) fn encode_contacted(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
-    let columns = contacted_columns();
-    let mut sheet = Sheet::new(file, &columns);
-    let rows = sorted(from, order);
-    let all: Vec<(u32, &Contacted)> = (0..)
-        .zip(&rows)
-        .flat_map(|(row, (.., newcomer))| newcomer.destinations.iter().map(move |d| (row, d)))
-        .collect();
-    let rungs = |contacted: &Contacted| from.ladder.rungs(contacted.peer);
-    sheet.u32(all.iter().map(|row| row.0));
-    sheet.text(all.iter().map(|row| to_ip(rungs(row.1).address).to_string()));
-    sheet.u16(all.iter().map(|row| row.1.port));
-    sheet.u8(all.iter().map(|row| row.1.protocol));
-    sheet.text(all.iter().map(|row| from.ladder.networks().name(rungs(row.1).network)));
-    sheet.u64(all.iter().map(|row| row.1.n_flows));
-    sheet.u64(all.iter().map(|row| row.1.bytes_out));
-    sheet.u64(all.iter().map(|row| row.1.bytes_in));
-    sheet.secs(all.iter().map(|row| row.1.first));
-    sheet.secs(all.iter().map(|row| row.1.last));
-    sheet.finish(&super::facts())
-}
-
-pub(super) fn decode_contacted(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    let names = into.ladder.networks().clone();
-    let Baselines { ladder, newcomers, .. } = into;
-    reader.read(
-        |page| {
-            let peers = page.addresses("address")?.into_iter().zip(page.codes("network", &names)?);
-            let ports = page.u16("port")?.iter().zip(page.u8("protocol")?);
-            let amounts = page.u64("n_flows")?.iter().zip(page.u64("bytes_out")?).zip(page.u64("bytes_in")?);
-            let spans = page.secs("first")?.into_iter().zip(page.secs("last")?);
-            Ok(page
-                .u32("newcomer")?
-                .iter()
-                .zip(peers)
-                .zip(ports.zip(amounts))
-                .zip(spans)
-                .map(|(((&row, peer), ((&port, &protocol), ((&n_flows, &bytes_out), &bytes_in))), (first, last))| {
-                    (row, peer, Contacted { peer: 0, port, protocol, n_flows, bytes_out, bytes_in, first, last })
-                })
-                .collect::<Vec<_>>())
-        },
-        |rows| {
-            for (row, (address, network), contacted) in rows {
-                let peer = ladder.peer_in(address, network);
-                let peer = peer.ok_or_else(|| reader.damaged(format!("{} is in two networks", to_ip(address))))?;
-                let newcomer = newcomers.at_mut(row).ok_or_else(|| reader.damaged("a contact is nobody's"))?;
-                newcomer.destinations.push(Contacted { peer, ..contacted });
+                reader.put(into, (owner, subject), newcomer)?;
             }
             Ok(())
         },

@@ -10,6 +10,7 @@ use super::error::Error;
 use super::page::Reader;
 use crate::baseline::{Activity, Baseline, Baselines, DiaryDay};
 use crate::known::Known;
+use crate::names::Names;
 use crate::window::Window;
 
 /// Hours of a week.
@@ -44,7 +45,7 @@ pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Byte
     sheet.finish(&super::facts())
 }
 
-pub(super) fn decode(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
+pub(super) fn decode(reader: &Reader<'_>, owners: &mut Names, of_owner: &mut Vec<Baseline>) -> Result<(), Error> {
     let mut is_new = true;
     reader.read(
         |page| {
@@ -68,9 +69,9 @@ pub(super) fn decode(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Er
         },
         |(names, baselines)| {
             for (name, baseline) in names.iter().zip(baselines) {
-                is_new &= into.owners.id(name).is_none();
-                into.owners.intern(name);
-                into.of_owner.push(baseline);
+                is_new &= owners.id(name).is_none();
+                owners.intern(name);
+                of_owner.push(baseline);
             }
             Ok(())
         },
@@ -107,8 +108,7 @@ pub(super) fn encode_activity(from: &Baselines, order: &Order, file: &str) -> Re
     sheet.finish(&super::facts())
 }
 
-pub(super) fn decode_activity(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    let Baselines { owners, of_owner, .. } = into;
+pub(super) fn decode_activity(reader: &Reader<'_>, owners: &Names, of_owner: &mut [Baseline]) -> Result<(), Error> {
     reader.read(
         |page| {
             let rows = page.codes("owner", owners)?.into_iter().zip(page.windows("window")?);
@@ -148,8 +148,7 @@ pub(super) fn encode_hours(from: &Baselines, order: &Order, file: &str) -> Resul
     sheet.finish(&super::facts())
 }
 
-pub(super) fn decode_hours(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    let Baselines { owners, of_owner, .. } = into;
+pub(super) fn decode_hours(reader: &Reader<'_>, owners: &Names, of_owner: &mut [Baseline]) -> Result<(), Error> {
     reader.read(
         |page| {
             let rows =
@@ -192,8 +191,7 @@ pub(super) fn encode_diary(from: &Baselines, order: &Order, file: &str) -> Resul
     sheet.finish(&super::facts())
 }
 
-pub(super) fn decode_diary(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    let Baselines { owners, of_owner, .. } = into;
+pub(super) fn decode_diary(reader: &Reader<'_>, owners: &Names, of_owner: &mut [Baseline]) -> Result<(), Error> {
     reader.read(
         |page| {
             let days = page.codes("owner", owners)?.into_iter().zip(page.days("day")?);

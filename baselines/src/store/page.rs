@@ -27,6 +27,7 @@ use crate::distribution::Distribution;
 use crate::known::{Known, Totals, Volumes};
 use crate::ladder::from_ip;
 use crate::names::Names;
+use crate::past::Past;
 use crate::table::Table;
 use crate::window::{Day, WINDOW_SECS, Window};
 
@@ -95,6 +96,11 @@ impl<'a> Reader<'a> {
         self.n_rows().min(self.bytes.len() * 8)
     }
 
+    /// What messages call the file.
+    pub(super) fn origin(&self) -> &str {
+        self.origin
+    }
+
     pub(super) fn damaged(&self, why: impl Into<String>) -> Error {
         Error::damaged(self.origin, why)
     }
@@ -160,11 +166,14 @@ impl<'a> Reader<'a> {
                 .with_batch_size(GROUP_ROWS)
                 .build()?;
             let mut out = Vec::new();
+            let before = self.metadata.metadata().row_groups().iter().take(group).map(RowGroupMetaData::num_rows);
+            let before = before.sum::<i64>() as usize;
             let mut n_rows = 0;
             for batch in reader {
                 let batch = batch?;
+                let first_row = before + n_rows as usize;
                 n_rows += batch.num_rows() as i64;
-                out.push(decode(&Page { origin: self.origin, columns: self.columns, batch })?);
+                out.push(decode(&Page { origin: self.origin, columns: self.columns, first_row, batch })?);
             }
             let declared = self.metadata.metadata().row_groups().get(group).map_or(0, RowGroupMetaData::num_rows);
             if n_rows != declared {
@@ -224,10 +233,16 @@ fn guarded<T>(origin: &str, run: impl FnOnce() -> Result<T, Fault>) -> Result<T,
 pub(super) struct Page<'a> {
     origin: &'a str,
     columns: &'a [Column],
+    first_row: usize,
     batch: RecordBatch,
 }
 
 impl Page<'_> {
+    /// The place of its first row in the table.
+    pub(super) fn first_row(&self) -> usize {
+        self.first_row
+    }
+
     pub(super) fn damaged(&self, why: impl Into<String>) -> Error {
         Error::damaged(self.origin, why)
     }
@@ -393,8 +408,18 @@ impl Page<'_> {
 
     /// The columns [`super::columns::VOLUMES`].
     pub(super) fn volumes(&self) -> Result<Vec<Volumes>, Error> {
-        let bytes = self.distributions("window_bytes")?.into_iter().zip(self.distributions("window_flows")?);
-        let flows = self.distributions("flow_bytes_out")?.into_iter().zip(self.distributions("flow_bytes_in")?);
+        let [a, b, c, d, e] = [
+            self.bytes("window_bytes")?,
+            self.bytes("window_flows")?,
+            self.bytes("flow_bytes_out")?,
+            self.bytes("flow_bytes_in")?,
+            self.bytes("day_bytes")?,
+        ];
+        let encoded = a.iter().zip(b).zip(c).zip(d).zip(e);
+        let pasts = encoded
+            .map(|((((a, b), c), d), e)| Past::decode([a, b, c, d, e].map(Option::unwrap_or_default)).ok())
+            .collect::<Option<Vec<Past>>>()
+            .ok_or_else(|| self.damaged("a distribution is no HdrHistogram in V2 encoding"))?;
         let windows = self.windows("open_window")?.into_iter().zip(self.totals([
             "open_window_flows",
             "open_window_packets_out",
@@ -416,23 +441,10 @@ impl Page<'_> {
             "first_day_bytes_in",
             "first_day_peers",
         ])?);
-        let days = self.distributions("day_bytes")?.into_iter().zip(open_days).zip(first_days);
-        let volumes = bytes.zip(flows).zip(windows).zip(days).map(|(((bytes, flows), open_window), days)| {
-            let ((day_bytes, open_day), first_day) = days;
-            let (window_bytes, window_flows) = bytes;
-            let (flow_bytes_out, flow_bytes_in) = flows;
-            Volumes {
-                window_bytes,
-                window_flows,
-                flow_bytes_out,
-                flow_bytes_in,
-                day_bytes,
-                open_window,
-                open_day,
-                first_day,
-            }
-        });
-        Ok(volumes.collect())
+        let volumes = pasts.into_iter().zip(windows).zip(open_days).zip(first_days);
+        Ok(volumes
+            .map(|(((past, open_window), open_day), first_day)| Volumes::new(past, open_window, open_day, first_day))
+            .collect())
     }
 
     fn totals(&self, names: [&str; 5]) -> Result<Vec<Totals>, Error> {

@@ -3,12 +3,14 @@
 use bytes::Bytes;
 
 use super::Order;
-use super::columns::{Column, KNOWN, Kind, Sheet, VOLUMES, column};
+use super::columns::{Column, KNOWN, Kind, Sheet, VOLUMES, Writer, column};
 use super::error::Error;
 use super::page::{Reader, address};
-use crate::baseline::{Baselines, NetworkKnown, PrefixKnown, ServiceKnown};
+use crate::baseline::{Baselines, NetworkKnown, PrefixKnown, ServiceKey, ServiceKnown};
 use crate::known::Known;
-use crate::ladder::{Network, Prefix, is_ipv4};
+use crate::ladder::{Ladder, Network, Prefix, is_ipv4};
+use crate::names::Names;
+use crate::table::Table;
 
 pub(super) fn label_columns() -> Vec<Column> {
     vec![column("network", Kind::Text), column("label", Kind::Text)]
@@ -22,7 +24,7 @@ pub(super) fn encode_labels(from: &Baselines, order: &Order, file: &str) -> Resu
     sheet.finish(&super::facts())
 }
 
-pub(super) fn decode_labels(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
+pub(super) fn decode_labels(reader: &Reader<'_>, ladder: &mut Ladder) -> Result<(), Error> {
     reader.read(
         |page| {
             let pairs = page.texts("network")?.iter().zip(page.texts("label")?);
@@ -35,10 +37,10 @@ pub(super) fn decode_labels(reader: &Reader<'_>, into: &mut Baselines) -> Result
         },
         |networks| {
             for network in networks {
-                if into.ladder.networks().id(&network.key).is_some() {
+                if ladder.networks().id(&network.key).is_some() {
                     return Err(reader.damaged(format!("`{}` is there twice", network.key)));
                 }
-                into.ladder.network(&network);
+                ladder.network(&network);
             }
             Ok(())
         },
@@ -53,20 +55,22 @@ pub(super) fn network_columns() -> Vec<Column> {
 
 pub(super) fn encode_networks(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
     let columns = network_columns();
-    let mut sheet = Sheet::new(file, &columns);
     let mut rows: Vec<(&(u32, u32), &NetworkKnown)> = from.networks.iter().collect();
     rows.sort_unstable_by_key(|((owner, network), _)| (order.owner(*owner), order.network(*network)));
-    sheet.text(rows.iter().map(|(key, _)| from.owners.name(key.0)));
-    sheet.text(rows.iter().map(|(key, _)| from.ladder.networks().name(key.1)));
-    sheet.known(rows.iter().map(|(_, network)| &network.known));
-    sheet.u32(rows.iter().map(|(_, network)| network.n_prefixes));
-    sheet.u32(rows.iter().map(|(_, network)| network.n_late_prefixes));
-    sheet.finish(&super::facts())
+    Writer::new(file, &columns, &super::facts())?.table(&rows, |sheet, rows| {
+        sheet.text(rows.iter().map(|(key, _)| from.owners.name(key.0)));
+        sheet.text(rows.iter().map(|(key, _)| from.ladder.networks().name(key.1)));
+        sheet.known(rows.iter().map(|(_, network)| &network.known));
+        sheet.u32(rows.iter().map(|(_, network)| network.n_prefixes));
+        sheet.u32(rows.iter().map(|(_, network)| network.n_late_prefixes));
+    })
 }
 
-pub(super) fn decode_networks(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    let Baselines { owners, ladder, networks, .. } = into;
-    let names = ladder.networks();
+pub(super) fn decode_networks(
+    reader: &Reader<'_>,
+    (owners, names): (&Names, &Names),
+    networks: &mut Table<(u32, u32), NetworkKnown>,
+) -> Result<(), Error> {
     networks.reserve(reader.n_reserved());
     reader.read(
         |page| {
@@ -96,23 +100,25 @@ pub(super) fn service_columns() -> Vec<Column> {
 
 pub(super) fn encode_services(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
     let columns = service_columns();
-    let mut sheet = Sheet::new(file, &columns);
-    let mut rows: Vec<(&crate::baseline::ServiceKey, &ServiceKnown)> = from.services.iter().collect();
+    let mut rows: Vec<(&ServiceKey, &ServiceKnown)> = from.services.iter().collect();
     rows.sort_unstable_by_key(|((owner, network, port, protocol), _)| {
         (order.owner(*owner), order.network(*network), *port, *protocol)
     });
-    sheet.text(rows.iter().map(|(key, _)| from.owners.name(key.0)));
-    sheet.text(rows.iter().map(|(key, _)| from.ladder.networks().name(key.1)));
-    sheet.u16(rows.iter().map(|(key, _)| key.2));
-    sheet.u8(rows.iter().map(|(key, _)| key.3));
-    sheet.known(rows.iter().map(|(_, service)| &service.known));
-    sheet.volumes(rows.iter().map(|(_, service)| &service.volumes));
-    sheet.finish(&super::facts())
+    Writer::new(file, &columns, &super::facts())?.table(&rows, |sheet, rows| {
+        sheet.text(rows.iter().map(|(key, _)| from.owners.name(key.0)));
+        sheet.text(rows.iter().map(|(key, _)| from.ladder.networks().name(key.1)));
+        sheet.u16(rows.iter().map(|(key, _)| key.2));
+        sheet.u8(rows.iter().map(|(key, _)| key.3));
+        sheet.known(rows.iter().map(|(_, service)| &service.known));
+        sheet.volumes(rows.iter().map(|(_, service)| &service.volumes));
+    })
 }
 
-pub(super) fn decode_services(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    let Baselines { owners, ladder, services, .. } = into;
-    let names = ladder.networks();
+pub(super) fn decode_services(
+    reader: &Reader<'_>,
+    (owners, names): (&Names, &Names),
+    services: &mut Table<ServiceKey, ServiceKnown>,
+) -> Result<(), Error> {
     services.reserve(reader.n_reserved());
     reader.read(
         |page| {
@@ -139,23 +145,26 @@ pub(super) fn prefix_columns() -> Vec<Column> {
 
 pub(super) fn encode_prefixes(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
     let columns = prefix_columns();
-    let mut sheet = Sheet::new(file, &columns);
     let mut rows: Vec<(u32, Prefix, &PrefixKnown)> = from
         .prefixes
         .iter()
         .map(|(&(owner, prefix), known)| (order.owner(owner), from.ladder.prefix(prefix), known))
         .collect();
     rows.sort_unstable_by_key(|&(owner, prefix, _)| (owner, prefix));
-    sheet.text(rows.iter().map(|row| order.owner_name(from, row.0)));
-    sheet.text(rows.iter().map(|row| row.1.to_string()));
-    sheet.text(rows.iter().map(|row| from.ladder.networks().name(row.2.network)));
-    sheet.known(rows.iter().map(|row| &row.2.known));
-    sheet.finish(&super::facts())
+    Writer::new(file, &columns, &super::facts())?.table(&rows, |sheet, rows| {
+        sheet.text(rows.iter().map(|row| order.owner_name(from, row.0)));
+        sheet.text(rows.iter().map(|row| row.1.to_string()));
+        sheet.text(rows.iter().map(|row| from.ladder.networks().name(row.2.network)));
+        sheet.known(rows.iter().map(|row| &row.2.known));
+    })
 }
 
-pub(super) fn decode_prefixes(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    let names = into.ladder.networks().clone();
-    let Baselines { owners, ladder, prefixes, .. } = into;
+pub(super) fn decode_prefixes(
+    reader: &Reader<'_>,
+    (owners, names): (&Names, &Names),
+    ladder: &mut Ladder,
+    prefixes: &mut Table<(u32, u32), PrefixKnown>,
+) -> Result<(), Error> {
     prefixes.reserve(reader.n_reserved());
     ladder.reserve_prefixes(reader.n_reserved());
     reader.read(
@@ -163,7 +172,7 @@ pub(super) fn decode_prefixes(reader: &Reader<'_>, into: &mut Baselines) -> Resu
             let parse = |text: Option<&str>| text.and_then(prefix);
             let blocks: Option<Vec<Prefix>> = page.texts("prefix")?.iter().map(parse).collect();
             let blocks = blocks.ok_or_else(|| page.damaged("`prefix` is no block of 24 or 48 bits"))?;
-            let known = page.codes("network", &names)?.into_iter().zip(page.known()?);
+            let known = page.codes("network", names)?.into_iter().zip(page.known()?);
             let keys = page.codes("owner", owners)?.into_iter().zip(blocks);
             Ok(keys.zip(known.map(|(network, known)| PrefixKnown { known, network })).collect::<Vec<_>>())
         },
@@ -198,8 +207,11 @@ pub(super) fn encode_ports(from: &Baselines, order: &Order, file: &str) -> Resul
     sheet.finish(&super::facts())
 }
 
-pub(super) fn decode_ports(reader: &Reader<'_>, into: &mut Baselines) -> Result<(), Error> {
-    let Baselines { owners, ports, .. } = into;
+pub(super) fn decode_ports(
+    reader: &Reader<'_>,
+    owners: &Names,
+    ports: &mut Table<(u32, u16, u8), Known>,
+) -> Result<(), Error> {
     ports.reserve(reader.n_reserved());
     reader.read(
         |page| {

@@ -99,10 +99,10 @@ impl Changes {
 fn extents(baselines: &Baselines, now: Window) -> BTreeMap<u32, Extent> {
     let mut extents: BTreeMap<u32, Extent> = BTreeMap::new();
     for ((_, baseline), owner) in baselines.iter().zip(0..) {
-        let day_bytes = baseline.volumes.day_bytes.clone();
+        let day_bytes = baseline.volumes.day_bytes().detached();
         extents.insert(owner, Extent { at: now.start(), day_bytes, ..Extent::default() });
     }
-    let is_watched = |owner: u32, subject: Subject| baselines.newcomer(owner, subject).is_some();
+    let is_watched = |owner: u32, subject: Subject| baselines.is_watched(owner, subject);
     for &(owner, network) in baselines.networks() {
         if let Some(extent) = extents.get_mut(&owner).filter(|_| !is_watched(owner, Subject::Network(network))) {
             extent.n_networks += 1;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use baselines::Baselines;
 use baselines::baseline::Baseline;
-use baselines::distribution::Distribution;
+use baselines::distribution::Counts;
 use baselines::ladder::to_ip;
 use baselines::newcomer::Subject;
 
@@ -79,9 +79,9 @@ pub struct Held {
 
 /// Everything findings hold back, by finding.
 pub fn held(baselines: &Baselines) -> Vec<Held> {
-    let under_finding = baselines.newcomers().filter(|(_, newcomer)| newcomer.finding != 0);
+    let under_finding = baselines.newcomers().filter(|&(_, finding)| finding != 0);
     let mut held: Vec<Held> = under_finding
-        .map(|(&(owner, subject), newcomer)| {
+        .filter_map(|(&(owner, subject), finding)| {
             let what = match subject {
                 Subject::Network(network) => baselines.ladder.label(network).to_string(),
                 Subject::Service(network, port, protocol) => {
@@ -89,7 +89,8 @@ pub fn held(baselines: &Baselines) -> Vec<Held> {
                 }
                 Subject::Prefix(prefix) => baselines.ladder.prefix(prefix).to_string(),
             };
-            let met: Vec<String> = newcomer
+            let met: Vec<String> = baselines
+                .newcomer(owner, subject)?
                 .destinations
                 .iter()
                 .map(|to| {
@@ -98,7 +99,7 @@ pub fn held(baselines: &Baselines) -> Vec<Held> {
                 })
                 .collect();
             let function = short_names(&baselines.owners.name(owner));
-            Held { finding: newcomer.finding, owner, function, words: format!("{what} ({})", met.join(", ")) }
+            Some(Held { finding, owner, function, words: format!("{what} ({})", met.join(", ")) })
         })
         .collect();
     held.sort();
@@ -145,7 +146,7 @@ fn networks(baselines: &Baselines) -> BTreeMap<u32, (u64, Vec<Network>)> {
 }
 
 fn volumes(baseline: &Baseline) -> Vec<Volume> {
-    let volume = |measure: &str, is_bytes: bool, past: &Distribution| Volume {
+    let volume = |measure: &str, is_bytes: bool, past: Counts<'_>| Volume {
         measure: measure.to_owned(),
         is_bytes,
         p50: past.value_at(0.5),
@@ -153,9 +154,9 @@ fn volumes(baseline: &Baseline) -> Vec<Volume> {
         max: past.max(),
     };
     vec![
-        volume("bytes sent", true, &baseline.volumes.window_bytes),
-        volume("flows", false, &baseline.volumes.window_flows),
-        volume("destinations", false, &baseline.window_peers),
+        volume("bytes sent", true, baseline.volumes.window_bytes()),
+        volume("flows", false, baseline.volumes.window_flows()),
+        volume("destinations", false, baseline.window_peers.view()),
     ]
 }
 

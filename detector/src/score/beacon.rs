@@ -158,7 +158,7 @@ fn is_replaced(view: &View<'_>, newcomer: &Newcomer) -> bool {
         (row.port, row.protocol) == (first.port, first.protocol) && view.rungs(row.peer).network == network
     });
     let n_flows: u64 = rows.map(|row| u64::from(row.n_flows)).sum();
-    n_flows <= service.volumes.window_flows.value_at(USUAL_QUANTILE)
+    n_flows <= service.volumes.window_flows().value_at(USUAL_QUANTILE)
 }
 
 /// Whether the function's own flow records in the same windows are as steady: then steadiness is its own.

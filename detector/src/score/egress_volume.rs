@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use baselines::distribution::Distribution;
+use baselines::distribution::Counts;
 use baselines::known::Volumes;
 use baselines::newcomer::Contacted;
 
@@ -67,10 +67,10 @@ impl Check for EgressVolume {
             let today = volumes.open_day.1.bytes_out * u64::from(volumes.open_day.0 == view.window.day()) + bytes;
             let floor = if port == 53 { DNS_FLOOR_BYTES } else { WINDOW_FLOOR_BYTES };
             let window = window_bans(volumes, bytes, n_flows, floor);
-            let day = day_bans(&volumes.day_bytes, today, bytes);
+            let day = day_bans(volumes.day_bytes(), today, bytes);
             let Some((bans, span, observed, expected)) = [
-                window.map(|bans| (bans, "ten minutes", bytes, volumes.window_bytes.max())),
-                day.map(|bans| (bans, "a day", today, volumes.day_bytes.max())),
+                window.map(|bans| (bans, "ten minutes", bytes, volumes.window_bytes().max())),
+                day.map(|bans| (bans, "a day", today, volumes.day_bytes().max())),
             ]
             .into_iter()
             .flatten()
@@ -93,7 +93,7 @@ impl Check for EgressVolume {
                         "{} sent to {} in {span}; the most in {} {} before was {}",
                         bytes_words(observed),
                         view.network(network),
-                        if span == "a day" { volumes.day_bytes.n() } else { volumes.window_bytes.n() },
+                        if span == "a day" { volumes.day_bytes().n() } else { volumes.window_bytes().n() },
                         if span == "a day" { "days" } else { "windows of ten minutes" },
                         bytes_words(expected),
                     ),
@@ -107,18 +107,18 @@ impl Check for EgressVolume {
 
 /// Bans of a window's bytes, less what the windows of a week bring by chance.
 fn window_bans(volumes: &Volumes, bytes: u64, n_flows: u64, floor: u64) -> Option<f64> {
-    let past = &volumes.window_bytes;
+    let past = volumes.window_bytes();
     if bytes < floor || past.n() < MIN_WINDOWS || n_flows == 0 {
         return None;
     }
     let ratio = bytes as f64 / past.max().max(1) as f64;
-    let flow_ratio = (bytes / n_flows) as f64 / volumes.flow_bytes_out.max().max(1) as f64;
+    let flow_ratio = (bytes / n_flows) as f64 / volumes.flow_bytes_out().max().max(1) as f64;
     let ratio = if ratio >= BEYOND_LOAD { ratio } else { ratio.min(flow_ratio) };
     beyond_max(past, ratio, 1008.0)
 }
 
 /// Bans of a day's bytes so far; judged by the window that adds to them.
-fn day_bans(past: &Distribution, today: u64, added: u64) -> Option<f64> {
+fn day_bans(past: Counts<'_>, today: u64, added: u64) -> Option<f64> {
     if today < DAY_FLOOR_BYTES || past.n() < MIN_DAYS || added == 0 {
         return None;
     }
@@ -126,7 +126,7 @@ fn day_bans(past: &Distribution, today: u64, added: u64) -> Option<f64> {
 }
 
 /// Bans of exceeding the largest past value by a factor, less those of `n_trials` tries; `None` when it does not exceed.
-fn beyond_max(past: &Distribution, ratio: f64, n_trials: f64) -> Option<f64> {
+fn beyond_max(past: Counts<'_>, ratio: f64, n_trials: f64) -> Option<f64> {
     if ratio <= 1.5 {
         return None;
     }
@@ -136,7 +136,7 @@ fn beyond_max(past: &Distribution, ratio: f64, n_trials: f64) -> Option<f64> {
 }
 
 /// Hill's estimate of the tail index from the values above the 90 % quantile.
-fn alpha(past: &Distribution) -> f64 {
+fn alpha(past: Counts<'_>) -> f64 {
     let base = past.value_at(TAIL_QUANTILE).max(1) as f64;
     let (n, sum) =
         past.cells().filter(|&(value, _)| value as f64 > base).fold((0.0, 0.0), |(n, sum), (value, count)| {

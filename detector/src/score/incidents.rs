@@ -78,9 +78,7 @@ impl Incidents {
     /// Whether a topic is already told, so that further contact belongs to it.
     pub(super) fn goes_on(baselines: &Baselines, owner: u32, topic: Topic) -> bool {
         match topic {
-            Topic::Newcomer(subject) => {
-                baselines.newcomer(owner, subject).is_some_and(|newcomer| newcomer.finding != 0)
-            }
+            Topic::Newcomer(subject) => baselines.finding(owner, subject) != 0,
             _ => false,
         }
     }

@@ -25,6 +25,7 @@ mod unusual_resolver;
 mod view;
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -131,6 +132,7 @@ impl<'a> Scorer<'a> {
             rows: &merged,
             standings: &standings,
             subjects: &subjects,
+            opened: OnceCell::new(),
             is_ready,
             warm_up_secs,
             prior: &self.prior.1,

@@ -40,7 +40,7 @@ impl Check for RejectedEgress {
             let (topic, base) = match standing {
                 Standing::New(subject) | Standing::Watched(subject) => {
                     let newcomer = view.baselines.newcomer(view.owner, subject);
-                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(newcomer)) {
+                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(&newcomer)) {
                         continue;
                     }
                     (Topic::Newcomer(subject), NEWCOMER_BANS)

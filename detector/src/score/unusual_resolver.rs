@@ -42,7 +42,7 @@ impl Check for UnusualResolver {
             let topic = match standing {
                 Standing::New(subject) | Standing::Watched(subject) => {
                     let newcomer = view.baselines.newcomer(view.owner, subject);
-                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(newcomer)) {
+                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(&newcomer)) {
                         continue;
                     }
                     Topic::Newcomer(subject)
@@ -93,5 +93,5 @@ impl Check for UnusualResolver {
 
 /// Everything exchanged with a newcomer.
 fn newcomer_destinations(view: &View<'_>, subject: Subject) -> Vec<Contacted> {
-    view.baselines.newcomer(view.owner, subject).map(|newcomer| newcomer.destinations.clone()).unwrap_or_default()
+    view.baselines.newcomer(view.owner, subject).map(|newcomer| newcomer.destinations).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! The view: one owner's window, as the checks see it, with what was known before it.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use baselines::Baselines;
@@ -31,6 +32,8 @@ pub(super) struct View<'a> {
     pub(super) standings: &'a [Standing],
     /// Newcomers met in the window.
     pub(super) subjects: &'a [Subject],
+    /// The same, opened when the first check asks for them.
+    pub(super) opened: OnceCell<Vec<(Subject, Newcomer)>>,
     /// Whether the owner was observed long enough to be judged by its behaviour.
     pub(super) is_ready: bool,
     /// How long an owner is observed before it is judged.
@@ -49,8 +52,9 @@ impl View<'_> {
 
     /// The newcomers met in the window, other than more blocks of a service that AWS runs.
     pub(super) fn newcomers(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
-        let all =
-            self.subjects.iter().filter_map(|&subject| Some((subject, self.baselines.newcomer(self.owner, subject)?)));
+        let open = |&subject: &Subject| Some((subject, self.baselines.newcomer(self.owner, subject)?));
+        let all = self.opened.get_or_init(|| self.subjects.iter().filter_map(open).collect());
+        let all = all.iter().map(|(subject, newcomer)| (*subject, newcomer));
         all.filter(|(subject, newcomer)| !self.is_part_of_aws(*subject, newcomer))
     }
 

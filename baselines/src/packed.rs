@@ -1,0 +1,117 @@
+//! Packed: numbers in as few bytes as they need, for what is kept by the million and seldom read.
+//!
+//! LEB128, signed numbers in zigzag, floats with their bytes turned round so that short fractions are short. The bytes are
+//! private to the process: they are never stored, and what is read is what was written.
+
+/// Numbers put down one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Packer {
+    bytes: Vec<u8>,
+}
+
+impl Packer {
+    /// Puts a number down.
+    pub(crate) fn put(&mut self, number: impl Into<u64>) {
+        let mut rest = number.into();
+        while rest >= 0x80 {
+            self.bytes.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.bytes.push(rest as u8);
+    }
+
+    /// Puts down how far a number is from another one, in either direction.
+    pub(crate) fn put_from(&mut self, base: i64, number: i64) {
+        let from = number.wrapping_sub(base);
+        self.put((from << 1 ^ from >> 63) as u64);
+    }
+
+    /// Puts a float down, to the bit.
+    pub(crate) fn put_f64(&mut self, number: f64) {
+        self.put(number.to_bits().swap_bytes());
+    }
+
+    /// What was put down.
+    pub(crate) fn finish(self) -> Box<[u8]> {
+        self.bytes.into_boxed_slice()
+    }
+}
+
+/// Takes numbers in the order they were put down; 0 where there are none left.
+#[derive(Debug)]
+pub(crate) struct Unpacker<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Unpacker<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// See [`Packer::put`].
+    pub(crate) fn take(&mut self) -> u64 {
+        let (mut number, mut shift) = (0u64, 0u32);
+        while let Some((&byte, rest)) = self.bytes.split_first() {
+            self.bytes = rest;
+            number |= u64::from(byte & 0x7f).wrapping_shl(shift);
+            if byte < 0x80 {
+                break;
+            }
+            shift += 7;
+        }
+        number
+    }
+
+    /// See [`Packer::put`].
+    pub(crate) fn take_u32(&mut self) -> u32 {
+        self.take() as u32
+    }
+
+    /// See [`Packer::put_from`].
+    pub(crate) fn take_from(&mut self, base: i64) -> i64 {
+        let from = self.take();
+        base.wrapping_add((from >> 1) as i64 ^ -((from & 1) as i64))
+    }
+
+    /// See [`Packer::put_f64`].
+    pub(crate) fn take_f64(&mut self) -> f64 {
+        f64::from_bits(self.take().swap_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_what_was_put(
+            numbers in prop::collection::vec((any::<u64>(), any::<[i64; 2]>(), any::<u64>()), 0..20),
+        ) {
+            let mut packer = Packer::default();
+            for &(number, [base, other], bits) in &numbers {
+                packer.put(number);
+                packer.put_from(base, other);
+                packer.put_f64(f64::from_bits(bits));
+            }
+            let bytes = packer.finish();
+            let mut unpacker = Unpacker::new(&bytes);
+            for (number, [base, other], bits) in numbers {
+                prop_assert_eq!(unpacker.take(), number);
+                prop_assert_eq!(unpacker.take_from(base), other);
+                prop_assert_eq!(unpacker.take_f64().to_bits(), bits);
+            }
+            prop_assert_eq!(unpacker.take(), 0, "nothing is left");
+        }
+    }
+
+    #[test]
+    fn small_numbers_take_a_byte() {
+        let mut packer = Packer::default();
+        packer.put(127u32);
+        packer.put_from(1000, 937);
+        packer.put_f64(0.0);
+        assert_eq!(packer.finish().len(), 3);
+    }
+}

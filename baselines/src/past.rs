@@ -1,0 +1,176 @@
+//! Past: the distributions of one rung of one owner's ladder, side by side in one piece of memory.
+//!
+//! Each of them has a handful of cells at first and some dozens after weeks. As vectors of their own they took more for
+//! their addresses, lengths and room to grow than for what they count.
+
+use crate::distribution::{Counts, DecodeError, decode_into};
+
+/// What is counted, in the order of the words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Measure {
+    WindowBytes,
+    WindowFlows,
+    FlowBytesOut,
+    FlowBytesIn,
+    DayBytes,
+}
+
+/// How many there are.
+const N_MEASURES: usize = 5;
+
+/// Words before those of the first distribution: where each one ends, two to a word.
+const N_ENDS: usize = N_MEASURES.div_ceil(2);
+
+/// Bits of an end: five distributions have 3765 cells at most.
+const END_BITS: usize = 16;
+
+/// One distribution of each measure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Past {
+    /// ```text
+    ///  ends (3 words) │ window bytes │ window flows │ flow bytes out │ flow bytes in │ day bytes
+    /// ```
+    /// Nothing at all before something was counted.
+    words: Box<[u32]>,
+}
+
+impl Past {
+    /// The distribution of a measure.
+    pub(crate) fn of(&self, measure: Measure) -> Counts<'_> {
+        Counts::over(self.words.get(self.range(measure as usize)).unwrap_or_default())
+    }
+
+    /// Counts a value once.
+    pub(crate) fn record(&mut self, measure: Measure, value: u64) {
+        let range = self.range(measure as usize);
+        let start = range.start;
+        let Err((at, word)) = Counts::record_in(self.words.get_mut(range).unwrap_or_default(), value) else { return };
+        let mut words = std::mem::take(&mut self.words).into_vec();
+        if words.is_empty() {
+            words.reserve_exact(N_ENDS + 1);
+            words.resize(N_ENDS, 0);
+        }
+        words.reserve_exact(1);
+        words.insert((start + at).min(words.len()), word);
+        move_ends(&mut words, measure as usize, 1);
+        self.words = words.into_boxed_slice();
+    }
+
+    /// Takes back a value counted before.
+    pub(crate) fn forget(&mut self, measure: Measure, value: u64) {
+        let range = self.range(measure as usize);
+        let start = range.start;
+        let Some(at) = Counts::forget_in(self.words.get_mut(range).unwrap_or_default(), value) else { return };
+        let mut words = std::mem::take(&mut self.words).into_vec();
+        words.remove(start + at);
+        move_ends(&mut words, measure as usize, -1);
+        if words.len() > N_ENDS {
+            self.words = words.into_boxed_slice();
+        }
+    }
+
+    /// Adds all counts of another one.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let mut words = vec![0; N_ENDS];
+        for at in 0..N_MEASURES {
+            let [mine, theirs] =
+                [self, other].map(|past| Counts::over(past.words.get(past.range(at)).unwrap_or_default()));
+            let mut merged = mine.detached();
+            merged.merge(&theirs);
+            words.extend(merged.words());
+            move_ends(&mut words, at, merged.words().len() as i32);
+        }
+        *self = Self::of_words(words);
+    }
+
+    /// What was stored of each measure.
+    pub(crate) fn decode(encoded: [&[u8]; N_MEASURES]) -> Result<Self, DecodeError> {
+        let mut words = Vec::with_capacity(N_ENDS + encoded.iter().map(|bytes| bytes.len() / 2).sum::<usize>());
+        words.resize(N_ENDS, 0);
+        for (at, bytes) in encoded.into_iter().enumerate() {
+            let before = words.len();
+            decode_into(bytes, &mut words)?;
+            let n_cells = words.len() - before;
+            move_ends(&mut words, at, n_cells as i32);
+        }
+        Ok(Self::of_words(words))
+    }
+
+    fn of_words(words: Vec<u32>) -> Self {
+        Self { words: if words.len() > N_ENDS { words.into_boxed_slice() } else { Box::default() } }
+    }
+
+    /// Where the words of a distribution lie.
+    fn range(&self, at: usize) -> std::ops::Range<usize> {
+        let end = |at: usize| {
+            let pair = self.words.get(at / 2).copied().unwrap_or(0);
+            N_ENDS + (pair >> (END_BITS * (at % 2)) & 0xffff) as usize
+        };
+        at.checked_sub(1).map_or(N_ENDS, end)..end(at)
+    }
+}
+
+/// Notes that a distribution has so many words more, or less.
+fn move_ends(words: &mut [u32], from: usize, by: i32) {
+    for at in from..N_MEASURES {
+        if let Some(pair) = words.get_mut(at / 2) {
+            // An end never passes its sixteen bits, so none reaches into the other.
+            *pair = pair.wrapping_add_signed(by << (END_BITS * (at % 2)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::Distribution;
+    use proptest::prelude::*;
+
+    const MEASURES: [Measure; N_MEASURES] =
+        [Measure::WindowBytes, Measure::WindowFlows, Measure::FlowBytesOut, Measure::FlowBytesIn, Measure::DayBytes];
+
+    /// A past and the same distributions apart.
+    fn of(values: &[(usize, u64)]) -> (Past, [Distribution; N_MEASURES]) {
+        let (mut past, mut apart) = (Past::default(), <[Distribution; N_MEASURES]>::default());
+        for &(at, value) in values {
+            past.record(MEASURES[at], value);
+            apart[at].record(value);
+        }
+        (past, apart)
+    }
+
+    fn assert_same(past: &Past, apart: &[Distribution; N_MEASURES]) {
+        for (measure, alone) in MEASURES.into_iter().zip(apart) {
+            assert_eq!(past.of(measure).detached(), *alone, "{measure:?}");
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Vec<(usize, u64)>> {
+        prop::collection::vec((0..N_MEASURES, prop_oneof![0..200u64, any::<u64>()]), 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn side_by_side_is_as_apart(a in values(), b in values()) {
+            let (mut past, mut apart) = of(&a);
+            assert_same(&past, &apart);
+            let (other, others) = of(&b);
+            past.merge(&other);
+            apart.iter_mut().zip(&others).for_each(|(mine, theirs)| mine.merge(theirs));
+            assert_same(&past, &apart);
+            let encoded = MEASURES.map(|measure| past.of(measure).encode());
+            prop_assert_eq!(Past::decode([0, 1, 2, 3, 4].map(|at| &*encoded[at])).unwrap(), past.clone());
+            for &(at, value) in a.iter().chain(&b) {
+                past.forget(MEASURES[at], value);
+            }
+            prop_assert_eq!(past, Past::default(), "all was taken back");
+        }
+    }
+
+    #[test]
+    fn nothing_counted_takes_no_memory() {
+        let (past, apart) = of(&[]);
+        assert_same(&past, &apart);
+        assert_eq!(past.words.len(), 0);
+    }
+}
