@@ -7,6 +7,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::activity::Activity;
 use crate::bounds::{Sizes, count, size_of};
 use crate::known::{Known, Totals, Volumes};
 use crate::ladder::{Ladder, is_private};
@@ -33,83 +34,6 @@ pub struct DiaryDay {
     pub prefixes: u32,
     /// Ports used for the first time, with any network.
     pub ports: u32,
-}
-
-/// In which minutes of the latest windows something was active: a ring of 1024 windows, a week and some hours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Activity {
-    /// Minute masks by window mod 1024; empty until the first mark.
-    minutes: Vec<u16>,
-    /// Flow records sent, by window mod 1024.
-    n_flows: Vec<u32>,
-    latest: Window,
-}
-
-impl Default for Activity {
-    fn default() -> Self {
-        Self { minutes: Vec::new(), n_flows: Vec::new(), latest: Window(0) }
-    }
-}
-
-impl Activity {
-    /// Windows the ring reaches back.
-    pub const REACH: u32 = 1024;
-
-    fn slot(window: Window) -> usize {
-        (window.0 % Self::REACH) as usize
-    }
-
-    /// Marks minutes of a window and adds flow records. One older than the ring's reach is forgotten already.
-    pub fn mark(&mut self, window: Window, minutes: u16, n_flows: u32) {
-        self.minutes.resize(Self::REACH as usize, 0);
-        self.n_flows.resize(Self::REACH as usize, 0);
-        if window > self.latest {
-            for passed in (self.latest.0 + 1..=window.0).rev().take(Self::REACH as usize) {
-                let slot = Self::slot(Window(passed));
-                if let (Some(mask), Some(n)) = (self.minutes.get_mut(slot), self.n_flows.get_mut(slot)) {
-                    (*mask, *n) = (0, 0);
-                }
-            }
-            self.latest = window;
-        }
-        if self.latest.0 - window.0 < Self::REACH
-            && let (Some(mask), Some(n)) =
-                (self.minutes.get_mut(Self::slot(window)), self.n_flows.get_mut(Self::slot(window)))
-        {
-            *mask |= minutes;
-            *n = n.saturating_add(n_flows);
-        }
-    }
-
-    /// The active minutes of a window; none outside the ring.
-    pub fn minutes(&self, window: Window) -> u16 {
-        let is_inside = window <= self.latest && self.latest.0 - window.0 < Self::REACH;
-        self.minutes.get(Self::slot(window)).copied().filter(|_| is_inside).unwrap_or(0)
-    }
-
-    /// The flow records sent in a window; none outside the ring.
-    pub fn n_flows(&self, window: Window) -> u32 {
-        let is_inside = window <= self.latest && self.latest.0 - window.0 < Self::REACH;
-        self.n_flows.get(Self::slot(window)).copied().filter(|_| is_inside).unwrap_or(0)
-    }
-
-    /// How many windows of a span, ends included, were active, as far as the ring reaches back.
-    pub fn n_between(&self, from: Window, until: Window) -> u32 {
-        self.windows(from, until).filter(|&(_, minutes)| minutes != 0).count() as u32
-    }
-
-    /// Windows of a span, ends included, with their active minutes, as far as the ring reaches back.
-    pub fn windows(&self, from: Window, until: Window) -> impl Iterator<Item = (Window, u16)> {
-        let from = from.0.max(self.latest.0.saturating_sub(Self::REACH - 1));
-        (from..=until.0.min(self.latest.0)).map(|window| (Window(window), self.minutes(Window(window))))
-    }
-
-    /// Adds what another ring knows.
-    pub fn merge(&mut self, other: &Self) {
-        for (window, minutes) in other.windows(Window(0), other.latest).filter(|&(_, minutes)| minutes != 0) {
-            self.mark(window, minutes, other.n_flows(window));
-        }
-    }
 }
 
 /// What is known of one owner as a whole.
@@ -191,6 +115,30 @@ pub struct DestinationKnown {
     pub bytes_in: u64,
 }
 
+impl DestinationKnown {
+    fn add(&mut self, row: &Observation) {
+        self.known.touch(row.window);
+        self.bytes_out = self.bytes_out.saturating_add(row.bytes_out);
+        self.bytes_in = self.bytes_in.saturating_add(row.bytes_in);
+    }
+}
+
+/// What a row says was exchanged.
+fn sent(row: &Observation) -> Totals {
+    Totals {
+        n_flows: u64::from(row.n_flows),
+        packets_out: row.packets_out,
+        bytes_out: row.bytes_out,
+        bytes_in: row.bytes_in,
+        n_peers: 0,
+    }
+}
+
+/// The minutes in which something was sent, and the flow records.
+fn activity<'a>(rows: impl Iterator<Item = &'a Observation>) -> (u16, u32) {
+    rows.fold((0, 0u32), |(minutes, n), row| (minutes | row.minutes, n.saturating_add(row.n_flows)))
+}
+
 /// Owner and peer, port, protocol; numbers of [`Baselines::owners`] and [`Ladder`].
 pub type DestinationKey = (u32, u32, u16, u8);
 /// Owner and network, port, protocol.
@@ -207,6 +155,27 @@ pub enum Standing {
     New(Subject),
 }
 
+/// The numbers of the entries that learn of a destination, so that a settled one needs one look-up instead of five.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entries {
+    network: u32,
+    service: u32,
+    prefix: u32,
+    port: u32,
+}
+
+impl Entries {
+    /// Those of a destination that is not settled. Whatever was learned has a port.
+    const NONE: Self = Self { network: u32::MAX, service: u32::MAX, prefix: u32::MAX, port: u32::MAX };
+}
+
+/// Where a row stands, and the number of its destination, if it has one.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    standing: Standing,
+    destination: Option<u32>,
+}
+
 /// Everything learned.
 #[derive(Clone, Debug, Default)]
 pub struct Baselines {
@@ -220,8 +189,8 @@ pub struct Baselines {
     pub(crate) prefixes: Table<(u32, u32), PrefixKnown>,
     pub(crate) ports: Table<(u32, u16, u8), Known>,
     pub(crate) destinations: Table<DestinationKey, DestinationKnown>,
-    /// Destinations found settled since the last [`Baselines::age`], by number: they stay so until then.
-    pub(crate) settled: Vec<bool>,
+    /// The entries of destinations found settled since the last [`Baselines::age`], by number: they stay so until then.
+    pub(crate) settled: Vec<Entries>,
     pub(crate) newcomers: Table<(u32, Subject), Watched>,
     /// Owners knowing each network: derived from `networks` and `newcomers`.
     pub(crate) prevalence: Vec<u32>,
@@ -347,10 +316,22 @@ impl Baselines {
     ///
     /// Inside the VPC a new address is no news (a database fails over, an endpoint moves), only a new port is.
     pub fn standing(&self, owner: u32, row: &Observation) -> Standing {
+        self.find(owner, row).standing
+    }
+
+    fn find(&self, owner: u32, row: &Observation) -> Found {
         let destination = self.destinations.id(&(owner, row.peer, row.port, row.protocol));
-        if destination.is_some_and(|id| self.settled.get(id as usize) == Some(&true)) {
-            return Standing::Settled;
-        }
+        let is_settled = destination.is_some_and(|id| self.settled_entries(id).is_some());
+        let standing = if is_settled { Standing::Settled } else { self.standing_by_rungs(owner, row) };
+        Found { standing, destination }
+    }
+
+    /// The entries of a destination that was found settled.
+    fn settled_entries(&self, destination: u32) -> Option<Entries> {
+        self.settled.get(destination as usize).copied().filter(|entries| entries.port != Entries::NONE.port)
+    }
+
+    fn standing_by_rungs(&self, owner: u32, row: &Observation) -> Standing {
         let rungs = self.ladder.rungs(row.peer);
         let service = Subject::Service(rungs.network, row.port, row.protocol);
         let rung = |subject: Subject, is_known: bool| {
@@ -401,17 +382,19 @@ impl Baselines {
         }
         baseline.diary_of(window.day());
         let mut total = Totals::default();
-        self.note_activity(owner, window, rows);
-        for row in rows {
-            let standing = self.standing(owner, row);
-            if !self.learn_row(owner, row, standing, &mut total) {
-                total.add(&Totals {
-                    n_flows: u64::from(row.n_flows),
-                    packets_out: row.packets_out,
-                    bytes_out: row.bytes_out,
-                    bytes_in: row.bytes_in,
-                    n_peers: 0,
-                });
+        let found: Vec<Found> = rows.iter().map(|row| self.find(owner, row)).collect();
+        let settled = rows.iter().zip(&found).filter(|(_, found)| found.standing == Standing::Settled);
+        self.mark_activity(owner, window, activity(settled.map(|(row, _)| row)));
+        for (row, found) in rows.iter().zip(found) {
+            let entries = found.destination.and_then(|id| Some((id, self.settled_entries(id)?)));
+            let under_finding = if let Some((destination, entries)) = entries {
+                self.learn_settled(row, destination, entries, &mut total);
+                false
+            } else {
+                self.learn_row(owner, row, found.standing, &mut total)
+            };
+            if !under_finding {
+                total.add(&sent(row));
             }
         }
         if let Some(baseline) = self.of_owner.get_mut(owner as usize) {
@@ -429,12 +412,35 @@ impl Baselines {
     /// Notes in which minutes an owner was active with what it knows, and nothing else.
     pub fn note_activity(&mut self, owner: u32, window: Window, rows: &[Observation]) {
         let settled = rows.iter().filter(|row| self.standing(owner, row) == Standing::Settled);
-        let (minutes, n_flows) = settled
-            .fold((0, 0u32), |(minutes, n_flows), row| (minutes | row.minutes, n_flows.saturating_add(row.n_flows)));
+        self.mark_activity(owner, window, activity(settled));
+    }
+
+    fn mark_activity(&mut self, owner: u32, window: Window, (minutes, n_flows): (u16, u32)) {
         if minutes != 0
             && let Some(baseline) = self.of_owner.get_mut(owner as usize)
         {
             baseline.active.mark(window, minutes, n_flows);
+        }
+    }
+
+    /// Learns one row of a settled destination.
+    fn learn_settled(&mut self, row: &Observation, destination: u32, entries: Entries, total: &mut Totals) {
+        if let Some(prefix) = self.prefixes.at_mut(entries.prefix) {
+            prefix.known.touch(row.window);
+        }
+        if let Some(network) = self.networks.at_mut(entries.network) {
+            network.known.touch(row.window);
+        }
+        if let Some(service) = self.services.at_mut(entries.service) {
+            service.known.touch(row.window);
+            service.volumes.add(row.window, &sent(row));
+        }
+        if let Some(known) = self.ports.at_mut(entries.port) {
+            known.touch(row.window);
+        }
+        if let Some(entry) = self.destinations.at_mut(destination) {
+            total.n_peers += u64::from(entry.known.last != row.window);
+            entry.add(row);
         }
     }
 
@@ -460,11 +466,12 @@ impl Baselines {
             new.services += u32::from(network_id.is_some());
             self.services.put(service_key, ServiceKnown { known: Known::new(window), volumes: Volumes::default() })
         });
-        if let Some(entry) = self.prefixes.get_mut(&(owner, rungs.prefix)) {
+        let mut prefix = self.prefixes.id(&(owner, rungs.prefix));
+        if let Some(entry) = prefix.and_then(|id| self.prefixes.at_mut(id)) {
             entry.known.touch(window);
         } else if sizes.take_prefix().is_none() {
             let entry = PrefixKnown { known: Known::new(window), network: rungs.network };
-            self.prefixes.put((owner, rungs.prefix), entry);
+            prefix = Some(self.prefixes.put((owner, rungs.prefix), entry));
             count(&mut self.prefix_prevalence, rungs.prefix);
             if let Some(entry) = self.networks.at_mut(network) {
                 entry.n_prefixes += 1;
@@ -480,21 +487,16 @@ impl Baselines {
         if let Some(entry) = self.services.at_mut(service) {
             entry.known.touch(window);
             if !under_finding {
-                let totals = Totals {
-                    n_flows: u64::from(row.n_flows),
-                    packets_out: row.packets_out,
-                    bytes_out: row.bytes_out,
-                    bytes_in: row.bytes_in,
-                    n_peers: 0,
-                };
-                entry.volumes.add(window, &totals);
+                entry.volumes.add(window, &sent(row));
             }
         }
-        if let Some(known) = self.ports.get_mut(&(owner, row.port, row.protocol)) {
-            known.touch(window);
-        } else {
+        let port_key = (owner, row.port, row.protocol);
+        let port = self.ports.id(&port_key).unwrap_or_else(|| {
             new.ports += 1;
-            self.ports.put((owner, row.port, row.protocol), Known::new(window));
+            self.ports.put(port_key, Known::new(window))
+        });
+        if let Some(known) = self.ports.at_mut(port) {
+            known.touch(window);
         }
         let key = (owner, row.peer, row.port, row.protocol);
         let destination = if let Some(id) = self.destinations.id(&key) {
@@ -509,15 +511,13 @@ impl Baselines {
             })
         };
         if let Some(entry) = self.destinations.at_mut(destination) {
+            entry.add(row);
             if standing == Standing::Settled {
-                self.settled.resize(self.settled.len().max(destination as usize + 1), false);
+                self.settled.resize(self.settled.len().max(destination as usize + 1), Entries::NONE);
                 if let Some(settled) = self.settled.get_mut(destination as usize) {
-                    *settled = true;
+                    *settled = Entries { network, service, prefix: prefix.unwrap_or(u32::MAX), port };
                 }
             }
-            entry.known.touch(window);
-            entry.bytes_out = entry.bytes_out.saturating_add(row.bytes_out);
-            entry.bytes_in = entry.bytes_in.saturating_add(row.bytes_in);
         }
         // What is told is no habit: it must not make the next stranger of this function less of one.
         if !under_finding
@@ -596,25 +596,5 @@ impl Baselines {
                 *watched = Watched::close(&newcomer);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn activity_reaches_back_a_week() {
-        let mut activity = Activity::default();
-        for window in [5000, 5001, 5003, 4999] {
-            activity.mark(Window(window), 1, 2);
-        }
-        assert_eq!(activity.n_between(Window(4999), Window(5003)), 4);
-        assert_eq!(activity.n_between(Window(5002), Window(5002)), 0);
-        activity.mark(Window(5000 + Activity::REACH), 1, 2);
-        assert_eq!(activity.n_between(Window(0), Window(9999)), 3, "5000 fell out of the ring, 5001 and 5003 did not");
-        activity.mark(Window(90_000), 0b101, 3);
-        assert_eq!(activity.minutes(Window(90_000)), 0b101);
-        assert_eq!(activity.n_between(Window(0), Window(99_999)), 1);
     }
 }

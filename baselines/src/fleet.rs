@@ -152,7 +152,7 @@ pub(crate) fn dump(baselines: &Baselines) -> Vec<String> {
         let windows = baseline.active.windows(Window(0), Window(u32::MAX)).filter(|(_, minutes)| *minutes != 0);
         let active: Vec<_> = windows.map(|at| (at, baseline.active.n_flows(at.0))).collect();
         lines.push(format!("active {name} {active:?}"));
-        let baseline = crate::baseline::Baseline { active: crate::baseline::Activity::default(), ..baseline.clone() };
+        let baseline = crate::baseline::Baseline { active: crate::activity::Activity::default(), ..baseline.clone() };
         lines.push(format!("owner {name} {baseline:?}"));
     }
     lines.extend(baselines.networks.iter().map(|(k, v)| format!("network {} {} {v:?}", owner(k.0), network(k.1))));

@@ -3,6 +3,7 @@
 //! The lower floor: knows nothing of flow log formats, of AWS's APIs or of what is odd. The `detector` stands on it.
 
 pub mod accept;
+pub mod activity;
 pub mod baseline;
 mod bounds;
 pub mod distribution;
