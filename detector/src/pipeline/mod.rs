@@ -108,9 +108,35 @@ pub fn run(
     baselines: Baselines,
     scratch: Box<dyn Scratch>,
 ) -> std::io::Result<Outcome> {
-    let mut shelf = shelf::Shelf::new(scratch);
-    let coverage = gather::gather(job, objects, |flow_log, set| shelf.add(flow_log, &set))?;
-    walk_all(job, shelf, coverage, baselines)
+    Shelved::read(job, objects, scratch)?.walk(job, baselines)
+}
+
+/// Observations of all objects, on the shelf: the first half of [`run`], for a door that has other things to do meanwhile.
+///
+/// Reading asks the knowledge for interfaces only.
+pub struct Shelved {
+    shelf: shelf::Shelf,
+    coverage: Coverage,
+}
+
+impl Shelved {
+    /// Reads objects.
+    ///
+    /// # Errors
+    /// Those of [`run`].
+    pub fn read(job: &Job<'_>, objects: Vec<Arc<dyn Object>>, scratch: Box<dyn Scratch>) -> std::io::Result<Self> {
+        let mut shelf = shelf::Shelf::new(scratch);
+        let coverage = gather::gather(job, objects, |flow_log, set| shelf.add(flow_log, &set))?;
+        Ok(Self { shelf, coverage })
+    }
+
+    /// Judges and learns, from a baseline on.
+    ///
+    /// # Errors
+    /// Those of [`run`].
+    pub fn walk(self, job: &Job<'_>, baselines: Baselines) -> std::io::Result<Outcome> {
+        walk_all(job, self.shelf, self.coverage, baselines)
+    }
 }
 
 /// Walks a shelf from a baseline to its end.

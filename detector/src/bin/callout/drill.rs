@@ -15,7 +15,7 @@ pub(crate) fn run(typed: args::Drill) -> Result<Status, Failure> {
     if !matches!(typed.judging.format, args::Form::Table | args::Form::Json) {
         return Err(anyhow!("a drill is no finding")).hint("it is written as `--format table` or `--format json`");
     }
-    let settings = Settings::of_drill(typed)?;
+    let mut settings = Settings::of_drill(typed)?;
     let opened = settings.delivery.open()?;
     if settings.listing.objects.is_empty() {
         let nothing = Outcome::default();
@@ -23,7 +23,8 @@ pub(crate) fn run(typed: args::Drill) -> Result<Status, Failure> {
     }
     let bar = settings.bar();
     let min_severity = settings.delivery.min_severity.unwrap_or(1.0);
-    let drilled = engine::drill(&settings.request(), &shapes, function.as_deref(), seed, min_severity, &bar);
+    let knowledge = std::mem::take(&mut settings.knowledge);
+    let drilled = engine::drill(&settings.request(), knowledge, &shapes, function.as_deref(), seed, min_severity, &bar);
     bar.clear();
     let (drills, outcome) = drilled?.map_err(explain)?;
     Ok(settings.delivery.deliver_drills(&drills, outcome, &settings.listing, opened, settings.console))

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use baselines::Baselines;
@@ -16,8 +17,9 @@ use detector::coverage::Coverage;
 pub(crate) use detector::drill::Error as DrillError;
 use detector::finding::Finding;
 pub(crate) use detector::pipeline::Held;
-use detector::pipeline::{self, Job, Mode, Scratch};
+use detector::pipeline::{self, Job, Mode, Scratch, Shelved};
 use detector::read::Object;
+use detector::resolve::{Inventory, Lists, Networks};
 use detector::write::drill::Drill;
 use detector::write::inspect;
 
@@ -43,36 +45,50 @@ pub(crate) struct Knowledge {
 }
 
 impl Knowledge {
-    /// The files as the engine asks for them.
-    fn parse(&self, all_interfaces: bool) -> anyhow::Result<pipeline::Knowledge> {
-        let mut knowledge = pipeline::Knowledge { all_interfaces, ..pipeline::Knowledge::default() };
-        for document in &self.enis {
-            knowledge.inventory.add_enis(&document.origin, &document.bytes)?;
-        }
-        for document in &self.functions {
-            knowledge.inventory.add_functions(&document.origin, &document.bytes)?;
-        }
-        if let Some(document) = &self.asn {
-            knowledge.networks.add_asn(&document.origin, &document.bytes)?;
-        }
-        if let Some(document) = &self.aws_ranges {
-            knowledge.networks.add_aws_ranges(&document.origin, &document.bytes)?;
-        }
-        for (name, document) in &self.threat_lists {
-            knowledge.threat_lists.add(name, &document.origin, &document.bytes)?;
-        }
-        for (name, document) in &self.trusted_lists {
-            knowledge.trusted_lists.add(name, &document.origin, &document.bytes)?;
-        }
-        Ok(knowledge)
+    /// The files as the engine asks for them. Their bytes are let go of, each as soon as it is parsed.
+    fn parse(self, all_interfaces: bool) -> anyhow::Result<pipeline::Knowledge> {
+        let Self { enis, functions, asn, aws_ranges, threat_lists, trusted_lists } = self;
+        let (inventory, others) = rayon::join(
+            || -> anyhow::Result<Inventory> {
+                let mut inventory = Inventory::default();
+                for Document { origin, bytes } in enis {
+                    inventory.add_enis(&origin, &bytes)?;
+                }
+                for Document { origin, bytes } in functions {
+                    inventory.add_functions(&origin, &bytes)?;
+                }
+                Ok(inventory)
+            },
+            || -> anyhow::Result<(Networks, Lists, Lists)> {
+                let mut networks = Networks::default();
+                if let Some(Document { origin, bytes }) = asn {
+                    networks.add_asn(&origin, &bytes)?;
+                }
+                if let Some(Document { origin, bytes }) = aws_ranges {
+                    networks.add_aws_ranges(&origin, &bytes)?;
+                }
+                Ok((networks, lists(threat_lists)?, lists(trusted_lists)?))
+            },
+        );
+        let inventory = inventory?;
+        let (networks, threat_lists, trusted_lists) = others?;
+        Ok(pipeline::Knowledge { inventory, networks, threat_lists, trusted_lists, all_interfaces })
     }
+}
+
+/// Lists by name.
+fn lists(named: Vec<(String, Document)>) -> anyhow::Result<Lists> {
+    let mut lists = Lists::default();
+    for (name, Document { origin, bytes }) in named {
+        lists.add(&name, &origin, &bytes)?;
+    }
+    Ok(lists)
 }
 
 /// What the engine is asked to do.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) config: &'a Config,
-    pub(crate) knowledge: &'a Knowledge,
     /// First and past-the-last second of event time.
     pub(crate) span: (Option<i64>, Option<i64>),
     /// Judge every interface, not only Lambda's.
@@ -106,9 +122,13 @@ impl pipeline::Progress for Passed<'_> {
 }
 
 /// Walks history, learning and judging; leaves what it learned at `save`.
-pub(crate) fn replay(request: &Request<'_>, save: Option<&Path>, progress: &dyn Progress) -> anyhow::Result<Outcome> {
-    let start = request.baseline.map(load).transpose()?.unwrap_or_default();
-    let (outcome, learned) = run(request, Mode::Replay, start, progress)?;
+pub(crate) fn replay(
+    request: &Request<'_>,
+    knowledge: Knowledge,
+    save: Option<&Path>,
+    progress: &dyn Progress,
+) -> anyhow::Result<Outcome> {
+    let (outcome, learned) = run(request, knowledge, Mode::Replay, request.baseline, progress)?;
     if let Some(save) = save {
         store(save, &learned)?;
     }
@@ -116,23 +136,24 @@ pub(crate) fn replay(request: &Request<'_>, save: Option<&Path>, progress: &dyn 
 }
 
 /// Creates or extends the baseline the request names.
-pub(crate) fn learn(request: &Request<'_>, progress: &dyn Progress) -> anyhow::Result<Outcome> {
+pub(crate) fn learn(request: &Request<'_>, knowledge: Knowledge, progress: &dyn Progress) -> anyhow::Result<Outcome> {
     let dir = request.baseline.context("`learn` needs --baseline DIR to learn into")?;
-    let start = if dir.join("current.json").exists() { load(dir)? } else { Baselines::default() };
-    let (outcome, learned) = run(request, Mode::Learn, start, progress)?;
+    let start = dir.join("current.json").exists().then_some(dir);
+    let (outcome, learned) = run(request, knowledge, Mode::Learn, start, progress)?;
     store(dir, &learned)?;
     Ok(outcome)
 }
 
 /// Judges against the baseline the request names.
-pub(crate) fn scan(request: &Request<'_>, progress: &dyn Progress) -> anyhow::Result<Outcome> {
-    let start = load(request.baseline.context("`scan` needs --baseline DIR to judge against")?)?;
-    Ok(run(request, Mode::Scan, start, progress)?.0)
+pub(crate) fn scan(request: &Request<'_>, knowledge: Knowledge, progress: &dyn Progress) -> anyhow::Result<Outcome> {
+    let start = request.baseline.context("`scan` needs --baseline DIR to judge against")?;
+    Ok(run(request, knowledge, Mode::Scan, Some(start), progress)?.0)
 }
 
 /// Plays call-outs on the functions of the logs, in memory; gives what came of it, and what the logs give as they are.
 pub(crate) fn drill(
     request: &Request<'_>,
+    knowledge: Knowledge,
     shapes: &[char],
     function: Option<&str>,
     seed: u64,
@@ -140,7 +161,7 @@ pub(crate) fn drill(
     progress: &dyn Progress,
 ) -> anyhow::Result<Result<(Vec<Drill>, Outcome), DrillError>> {
     let start = request.baseline.map(load).transpose()?.unwrap_or_default();
-    let mut knowledge = request.knowledge.parse(request.all_interfaces)?;
+    let mut knowledge = knowledge.parse(request.all_interfaces)?;
     let asked =
         detector::drill::Request { config: request.config, span: span(request), shapes, function, seed, min_severity };
     let scratch = || Box::new(TempScratch::default()) as Box<dyn Scratch>;
@@ -205,20 +226,64 @@ fn store(dir: &Path, baselines: &Baselines) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Reads the objects while the baseline to start from is loaded, then walks.
 fn run(
     request: &Request<'_>,
+    knowledge: Knowledge,
     mode: Mode,
-    start: Baselines,
+    start: Option<&Path>,
     progress: &dyn Progress,
 ) -> anyhow::Result<(Outcome, Baselines)> {
-    let knowledge = request.knowledge.parse(request.all_interfaces)?;
-    let job =
-        Job { config: request.config, knowledge: &knowledge, mode, span: span(request), progress: &Passed(progress) };
-    let outcome = threads(request)?
-        .install(|| pipeline::run(&job, objects(request), start, Box::new(TempScratch::default())))
-        .context("temporary files could not be kept; is there room in the folder TMPDIR names?")?;
+    let is_unusable = Arc::new(AtomicBool::new(false));
+    let load = || {
+        let loaded = start.map_or_else(|| Ok(Baselines::default()), load);
+        is_unusable.store(loaded.is_err(), Ordering::Relaxed);
+        loaded
+    };
+    let progress = Passed(progress);
+    let (config, span) = (request.config, span(request));
+    let read = || -> anyhow::Result<(pipeline::Knowledge, io::Result<Shelved>)> {
+        let knowledge = knowledge.parse(request.all_interfaces)?;
+        let job = Job { config, knowledge: &knowledge, mode, span, progress: &progress };
+        let objects = objects(request).into_iter();
+        let objects = objects.map(|object| Arc::new(Needed { object, is_unneeded: Arc::clone(&is_unusable) }) as _);
+        let shelved = Shelved::read(&job, objects.collect(), Box::new(TempScratch::default()));
+        Ok((knowledge, shelved))
+    };
+    let outcome = threads(request)?.install(|| {
+        let (baselines, read) = rayon::join(load, read);
+        let baselines = baselines?;
+        let (knowledge, shelved) = read?;
+        let job = Job { config, knowledge: &knowledge, mode, span, progress: &progress };
+        shelved
+            .and_then(|shelved| shelved.walk(&job, baselines))
+            .context("temporary files could not be kept; is there room in the folder TMPDIR names?")
+    })?;
     let pipeline::Outcome { findings, coverage, baselines } = outcome;
     Ok((Outcome { findings, coverage }, baselines))
+}
+
+/// An object that is read no further once nobody needs what it tells.
+struct Needed {
+    object: Arc<dyn Object>,
+    is_unneeded: Arc<AtomicBool>,
+}
+
+impl Object for Needed {
+    fn name(&self) -> &str {
+        self.object.name()
+    }
+
+    fn size(&self) -> u64 {
+        self.object.size()
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        if self.is_unneeded.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the baseline cannot be used"));
+        }
+        self.object.read_at(offset, len)
+    }
 }
 
 fn span(request: &Request<'_>) -> Option<(i64, i64)> {

@@ -8,5 +8,5 @@ use crate::settings::Settings;
 
 pub(crate) fn run(typed: args::Learn) -> Result<Status, Failure> {
     let settings = Settings::of_learn(typed)?;
-    run::run(&settings, engine::learn)
+    run::run(settings, engine::learn)
 }

@@ -7,6 +7,7 @@ use crate::run;
 use crate::settings::Settings;
 
 pub(crate) fn run(typed: args::Replay) -> Result<Status, Failure> {
-    let settings = Settings::of_replay(typed)?;
-    run::run(&settings, |request, progress| engine::replay(request, settings.save_baseline.as_deref(), progress))
+    let mut settings = Settings::of_replay(typed)?;
+    let save = settings.save_baseline.take();
+    run::run(settings, |request, knowledge, progress| engine::replay(request, knowledge, save.as_deref(), progress))
 }

@@ -8,5 +8,5 @@ use crate::settings::Settings;
 
 pub(crate) fn run(typed: args::Scan) -> Result<Status, Failure> {
     let settings = Settings::of_scan(typed)?;
-    run::run(&settings, engine::scan)
+    run::run(settings, engine::scan)
 }

@@ -109,7 +109,6 @@ impl Settings {
     pub(crate) fn request(&self) -> Request<'_> {
         Request {
             config: &self.config,
-            knowledge: &self.knowledge,
             span: self.span,
             all_interfaces: self.all_interfaces,
             threads: self.threads,
