@@ -201,16 +201,14 @@ fn small_objects(options: &Goals, rows: &mut Vec<Row>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same rows over more functions and destinations; then `scan` with the largest baseline.
+/// The same rows over more functions and destinations; then `scan` with the largest baseline. Fewer functions are observed for
+/// longer, so that each row meets as many that tell of the same: what is asked is what growth costs, not what thin traffic does.
 fn growth(options: &Goals, rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let n_rows = options.scaled(8_000_000);
     let mut first: Option<(Run, f64)> = None;
-    for (functions, destinations) in [(400, 80), (2_000, 100), (10_000, 100)] {
-        let large = Large {
-            functions,
-            destinations,
-            ..Large::new(n_rows, n_rows.div_ceil(ROWS_PER_OBJECT), ObjectFormat::Parquet)
-        };
+    for (functions, destinations, n_objects) in [(400, 80, 500), (2_000, 100, 80), (10_000, 100, 16)] {
+        let n_objects = options.scaled(n_objects).max(1);
+        let large = Large { functions, destinations, ..Large::new(n_rows, n_objects, ObjectFormat::Parquet) };
         let data = options.input(&large)?;
         let replay = options.replay(&data)?;
         // Learned anew: an older baseline would be extended.
