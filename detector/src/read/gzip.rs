@@ -85,19 +85,36 @@ impl Inflate {
         Self { name: Arc::clone(name), stream, compressed_bytes, inflated_bytes: 0, limit_bytes }
     }
 
-    /// Appends the next bytes, at most `n`; appends nothing only at the end.
+    /// Reads the next bytes until `into` is full; less than that only at the end.
     ///
     /// # Errors
     /// [`Error::CutOff`], [`Error::Corrupt`], [`Error::Bomb`], [`Error::Io`].
-    pub(super) fn append(&mut self, into: &mut Vec<u8>, n: usize) -> Result<usize, Error> {
-        let before = into.len();
-        let read = (&mut self.stream).take(n as u64).read_to_end(into);
-        read.map_err(|source| self.explain(source))?;
-        let n = into.len() - before;
+    pub(super) fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
+        let mut n = 0;
+        while let Some(rest) = into.get_mut(n..).filter(|rest| !rest.is_empty()) {
+            match self.stream.read(rest) {
+                Ok(0) => break,
+                Ok(read) => n += read,
+                Err(source) if source.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(self.explain(source)),
+            }
+        }
         self.inflated_bytes += n as u64;
         if self.inflated_bytes > self.limit_bytes {
             return Err(self.bomb());
         }
+        Ok(n)
+    }
+
+    /// Appends the next bytes, at most `n`; appends nothing only at the end.
+    ///
+    /// # Errors
+    /// As [`Inflate::read`].
+    pub(super) fn append(&mut self, into: &mut Vec<u8>, n: usize) -> Result<usize, Error> {
+        let before = into.len();
+        into.resize(before + n, 0);
+        let n = self.read(into.get_mut(before..).unwrap_or_default())?;
+        into.truncate(before + n);
         Ok(n)
     }
 

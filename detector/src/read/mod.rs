@@ -9,6 +9,7 @@
 
 mod account;
 mod batch;
+mod cut;
 mod error;
 mod field;
 mod gzip;

@@ -83,6 +83,12 @@ impl Rule {
         self.words.is_some()
     }
 
+    /// The words of such a field, and what each stands for.
+    pub(super) fn spellings(self) -> impl Iterator<Item = (&'static str, u8)> {
+        let missing = self.missing.map(|missing| ("-", missing as u8));
+        self.words.into_iter().flatten().copied().chain(missing)
+    }
+
     /// A number as it came.
     pub(super) fn number(self, number: u64) -> Result<u64, Reason> {
         if number <= self.max && self.words.is_none() { Ok(number) } else { Err(self.reason) }

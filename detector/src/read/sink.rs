@@ -1,81 +1,194 @@
-//! The columns of a text being filled, token by token.
+//! The columns of a text being filled, each for many lines at once.
 //!
-//! Where it sits: under `text`, one for each field of the header.
-//! What it does not do: it knows nothing of lines; a row that turns out bad is taken back by whoever gave it.
+//! Where it sits: under `text`, one for each field of the header that is kept.
+//! What it does not do: it drops no line itself; it marks those that are odd.
 
+use arrow_array::ArrayRef;
 use arrow_schema::ArrowError;
 
 use crate::flow::{Field, Layout};
 use crate::read::Reason;
-use crate::read::batch::Column;
+use crate::read::batch::{Column, NULL};
+use crate::read::cut::Rows;
 use crate::read::intern::{Addresses, Dictionary, Texts};
-use crate::read::rule::Rule;
-use crate::read::token::{self, Short};
+use crate::read::rule::{self, Rule};
+use crate::read::token::{Key, Pattern, Token};
 
-/// Where the values of one field go.
-pub(super) struct Sink {
-    /// `None` for what is not read.
-    pub(super) field: Option<Field>,
-    pub(super) kind: Kind,
+/// Why a line is no record of traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Odd {
+    Nodata,
+    Skipdata,
+    Rejected(Reason),
 }
 
-/// The values of one field so far.
-///
-/// With a tag of its own: finding the variant in the fields' spare bits took as long as a short token.
-#[repr(u8)]
-pub(super) enum Kind {
-    Skip,
+/// Which of some lines are odd: nothing is stored until there is one.
+#[derive(Default)]
+pub(super) struct Marks {
+    /// By line, as far as there are marks.
+    by_row: Vec<Option<Odd>>,
+}
+
+impl Marks {
+    /// Marks a line, unless it is marked already.
+    #[cold]
+    pub(super) fn mark(&mut self, row: usize, odd: Odd) {
+        if self.by_row.len() <= row {
+            self.by_row.resize(row + 1, None);
+        }
+        if let Some(mark) = self.by_row.get_mut(row) {
+            mark.get_or_insert(odd);
+        }
+    }
+
+    /// The lines marked so far, and forgets them.
+    pub(super) fn take(&mut self) -> Vec<(usize, Odd)> {
+        self.by_row.drain(..).enumerate().filter_map(|(row, odd)| Some((row, odd?))).collect()
+    }
+
+    /// The value, or the least one and a mark.
+    fn value<T>(&mut self, row: usize, value: Result<T, Reason>, least: T) -> T {
+        value.unwrap_or_else(|reason| {
+            self.mark(row, Odd::Rejected(reason));
+            least
+        })
+    }
+}
+
+/// Where the values of one column go.
+pub(super) struct Sink {
+    /// Where the column stands in the header.
+    column: usize,
+    /// `None` for the status.
+    pub(super) field: Option<Field>,
+    values: Values,
+}
+
+/// The values of one column so far.
+enum Values {
     Status,
     U8(Rule, Vec<u8>),
     U16(Rule, Vec<u16>),
     U64(Rule, Vec<u64>),
     I64(Rule, Vec<i64>),
-    /// Words for numbers; the last word is remembered.
-    Words(Rule, Vec<u8>, Short),
+    /// Words for numbers.
+    Words(Words, Vec<u8>),
     /// Codes into the dictionary that all columns of addresses share.
     Address {
-        is_nullable: bool,
+        side: Side,
+        is_wire: bool,
         codes: Vec<i32>,
     },
-    Text {
-        dictionary: Texts,
-        codes: Vec<i32>,
-        last: Short,
-        recent: Vec<([u128; 2], i32)>,
-    },
+    Text(Box<RecentTexts>, Vec<i32>),
 }
 
-/// The dictionary of addresses and, before it, a table from token to code that spares parsing what was met lately.
+/// Few words that stand for numbers.
+struct Words {
+    rule: Rule,
+    /// The short ones, and what they mean.
+    known: [(Key<1>, u8); 3],
+}
+
+impl Words {
+    fn new(rule: Rule) -> Self {
+        let key = |(word, value): (&str, u8)| Some((Key::of(Token::new(&padded(word), 0, word.len()))?, value));
+        let mut known = rule.spellings().filter_map(key);
+        Self { rule, known: std::array::from_fn(|_| known.next().unwrap_or((Key::NONE, 0))) }
+    }
+
+    /// What a short word stands for, if it is one of them.
+    #[inline]
+    fn value(&self, token: Token<'_>) -> Option<u8> {
+        let key = Key::of(token)?;
+        self.known.iter().find(|(known, _)| key.is(*known)).map(|(_, value)| *value)
+    }
+}
+
+fn padded(word: &str) -> [u8; 16] {
+    let mut bytes = [b' '; 16];
+    for (to, byte) in bytes.iter_mut().zip(word.bytes()) {
+        *to = byte;
+    }
+    bytes
+}
+
+/// The dictionary of addresses and, before it, what spares parsing them.
 ///
 /// One for all columns: the same few interfaces are senders and receivers, on the wire and in the packet.
 pub(super) struct SharedAddresses {
     dictionary: Addresses,
-    recent: Vec<(u128, i32)>,
+    /// A table from token to code of what was met lately.
+    recent: Vec<(Key<2>, i32)>,
+    /// The lines' addresses on the wire: most packets have the same.
+    senders: Vec<(Key<2>, i32)>,
+    receivers: Vec<(Key<2>, i32)>,
 }
 
-/// Entries of the table of recent addresses: 64 KiB, so that it stays in the second-level cache.
-const N_RECENT: usize = 2048;
+/// Whose address it is.
+#[derive(Clone, Copy)]
+enum Side {
+    Sender,
+    Receiver,
+}
 
-/// Entries of the table of recent texts, of which there are several: 48 KiB each, of which only the slots in use matter.
-const N_RECENT_TEXTS: usize = 1024;
+/// Entries of the table of recent addresses: 96 KiB, so that it stays in the second-level cache.
+const N_RECENT: usize = 4096;
 
 impl SharedAddresses {
     pub(super) fn new() -> Self {
-        Self { dictionary: Addresses::default(), recent: vec![(0, 0); N_RECENT] }
+        let recent = vec![(Key::NONE, 0); N_RECENT];
+        Self { dictionary: Addresses::default(), recent, senders: Vec::new(), receivers: Vec::new() }
     }
 
-    /// The code of the address at the start of the text, of so many bytes.
-    fn code(&mut self, text: &[u8], length: usize, is_nullable: bool) -> Result<i32, Reason> {
-        let token = text.get(..length).unwrap_or_default();
-        let Some(key) = token::key(text, length) else { return self.dictionary.code(token, is_nullable) };
-        let slot = (token::spread(key) >> 32) as usize % N_RECENT;
-        if let Some((_, code)) = self.recent.get(slot).filter(|(other, _)| *other == key && key != 0) {
-            return Ok(*code);
+    /// Takes the addresses of lines on the wire.
+    fn take_wire(&mut self, side: Side, rows: Rows<'_>, column: usize, codes: &mut Vec<i32>, marks: &mut Marks) {
+        let mut wire = std::mem::take(self.wire(side));
+        wire.clear();
+        wire.extend(rows.tokens(column).enumerate().map(|(row, token)| {
+            let key = Key::of(token);
+            let code = key.and_then(|key| self.known(key));
+            let code = code.unwrap_or_else(|| marks.value(row, self.code(token, false), NULL));
+            (key.unwrap_or(Key::NONE), code)
+        }));
+        codes.extend(wire.iter().map(|(_, code)| *code));
+        *self.wire(side) = wire;
+    }
+
+    /// Takes the addresses of the same lines in the packet.
+    fn take_packet(&mut self, side: Side, rows: Rows<'_>, column: usize, codes: &mut Vec<i32>, marks: &mut Marks) {
+        let wire = std::mem::take(self.wire(side));
+        let tokens = rows.tokens(column).enumerate();
+        codes.extend(tokens.zip(&wire).map(|((row, token), (wire, code))| match Key::of(token) {
+            Some(key) if key.is(*wire) && *code != NULL => *code,
+            key => {
+                key.and_then(|key| self.known(key)).unwrap_or_else(|| marks.value(row, self.code(token, true), NULL))
+            }
+        }));
+        *self.wire(side) = wire;
+    }
+
+    fn wire(&mut self, side: Side) -> &mut Vec<(Key<2>, i32)> {
+        match side {
+            Side::Sender => &mut self.senders,
+            Side::Receiver => &mut self.receivers,
         }
-        let code = self.dictionary.code(token, is_nullable)?;
+    }
+
+    /// The code of an address met lately.
+    #[inline]
+    fn known(&self, key: Key<2>) -> Option<i32> {
+        let (other, code) = self.recent.get(key.slot(N_RECENT))?;
+        key.is(*other).then_some(*code)
+    }
+
+    /// The code of any address.
+    #[cold]
+    fn code(&mut self, token: Token<'_>, is_nullable: bool) -> Result<i32, Reason> {
+        let code = self.dictionary.code(token.bytes(), is_nullable)?;
         // What is missing is not in the table: it has no code in other columns.
-        if code >= 0
-            && let Some(slot) = self.recent.get_mut(slot)
+        if code != NULL
+            && let Some(key) = Key::of(token)
+            && let Some(slot) = self.recent.get_mut(key.slot(N_RECENT))
         {
             *slot = (key, code);
         }
@@ -85,158 +198,130 @@ impl SharedAddresses {
     /// Forgets all when there is too much to carry on to the next batch.
     pub(super) fn start_batch(&mut self) {
         if self.dictionary.start_batch() {
-            self.recent.fill((0, 0));
+            self.recent.fill((Key::NONE, 0));
         }
     }
 }
 
-impl Sink {
-    /// A sink for a column; without a field nothing is kept.
-    pub(super) fn new(field: Option<Field>, is_status: bool, n_rows: usize) -> Self {
-        let kind = match field.map(|field| (field, field.layout(), Rule::of(field))) {
-            None if is_status => Kind::Status,
-            None => Kind::Skip,
-            Some((_, _, Some(rule))) if rule.has_words() => {
-                Kind::Words(rule, Vec::with_capacity(n_rows), Short::default())
-            }
-            Some((_, Layout::U8, Some(rule))) => Kind::U8(rule, Vec::with_capacity(n_rows)),
-            Some((_, Layout::U16, Some(rule))) => Kind::U16(rule, Vec::with_capacity(n_rows)),
-            Some((_, Layout::U64, Some(rule))) => Kind::U64(rule, Vec::with_capacity(n_rows)),
-            Some((_, Layout::I64, Some(rule))) => Kind::I64(rule, Vec::with_capacity(n_rows)),
-            Some((field, Layout::Address, _)) => {
-                Kind::Address { is_nullable: field.is_nullable(), codes: Vec::with_capacity(n_rows) }
-            }
-            Some(_) => Kind::Text {
-                dictionary: Texts::default(),
-                recent: vec![([0; 2], 0); N_RECENT_TEXTS],
-                codes: Vec::with_capacity(n_rows),
-                last: Short::default(),
-            },
-        };
-        Self { field, kind }
+/// A dictionary of texts and, before it, what spares looking them up.
+struct RecentTexts {
+    dictionary: Texts,
+    /// The last one, of a field that seldom changes.
+    last: Option<(Pattern<4>, i32)>,
+    changes_seldom: bool,
+    recent: Vec<(Key<4>, i32)>,
+}
+
+/// Entries of the table of recent texts, of which there are several: 40 KiB each, of which only the slots in use matter.
+const N_RECENT_TEXTS: usize = 1024;
+
+impl RecentTexts {
+    fn new(field: Field) -> Self {
+        let changes_seldom = matches!(field, Field::Account | Field::Region | Field::Vpc);
+        let recent = vec![(Key::NONE, 0); N_RECENT_TEXTS];
+        Self { dictionary: Texts::default(), last: None, changes_seldom, recent }
     }
 
-    /// Takes the token at the start of the text and says how long it is; `None` when it takes a closer look, and then
-    /// what was pushed for this row has to be taken back.
+    /// The code of a text met lately.
     #[inline]
-    pub(super) fn take(&mut self, text: &[u8], addresses: &mut SharedAddresses) -> Option<usize> {
-        #[expect(
-            clippy::inline_always,
-            reason = "a call and a result through memory for each number is a tenth of parsing"
-        )]
-        #[inline(always)]
-        fn number(text: &[u8], rule: Rule) -> Option<(u64, usize)> {
-            match token::number(text) {
-                Some((number, length)) if number <= rule.max => Some((number, length)),
-                None if text.first() == Some(&b'-') => Some((rule.missing().ok()?, 1)),
-                _ => None,
-            }
+    fn known(&mut self, token: Token<'_>) -> Option<i32> {
+        if let Some((_, code)) = self.last.as_ref().filter(|(last, _)| last.is(token)) {
+            return Some(*code);
         }
-        match &mut self.kind {
-            Kind::Skip => Some(token::length(text)),
-            Kind::Status => {
-                let is_ok = text.starts_with(b"OK");
-                is_ok.then_some(2)
+        let key = Key::of(token)?;
+        let (_, code) = self.recent.get(key.slot(N_RECENT_TEXTS)).filter(|(other, _)| key.is(*other))?;
+        if self.changes_seldom {
+            self.last = Pattern::of(token).map(|pattern| (pattern, *code));
+        }
+        Some(*code)
+    }
+
+    /// The code of any text.
+    #[cold]
+    fn code(&mut self, token: Token<'_>) -> Result<i32, Reason> {
+        let code = self.dictionary.code(token.bytes(), true)?;
+        if let Some(key) = Key::of(token)
+            && let Some(slot) = self.recent.get_mut(key.slot(N_RECENT_TEXTS))
+        {
+            *slot = (key, code);
+        }
+        Ok(code)
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        let values = self.dictionary.values()?;
+        if self.dictionary.start_batch() {
+            self.recent.fill((Key::NONE, 0));
+            self.last = None;
+        }
+        Ok(values)
+    }
+}
+
+impl Sink {
+    /// A sink for the status.
+    pub(super) fn status(column: usize) -> Self {
+        Self { column, field: None, values: Values::Status }
+    }
+
+    /// A sink for a field's column.
+    pub(super) fn new(column: usize, field: Field, n_rows: usize) -> Self {
+        let values = match (field.layout(), Rule::of(field)) {
+            (_, Some(rule)) if rule.has_words() => Values::Words(Words::new(rule), Vec::with_capacity(n_rows)),
+            (Layout::U8, Some(rule)) => Values::U8(rule, Vec::with_capacity(n_rows)),
+            (Layout::U16, Some(rule)) => Values::U16(rule, Vec::with_capacity(n_rows)),
+            (Layout::U64, Some(rule)) => Values::U64(rule, Vec::with_capacity(n_rows)),
+            (Layout::I64, Some(rule)) => Values::I64(rule, Vec::with_capacity(n_rows)),
+            (Layout::Address, _) => Values::Address {
+                side: if matches!(field, Field::Src | Field::PktSrc) { Side::Sender } else { Side::Receiver },
+                is_wire: matches!(field, Field::Src | Field::Dst),
+                codes: Vec::with_capacity(n_rows),
+            },
+            _ => Values::Text(Box::new(RecentTexts::new(field)), Vec::with_capacity(n_rows)),
+        };
+        Self { column, field: Some(field), values }
+    }
+
+    /// Takes the column's values in all of the rows; a row with a bad one gets some value and a mark.
+    pub(super) fn take(&mut self, rows: Rows<'_>, addresses: &mut SharedAddresses, marks: &mut Marks) {
+        let tokens = rows.tokens(self.column).enumerate();
+        match &mut self.values {
+            Values::Status => tokens.for_each(|(row, token)| take_status(row, token, marks)),
+            Values::U8(rule, values) => values.extend(tokens.map(|at| number(rule, at, marks) as u8)),
+            Values::U16(rule, values) => values.extend(tokens.map(|at| number(rule, at, marks) as u16)),
+            Values::U64(rule, values) => values.extend(tokens.map(|at| number(rule, at, marks))),
+            Values::I64(rule, values) => values.extend(tokens.map(|at| number(rule, at, marks) as i64)),
+            Values::Words(words, values) => values.extend(tokens.map(|(row, token)| {
+                words.value(token).unwrap_or_else(|| odd_number(&words.rule, row, token, marks) as u8)
+            })),
+            Values::Address { side, is_wire: true, codes } => {
+                addresses.take_wire(*side, rows, self.column, codes, marks);
             }
-            Kind::U8(rule, values) => {
-                let (number, length) = number(text, *rule)?;
-                values.push(number as u8);
-                Some(length)
+            Values::Address { side, is_wire: false, codes } => {
+                addresses.take_packet(*side, rows, self.column, codes, marks);
             }
-            Kind::U16(rule, values) => {
-                let (number, length) = number(text, *rule)?;
-                values.push(number as u16);
-                Some(length)
-            }
-            Kind::U64(rule, values) => {
-                let (number, length) = number(text, *rule)?;
-                values.push(number);
-                Some(length)
-            }
-            Kind::I64(rule, values) => {
-                let (number, length) = number(text, *rule)?;
-                values.push(number as i64);
-                Some(length)
-            }
-            Kind::Words(rule, values, last) => {
-                if last.is_at(text)
-                    && let Some(value) = values.last()
-                {
-                    values.push(*value);
-                    return Some(last.length);
-                }
-                let length = token::length(text);
-                values.push(rule.text(text.get(..length)?).ok()? as u8);
-                *last = Short::new(text, length).unwrap_or_default();
-                Some(length)
-            }
-            Kind::Address { is_nullable, codes } => {
-                let length = token::length(text);
-                codes.push(addresses.code(text, length, *is_nullable).ok()?);
-                Some(length)
-            }
-            Kind::Text { dictionary, recent, codes, last } => {
-                if last.is_at(text)
-                    && let Some(code) = codes.last()
-                {
-                    codes.push(*code);
-                    return Some(last.length);
-                }
-                let length = token::length(text);
-                let Some(short) = Short::new(text, length) else {
-                    codes.push(dictionary.code(text.get(..length)?, true).ok()?);
-                    *last = Short::default();
-                    return Some(length);
-                };
-                let slot = recent.get_mut((short.hash() >> 32) as usize % N_RECENT_TEXTS)?;
-                if slot.0 != short.bytes() {
-                    *slot = (short.bytes(), dictionary.code(text.get(..length)?, true).ok()?);
-                }
-                codes.push(slot.1);
-                *last = short;
-                Some(length)
+            Values::Text(texts, codes) => {
+                codes.extend(tokens.map(|(row, token)| {
+                    texts.known(token).unwrap_or_else(|| marks.value(row, texts.code(token), NULL))
+                }));
             }
         }
     }
 
-    /// Takes one token, however odd; a bad one says why.
-    pub(super) fn push(&mut self, token: &[u8], addresses: &mut SharedAddresses) -> Result<(), Reason> {
-        match &mut self.kind {
-            Kind::Skip | Kind::Status => {}
-            Kind::U8(rule, values) => values.push(rule.text(token)? as u8),
-            Kind::U16(rule, values) => values.push(rule.text(token)? as u16),
-            Kind::U64(rule, values) => values.push(rule.text(token)?),
-            Kind::I64(rule, values) => values.push(rule.text(token)? as i64),
-            Kind::Words(rule, values, last) => {
-                *last = Short::default();
-                values.push(rule.text(token)? as u8);
-            }
-            Kind::Address { is_nullable, codes } => codes.push(addresses.dictionary.code(token, *is_nullable)?),
-            Kind::Text { dictionary, codes, last, .. } => {
-                *last = Short::default();
-                codes.push(dictionary.code(token, true)?);
-            }
-        }
-        Ok(())
+    /// The values, if they are times.
+    pub(super) fn times(&self) -> &[i64] {
+        if let Values::I64(_, values) = &self.values { values } else { &[] }
     }
 
-    /// Drops what came after so many rows.
-    pub(super) fn truncate(&mut self, n_rows: usize) {
-        match &mut self.kind {
-            Kind::Skip | Kind::Status => {}
-            Kind::U8(_, values) => values.truncate(n_rows),
-            Kind::U16(_, values) => values.truncate(n_rows),
-            Kind::U64(_, values) => values.truncate(n_rows),
-            Kind::I64(_, values) => values.truncate(n_rows),
-            Kind::Address { codes, .. } => codes.truncate(n_rows),
-            Kind::Words(_, values, last) => {
-                *last = Short::default();
-                values.truncate(n_rows);
-            }
-            Kind::Text { codes, last, .. } => {
-                *last = Short::default();
-                codes.truncate(n_rows);
-            }
+    /// Drops some of the rows taken last; `rows` counts from row `base` on, in order.
+    pub(super) fn drop_rows(&mut self, base: usize, rows: &[(usize, Odd)]) {
+        match &mut self.values {
+            Values::Status => {}
+            Values::U8(_, values) | Values::Words(_, values) => drop_rows(values, base, rows),
+            Values::U16(_, values) => drop_rows(values, base, rows),
+            Values::U64(_, values) => drop_rows(values, base, rows),
+            Values::I64(_, values) => drop_rows(values, base, rows),
+            Values::Address { codes, .. } | Values::Text(_, codes) => drop_rows(codes, base, rows),
         }
     }
 
@@ -249,28 +334,62 @@ impl Sink {
         fn taken<T>(values: &mut Vec<T>, n_rows: usize) -> Vec<T> {
             std::mem::replace(values, Vec::with_capacity(n_rows))
         }
-        Ok(Some(match &mut self.kind {
-            Kind::Skip | Kind::Status => return Ok(None),
-            Kind::U8(_, values) => Column::U8(taken(values, n_rows)),
-            Kind::U16(_, values) => Column::U16(taken(values, n_rows)),
-            Kind::U64(_, values) => Column::U64(taken(values, n_rows)),
-            Kind::I64(_, values) => Column::I64(taken(values, n_rows)),
-            Kind::Words(_, values, last) => {
-                *last = Short::default();
-                Column::U8(taken(values, n_rows))
-            }
-            Kind::Address { is_nullable, codes } => {
+        Ok(Some(match &mut self.values {
+            Values::Status => return Ok(None),
+            Values::U8(_, values) | Values::Words(_, values) => Column::U8(taken(values, n_rows)),
+            Values::U16(_, values) => Column::U16(taken(values, n_rows)),
+            Values::U64(_, values) => Column::U64(taken(values, n_rows)),
+            Values::I64(_, values) => Column::I64(taken(values, n_rows)),
+            Values::Address { is_wire, codes, .. } => {
                 let values = addresses.dictionary.values()?;
-                Column::Codes { codes: taken(codes, n_rows), has_nulls: *is_nullable, values }
+                Column::Codes { has_nulls: !*is_wire && have_nulls(codes), codes: taken(codes, n_rows), values }
             }
-            Kind::Text { codes, dictionary, recent, last } => {
-                *last = Short::default();
-                let values = dictionary.values()?;
-                if dictionary.start_batch() {
-                    recent.fill(([0; 2], 0));
-                }
-                Column::Codes { codes: taken(codes, n_rows), has_nulls: true, values }
+            Values::Text(texts, codes) => {
+                let values = texts.finish()?;
+                Column::Codes { has_nulls: have_nulls(codes), codes: taken(codes, n_rows), values }
             }
         }))
     }
+}
+
+#[inline]
+fn take_status(row: usize, token: Token<'_>, marks: &mut Marks) {
+    if token.bytes() != b"OK" {
+        match Rule::STATUS.text(token.bytes()) {
+            Ok(status) if status == u64::from(rule::OK) => {}
+            Ok(status) if status == u64::from(rule::NODATA) => marks.mark(row, Odd::Nodata),
+            Ok(_) => marks.mark(row, Odd::Skipdata),
+            Err(reason) => marks.mark(row, Odd::Rejected(reason)),
+        }
+    }
+}
+
+#[expect(clippy::inline_always, reason = "a call and a result through memory for each number doubles its time")]
+#[inline(always)]
+fn number(rule: &Rule, (row, token): (usize, Token<'_>), marks: &mut Marks) -> u64 {
+    match token.number() {
+        Some(number) if number <= rule.max => number,
+        _ => odd_number(rule, row, token, marks),
+    }
+}
+
+#[cold]
+fn odd_number(rule: &Rule, row: usize, token: Token<'_>, marks: &mut Marks) -> u64 {
+    marks.value(row, rule.text(token.bytes()), 0)
+}
+
+fn have_nulls(codes: &[i32]) -> bool {
+    codes.iter().fold(0, |least, code| *code.min(&least)) < 0
+}
+
+fn drop_rows<T: Copy>(values: &mut Vec<T>, base: usize, rows: &[(usize, Odd)]) {
+    let mut to = rows.first().map_or(values.len(), |(first, _)| base + first);
+    let ends = rows.iter().skip(1).map(|(next, _)| base + next).chain([values.len()]);
+    for ((row, _), end) in rows.iter().zip(ends) {
+        let kept = base + row + 1..end;
+        let n_kept = kept.len();
+        values.copy_within(kept, to);
+        to += n_kept;
+    }
+    values.truncate(to);
 }

@@ -37,7 +37,9 @@ pub(super) struct Source {
     name: Arc<str>,
     bytes: Bytes,
     buffer: Vec<u8>,
-    /// How much of the buffer was given out.
+    /// How much of the buffer is text.
+    filled: usize,
+    /// How much of it was given out.
     used: usize,
     /// The offset of the buffer's first byte in the text.
     position: u64,
@@ -73,6 +75,7 @@ impl Source {
         Self {
             name: Arc::clone(name),
             bytes,
+            filled: buffer.len(),
             buffer,
             used: 0,
             position,
@@ -87,7 +90,7 @@ impl Source {
     pub(super) fn next_block(&mut self) -> Result<Option<Block<'_>>, Error> {
         loop {
             let mut from = self.used;
-            let unused = self.buffer.get(from..).unwrap_or_default();
+            let unused = self.buffer.get(from..self.filled).unwrap_or_default();
             let to = match memchr::memrchr(b'\n', unused) {
                 Some(at) => from + at + 1,
                 // The last line of the object may lack its line end.
@@ -121,11 +124,11 @@ impl Source {
                 return Ok(None);
             }
             if self.skips_line {
-                self.used = self.buffer.len();
-            } else if self.buffer.len() - from > self.max_line_bytes {
+                self.used = self.filled;
+            } else if self.filled - from > self.max_line_bytes {
                 self.skips_line = true;
-                self.used = self.buffer.len();
-                let lines = self.buffer.get(from..).unwrap_or_default();
+                self.used = self.filled;
+                let lines = self.buffer.get(from..self.filled).unwrap_or_default();
                 return Ok(Some(Block { lines, position, long_line: Some(position) }));
             }
             self.fill()?;
@@ -133,21 +136,28 @@ impl Source {
     }
 
     fn fill(&mut self) -> Result<(), Error> {
-        self.buffer.drain(..self.used);
+        self.buffer.copy_within(self.used..self.filled, 0);
+        self.filled -= self.used;
         self.position += self.used as u64;
         self.used = 0;
         let n = match &mut self.bytes {
             Bytes::Whole => 0,
-            Bytes::Gzip(inflate) => inflate.append(&mut self.buffer, BLOCK_BYTES)?,
+            Bytes::Gzip(inflate) => {
+                let end = self.filled + BLOCK_BYTES;
+                self.buffer.resize(self.buffer.len().max(end), 0);
+                inflate.read(self.buffer.get_mut(self.filled..end).unwrap_or_default())?
+            }
             Bytes::Plain { object, offset } => {
                 let n = object.size().saturating_sub(*offset).min(RANGE_BYTES as u64) as usize;
                 let read = object.read_at(*offset, n);
                 let read = read.map_err(|source| Error::Io { object: Arc::clone(&self.name), source })?;
+                self.buffer.truncate(self.filled);
                 self.buffer.extend_from_slice(&read);
                 *offset += read.len() as u64;
                 read.len()
             }
         };
+        self.filled += n;
         self.is_at_end = n == 0;
         Ok(())
     }

@@ -12,9 +12,9 @@ use arrow_schema::ArrowError;
 use crate::flow::{Field, FlowBatch};
 use crate::read::account::{Account, Reason};
 use crate::read::batch::{self, Column};
+use crate::read::cut::{Cuts, Joined, Piece, Rows};
 use crate::read::field::{Places, is_known};
-use crate::read::rule::{self, Rule};
-use crate::read::sink::{Kind, SharedAddresses, Sink};
+use crate::read::sink::{Marks, Odd, SharedAddresses, Sink};
 use crate::read::source::Source;
 use crate::read::{Error, Limits};
 
@@ -85,9 +85,11 @@ pub(super) struct Reader<'a> {
     object: &'a Arc<str>,
     header: &'a Header,
     limits: &'a Limits,
-    /// One for each field of the header, in its order.
+    /// The status first, then the fields in their order: of several bad values the first one's counts, whatever the order in
+    /// the log, the same as in Parquet.
     sinks: Vec<Sink>,
     addresses: SharedAddresses,
+    marks: Marks,
     n_rows: usize,
     account: Account,
     each: &'a mut dyn FnMut(FlowBatch),
@@ -101,13 +103,11 @@ impl<'a> Reader<'a> {
         each: &'a mut dyn FnMut(FlowBatch),
     ) -> Self {
         let places = &header.places;
-        let sink_at = |at| {
-            let field = Field::ALL.into_iter().find(|field| places.of(*field) == Some(at));
-            Sink::new(field, places.status == Some(at), limits.max_batch_rows)
-        };
-        let sinks = (0..places.n_columns).map(sink_at).collect();
-        let (addresses, account) = (SharedAddresses::new(), Account::default());
-        Self { object, header, limits, sinks, addresses, n_rows: 0, account, each }
+        let fields = Field::ALL.into_iter().filter_map(|field| Some((places.of(field)?, field)));
+        let fields = fields.map(|(column, field)| Sink::new(column, field, limits.max_batch_rows));
+        let sinks = places.status.map(Sink::status).into_iter().chain(fields).collect();
+        let (addresses, marks, account) = (SharedAddresses::new(), Marks::default(), Account::default());
+        Self { object, header, limits, sinks, addresses, marks, n_rows: 0, account, each }
     }
 
     /// Reads all lines of a source.
@@ -115,63 +115,34 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Those of the source, and [`Error::NotFlowLog`] for a second header that names other fields.
     pub(super) fn read(mut self, mut source: Source) -> Result<Account, Error> {
+        let (mut cuts, mut joined) = (Cuts::default(), Joined::default());
         while let Some(block) = source.next_block()? {
             if let Some(position) = block.long_line {
                 self.account.reject(Reason::LineTooLong, self.object, position, || shown(block.lines));
                 continue;
             }
-            let mut rest = block.lines;
+            let (mut rest, mut position) = (block.lines, block.position);
             while !rest.is_empty() {
-                if let Some(length) = self.clean_line(rest) {
-                    rest = rest.get(length..).unwrap_or_default();
-                    self.count_row()?;
-                    continue;
+                let mut lines = cuts.lines(rest, self.header.places.n_columns, self.limits.max_line_bytes);
+                while let Some((piece, offset)) = lines.next() {
+                    let position = position + offset as u64;
+                    match piece {
+                        Piece::Rows(rows) => self.rows(rows, &|row| rows.line(row, position))?,
+                        Piece::Line(line) => self.line(line, position, &mut joined)?,
+                    }
                 }
-                for sink in &mut self.sinks {
-                    sink.truncate(self.n_rows);
-                }
-                let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
-                let (line, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-                self.line(line, block.position + (block.lines.len() - rest.len()) as u64)?;
-                rest = after;
+                position += lines.used() as u64;
+                rest = rest.get(lines.used()..).unwrap_or_default();
             }
         }
         self.flush()?;
         Ok(self.account)
     }
 
-    /// Takes a line that is a record of traffic with nothing odd about it, in one pass, and says how long it is. Everything
-    /// else, and every rejection, is left to [`Reader::line`].
-    fn clean_line(&mut self, lines: &[u8]) -> Option<usize> {
-        let mut rest = lines;
-        for sink in &mut self.sinks {
-            let length = sink.take(rest, &mut self.addresses).filter(|length| *length > 0)?;
-            rest = rest.get(length..)?;
-            match rest {
-                [b' ' | b'\t', after @ ..] => rest = after,
-                [b'\n' | b'\r', ..] => {}
-                _ => return None,
-            }
-        }
-        while let [b' ' | b'\t', after @ ..] = rest {
-            rest = after;
-        }
-        let after = rest.strip_prefix(b"\r").unwrap_or(rest).strip_prefix(b"\n")?;
-        let length = lines.len() - after.len();
-        (length <= self.limits.max_line_bytes && !self.ends_before_start()).then_some(length)
-    }
-
-    fn count_row(&mut self) -> Result<(), Error> {
-        self.n_rows += 1;
-        self.account.rows_read += 1;
-        self.account.rows_ok += 1;
-        if self.n_rows == self.limits.max_batch_rows { self.flush() } else { Ok(()) }
-    }
-
-    fn line(&mut self, line: &[u8], position: u64) -> Result<(), Error> {
+    /// Takes a line that needs a closer look.
+    fn line(&mut self, line: &[u8], position: u64, joined: &mut Joined) -> Result<(), Error> {
         let n_bytes = line.len();
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = without_end(line);
         if line.is_empty() {
             return Ok(());
         }
@@ -179,62 +150,67 @@ impl<'a> Reader<'a> {
             self.account.reject(Reason::LineTooLong, self.object, position, || shown(line));
             return Ok(());
         }
-        match self.row(line) {
-            Ok(rule::OK) => return self.count_row(),
-            Ok(rule::NODATA) => {
-                self.account.rows_read += 1;
-                self.account.rows_nodata += 1;
-            }
-            Ok(_) => {
-                self.account.rows_read += 1;
-                self.account.rows_skipdata += 1;
-            }
-            Err(reason) => self.reject(reason, line, position)?,
+        let tokens = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|token| !token.is_empty());
+        let tokens: Vec<&[u8]> = tokens.collect();
+        if tokens.len() != self.header.places.n_columns {
+            return self.reject(Reason::WrongFieldCount, line, position);
         }
-        for sink in &mut self.sinks {
-            sink.truncate(self.n_rows);
+        self.rows(joined.row(&tokens), &|_| (line, position))
+    }
+
+    /// Takes lines of as many tokens as the header; `line` gives one of them as it was, and its position.
+    fn rows<'b>(&mut self, rows: Rows<'_>, line: &dyn Fn(usize) -> (&'b [u8], u64)) -> Result<(), Error> {
+        let mut n_taken = 0;
+        while n_taken < rows.len() {
+            let part = rows.part(n_taken, self.limits.max_batch_rows.saturating_sub(self.n_rows).max(1));
+            for sink in &mut self.sinks {
+                sink.take(part, &mut self.addresses, &mut self.marks);
+            }
+            self.mark_ends_before_starts();
+            let odd = self.marks.take();
+            let n_ok = part.len() - odd.len();
+            if !odd.is_empty() {
+                for sink in &mut self.sinks {
+                    sink.drop_rows(self.n_rows, &odd);
+                }
+                for (row, odd) in odd {
+                    let (line, position) = line(n_taken + row);
+                    self.odd(odd, line, position)?;
+                }
+            }
+            self.n_rows += n_ok;
+            self.account.rows_read += n_ok as u64;
+            self.account.rows_ok += n_ok as u64;
+            if self.n_rows >= self.limits.max_batch_rows {
+                self.flush()?;
+            }
+            n_taken += part.len();
         }
         Ok(())
     }
 
-    /// Takes the values of a line and says what kind of record it is; only those of traffic stay.
-    fn row(&mut self, line: &[u8]) -> Result<u8, Reason> {
-        let tokens = || line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|token| !token.is_empty());
-        let (mut n_tokens, mut status) = (0, Ok(u64::from(rule::OK)));
-        for (at, token) in tokens().enumerate() {
-            n_tokens = at + 1;
-            if self.header.places.status == Some(at) {
-                status = Rule::STATUS.text(token);
+    /// Marks the rows taken last that end before they start.
+    fn mark_ends_before_starts(&mut self) {
+        let times = |wanted| {
+            let sink = self.sinks.iter().find(|sink| sink.field == Some(wanted));
+            sink.and_then(|sink| sink.times().get(self.n_rows..)).unwrap_or_default()
+        };
+        for (row, (start, end)) in times(Field::Start).iter().zip(times(Field::End)).enumerate() {
+            if end < start {
+                self.marks.mark(row, Odd::Rejected(Reason::EndBeforeStart));
             }
-        }
-        if n_tokens != self.sinks.len() {
-            return Err(Reason::WrongFieldCount);
-        }
-        let status = status? as u8;
-        if status != rule::OK {
-            return Ok(status);
-        }
-        // Of several bad values the first field's counts, whatever the order in the log: the same as in Parquet.
-        let mut first_bad: Option<(Option<Field>, Reason)> = None;
-        for (sink, token) in self.sinks.iter_mut().zip(tokens()) {
-            if let Err(reason) = sink.push(token, &mut self.addresses) {
-                let bad = (sink.field, reason);
-                first_bad = Some(first_bad.map_or(bad, |first| first.min(bad)));
-            }
-        }
-        match first_bad {
-            Some((_, reason)) => Err(reason),
-            None if self.ends_before_start() => Err(Reason::EndBeforeStart),
-            None => Ok(status),
         }
     }
 
-    fn ends_before_start(&self) -> bool {
-        let last = |field| match &self.sinks.get(self.header.places.of(field)?)?.kind {
-            Kind::I64(_, values) => values.last().copied(),
-            _ => None,
-        };
-        matches!((last(Field::Start), last(Field::End)), (Some(start), Some(end)) if end < start)
+    #[cold]
+    fn odd(&mut self, odd: Odd, line: &[u8], position: u64) -> Result<(), Error> {
+        match odd {
+            Odd::Nodata => self.account.rows_nodata += 1,
+            Odd::Skipdata => self.account.rows_skipdata += 1,
+            Odd::Rejected(reason) => return self.reject(reason, line, position),
+        }
+        self.account.rows_read += 1;
+        Ok(())
     }
 
     /// Counts a line that is no record, unless it is a header again, as in objects put together from several.
@@ -273,6 +249,12 @@ impl<'a> Reader<'a> {
         self.addresses.start_batch();
         Ok(columns)
     }
+}
+
+/// A line without its line end.
+pub(super) fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 fn shown(line: &[u8]) -> Cow<'_, str> {

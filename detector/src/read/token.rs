@@ -1,123 +1,150 @@
-//! Tokens of text by eight bytes at a time.
+//! Tokens of text, by eight and sixteen bytes at a time.
 //!
-//! Where it sits: under `text`, for the lines that have nothing odd.
+//! Where it sits: between `cut`, which finds them, and `sink`, which keeps what they say.
 //! What it does not do: it decides nothing; whatever it does not take as it is goes through `rule`.
 
-/// The lowest bit of every byte.
-const ONES: u64 = 0x0101_0101_0101_0101;
 /// The highest bit of every byte.
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// How many bytes come before the first blank, line end or control character.
-#[inline]
-pub(super) fn length(text: &[u8]) -> usize {
-    let (chunks, tail) = text.as_chunks::<8>();
-    for (at, chunk) in chunks.iter().enumerate() {
-        let bytes = u64::from_le_bytes(*chunk);
-        // The highest bit of each byte below 0x21. A borrow spoils only bytes after the first such one.
-        let ends = bytes.wrapping_sub(ONES * 0x21) & !bytes & HIGHS;
-        if ends != 0 {
-            return at * 8 + ends.trailing_zeros() as usize / 8;
+/// A token in its text; having the text around it makes looking at more bytes than it has cheap.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Token<'a> {
+    text: &'a [u8],
+    start: usize,
+    length: usize,
+}
+
+impl<'a> Token<'a> {
+    /// The token of so many bytes that starts there in the text.
+    #[inline]
+    pub(super) fn new(text: &'a [u8], start: usize, length: usize) -> Self {
+        Self { text, start, length }
+    }
+
+    /// Its bytes.
+    #[inline]
+    pub(super) fn bytes(self) -> &'a [u8] {
+        self.text.get(self.start..self.start + self.length).unwrap_or_default()
+    }
+
+    /// It and what comes after it, eight bytes to a word; `None` near the end of the text.
+    #[inline]
+    fn words<const WORDS: usize>(self) -> Option<[u64; WORDS]> {
+        let words = self.text.get(self.start..self.start + 8 * WORDS)?;
+        Some(words.as_chunks().0.first_chunk()?.map(u64::from_le_bytes))
+    }
+
+    /// The number it is; `None` for what is no number of at most 16 digits, and near the end of the text.
+    #[inline(always)] // A call and a result through memory for each number doubles its time.
+    pub(super) fn number(self) -> Option<u64> {
+        const POWERS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+        let [high, low] = self.words()?;
+        if self.length.wrapping_sub(1) < 8 {
+            return digits(high, self.length);
         }
+        let n = self.length.wrapping_sub(8);
+        let power = POWERS.get(n).filter(|_| n > 0)?;
+        Some(digits(high, 8)? * power + digits(low, n)?)
     }
-    tail.iter().position(|byte| *byte < 0x21).map_or(text.len(), |at| text.len() - tail.len() + at)
 }
 
-/// The number at the start of the text and its length; `None` for what is no number of at most 16 digits with enough
-/// text after it to look at eight bytes at once.
+/// What tells a token from all others, eight bytes to a word; the last byte holds the token's length.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key<const WORDS: usize>([u64; WORDS]);
+
+impl<const WORDS: usize> Key<WORDS> {
+    /// What is no token's key.
+    pub(super) const NONE: Self = Self([u64::MAX; WORDS]);
+
+    /// A token's key; `None` for one that leaves no byte for its length, and near the end of the text.
+    #[inline]
+    pub(super) fn of(token: Token<'_>) -> Option<Self> {
+        let words = token.words::<WORDS>().filter(|_| token.length < 8 * WORDS)?;
+        let mut key = masked(words, masks(token.length));
+        if let Some(last) = key.last_mut() {
+            *last |= (token.length as u64) << 56;
+        }
+        Some(Self(key))
+    }
+
+    /// Whether both are of the same token.
+    #[inline]
+    pub(super) fn is(self, other: Self) -> bool {
+        differ(self.0, other.0) == 0
+    }
+
+    /// Which of so many slots of a table is the token's; `n_slots` is a power of two.
+    #[inline]
+    pub(super) fn slot(self, n_slots: usize) -> usize {
+        // Fibonacci hashing: an odd number without pattern makes the high bits depend on all of the key.
+        let folded = self.0.iter().fold(0_u64, |folded, word| folded.rotate_left(21) ^ word);
+        (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % n_slots
+    }
+}
+
+/// A token that many others are compared with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pattern<const WORDS: usize> {
+    words: [u64; WORDS],
+    masks: [u64; WORDS],
+    length: usize,
+}
+
+impl<const WORDS: usize> Pattern<WORDS> {
+    /// A token as a pattern; `None` for one longer than so many words, and near the end of the text.
+    pub(super) fn of(token: Token<'_>) -> Option<Self> {
+        let words = token.words().filter(|_| token.length <= 8 * WORDS)?;
+        let masks = masks(token.length);
+        Some(Self { words: masked(words, masks), masks, length: token.length })
+    }
+
+    /// Whether the token is that one.
+    #[inline]
+    pub(super) fn is(&self, token: Token<'_>) -> bool {
+        let differs = |words| differ(masked(words, self.masks), self.words);
+        token.length == self.length && token.words().map(differs) == Some(0)
+    }
+}
+
+/// Which bytes of a token's words are the token's.
 #[inline]
-pub(super) fn number(text: &[u8]) -> Option<(u64, usize)> {
-    let (high, n) = up_to_eight_digits(text)?;
-    if n < 8 {
-        return (n > 0).then_some((high, n));
-    }
-    let (low, n) = up_to_eight_digits(text.get(8..)?)?;
-    (n < 8).then(|| (high * POWERS.get(n).copied().unwrap_or(1) + low, 8 + n))
+fn masks<const WORDS: usize>(length: usize) -> [u64; WORDS] {
+    /// By how many bytes are left.
+    const MASKS: [u64; 8] =
+        [0, 0xff, 0xffff, 0xff_ffff, 0xffff_ffff, 0xff_ffff_ffff, 0xffff_ffff_ffff, 0xff_ffff_ffff_ffff];
+    std::array::from_fn(|word| MASKS.get(length.saturating_sub(8 * word)).copied().unwrap_or(u64::MAX))
 }
 
-const POWERS: [u64; 8] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000];
+#[inline]
+fn masked<const WORDS: usize>(words: [u64; WORDS], masks: [u64; WORDS]) -> [u64; WORDS] {
+    let mut masks = masks.into_iter();
+    words.map(|word| word & masks.next().unwrap_or(0))
+}
 
-/// The digits at the start of the text, and how many there are of the first eight bytes.
+/// 0 when both are the same.
+///
+/// Word by word: comparing arrays goes through memory, and waiting for that took longer than all the rest.
+#[inline]
+fn differ<const WORDS: usize>(words: [u64; WORDS], others: [u64; WORDS]) -> u64 {
+    words.into_iter().zip(others).fold(0, |differs, (word, other)| differs | (word ^ other))
+}
+
+/// The number that the first `n` of eight digits are, 1 to 8 of them.
 ///
 /// # Source
 /// Daniel Lemire, "Quickly parsing eight digits" (2018).
 #[inline]
-fn up_to_eight_digits(text: &[u8]) -> Option<(u64, usize)> {
-    let bytes = u64::from_le_bytes(*text.first_chunk::<8>()?) ^ (ONES * 0x30);
-    // The highest bit of each byte above 9. A carry spoils only bytes after the first such one.
-    let others = (bytes.wrapping_add(ONES * 0x76) | bytes) & HIGHS;
-    let n = others.trailing_zeros() as usize / 8;
-    if n == 0 {
-        return Some((0, 0));
+fn digits(text: u64, n: usize) -> Option<u64> {
+    // The digits to the most significant bytes, zeros before them.
+    let digits = (text ^ 0x3030_3030_3030_3030) << (64 - 8 * n);
+    // The highest bit of each byte above 9; a carry out of one spoils the next, but then there is one.
+    if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & HIGHS != 0 {
+        return None;
     }
-    // Digits to the most significant bytes, zeros before them.
-    let digits = bytes << (64 - 8 * n);
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     let low = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
     let high = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
-    Some((low.wrapping_add(high) >> 32, n))
-}
-
-/// A token of at most 15 bytes as a number that no other token has; `None` for longer ones, and near the end of the text.
-#[inline]
-pub(super) fn key(text: &[u8], length: usize) -> Option<u128> {
-    let bytes = u128::from_le_bytes(*text.first_chunk::<16>()?);
-    (length < 16).then(|| bytes & !(u128::MAX << (8 * length)))
-}
-
-/// A token of at most 31 bytes, such that comparing takes no loop.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Short {
-    bytes: [u128; 2],
-    mask: [u128; 2],
-    /// 0 for none.
-    pub(super) length: usize,
-}
-
-impl Short {
-    /// The token of so many bytes at the start of the text; `None` for longer ones, and near the end of the text.
-    #[inline]
-    pub(super) fn new(text: &[u8], length: usize) -> Option<Self> {
-        let [low, high] = words(text)?;
-        let mask = match length {
-            0 | 32.. => return None,
-            1..16 => [!(u128::MAX << (8 * length)), 0],
-            16..32 => [u128::MAX, !(u128::MAX << (8 * (length - 16)))],
-        };
-        Some(Self { bytes: [low & mask[0], high & mask[1]], mask, length })
-    }
-
-    /// Whether the token stands at the start of the text, and a blank or line end after it.
-    #[inline]
-    pub(super) fn is_at(&self, text: &[u8]) -> bool {
-        let Some([low, high]) = words(text) else { return false };
-        let differs = (low & self.mask[0]) ^ self.bytes[0] | (high & self.mask[1]) ^ self.bytes[1];
-        self.length > 0 && differs == 0 && text.get(self.length).is_some_and(|byte| *byte <= b' ')
-    }
-
-    /// What tells the token from all others: no token has a zero byte, so its bytes do.
-    pub(super) fn bytes(&self) -> [u128; 2] {
-        self.bytes
-    }
-
-    /// A number that few tokens share.
-    #[inline]
-    pub(super) fn hash(&self) -> u64 {
-        let [low, high] = self.bytes;
-        spread(low ^ high.rotate_left(64))
-    }
-}
-
-fn words(text: &[u8]) -> Option<[u128; 2]> {
-    let (low, rest) = text.split_first_chunk::<16>()?;
-    Some([u128::from_le_bytes(*low), u128::from_le_bytes(*rest.first_chunk::<16>()?)])
-}
-
-/// A hash of a key: its high bits depend on all of the key.
-pub(super) fn spread(key: u128) -> u64 {
-    // Fibonacci hashing of each half, by two odd numbers without pattern.
-    (key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        ^ ((key >> 64) as u64).wrapping_mul(0xc2b2_ae3d_27d4_eb4f).rotate_left(7)
+    Some(low.wrapping_add(high) >> 32)
 }
 
 #[cfg(test)]
@@ -125,50 +152,51 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn number(text: &str, after: &str) -> Option<u64> {
+        Token::new(format!("{text}{after}").as_bytes(), 0, text.len()).number()
+    }
+
+    fn check_keys<const WORDS: usize>(a: Token<'_>, b: Token<'_>) {
+        let keys = [a, b].map(Key::<WORDS>::of);
+        for (token, key) in [a, b].into_iter().zip(keys) {
+            assert_eq!(key.is_some(), token.bytes().len() < 8 * WORDS);
+            assert!(key.is_none_or(|key| key.is(key) && !key.is(Key::NONE)));
+        }
+        if let [Some(a_key), Some(b_key)] = keys {
+            assert_eq!(a_key.is(b_key), a.bytes() == b.bytes());
+        }
+        let pattern = Pattern::<WORDS>::of(a);
+        assert_eq!(pattern.is_some(), a.bytes().len() <= 8 * WORDS);
+        assert!(pattern.is_none_or(|pattern| pattern.is(a) && pattern.is(b) == (a.bytes() == b.bytes())));
+    }
+
     proptest! {
         #[test]
-        fn lengths(before in "[!-~\u{80}-\u{ff}]{0,40}", end in prop::sample::select(&[" ", "\t", "\n", "\r", "\0", ""][..]), after in "[ -~]{0,20}") {
-            let text = format!("{before}{end}{}", if end.is_empty() { "" } else { &after });
-            prop_assert_eq!(length(text.as_bytes()), before.len());
+        fn numbers(value in 0_u64..=u64::MAX, shift in 0_u32..64, n_zeros in 0_usize..4, after in "[ \t\n][ -~]{16}") {
+            let text = format!("{}{}", "0".repeat(n_zeros), value >> shift);
+            prop_assert_eq!(number(&text, &after), (text.len() <= 16).then_some(value >> shift));
         }
 
         #[test]
-        fn numbers(number in 0_u64..10_000_000_000_000_000, end in "[ \t\nx.:/-]", after in "[ -~]{16}") {
-            let text = format!("{number}{end}{after}");
-            let expected = (number, number.to_string().len());
-            let found = super::number(text.as_bytes());
-            prop_assert!(found == Some(expected) || (expected.1 == 16 && found.is_none()));
+        fn what_is_no_number(text in "[0-9]{0,12}[ -/:-~\u{80}-\u{ff}][0-9]{0,12}", after in "[ \t\n][ -~]{16}") {
+            prop_assert_eq!(number(&text, &after), None);
+        }
+
+        #[test]
+        fn keys_tell_tokens_apart(one in "[\u{0}a]{0,33}", other in "[\u{0}a]{0,33}", after in "[ \t\n][ -~]{32}") {
+            let texts = [&one, &other].map(|token| format!("{token}{after}"));
+            let [a, b] = [Token::new(texts[0].as_bytes(), 0, one.len()), Token::new(texts[1].as_bytes(), 0, other.len())];
+            check_keys::<1>(a, b);
+            check_keys::<2>(a, b);
+            check_keys::<4>(a, b);
         }
     }
 
     #[test]
-    fn what_is_no_number() {
-        for text in ["-1 and some more text", " 1 and some more text", "", "1", "x234567890123456", "/1234567890123456"]
-        {
-            assert_eq!(number(text.as_bytes()), None, "{text}");
-        }
-        assert_eq!(number(b"000000000000000000000000"), None);
-        assert_eq!(number(b"007 and some more text"), Some((7, 3)));
-    }
-
-    #[test]
-    fn short_tokens() {
-        let text = b"eni-0123456789abcdef0 10.0.0.1 and so on and so on";
-        let eni = Short::new(text, 21).unwrap();
-        assert!(eni.is_at(text));
-        assert!(eni.is_at(b"eni-0123456789abcdef0\tanything else that is there"));
-        assert!(!eni.is_at(b"eni-0123456789abcdef01 anything else that is there"));
-        assert!(!eni.is_at(b"eni-0123456789abcdef1 anything else that is there"));
-        assert!(!eni.is_at(b"eni-0123456789abcdef0 "));
-        assert!(!Short::default().is_at(text));
-        assert!(Short::new(text, 0).is_none() && Short::new(text, 32).is_none() && Short::new(b"eni-1 ", 5).is_none());
-        assert_ne!(Short::new(text, 3).unwrap().bytes(), eni.bytes());
-    }
-
-    #[test]
-    fn keys_tell_tokens_apart() {
-        assert_eq!(key(b"10.0.0.1 10.0.0.2 ", 8), key(b"10.0.0.1\n-------------", 8));
-        assert_ne!(key(b"10.0.0.1 10.0.0.2 ", 8), key(b"10.0.0.11 10.0.0.2 ", 9));
-        assert_eq!(key(b"1234567890123456 ", 16), None);
+    fn the_end_of_the_text() {
+        let token = Token::new(b"443", 0, 3);
+        assert!(token.number().is_none() && Key::<1>::of(token).is_none());
+        assert_eq!(token.bytes(), b"443");
+        assert_eq!(number("", " and some more text"), None);
     }
 }
