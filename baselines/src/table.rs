@@ -94,6 +94,11 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.id(&key).is_none().then(|| self.push(key, value))
     }
 
+    /// Puts a value under a key that is known not to be there.
+    pub(crate) fn put_absent(&mut self, key: K, value: V) {
+        self.push(key, value);
+    }
+
     fn push(&mut self, key: K, value: V) -> u32 {
         let id = self.entries.len() as u32;
         self.entries.push((key, value));

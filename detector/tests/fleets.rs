@@ -199,9 +199,8 @@ mod hostile {
         let (findings, memory) = walk(&[observations(told)]);
         let known = &memory.baselines;
         assert!(known.newcomers().count() <= MOST_NEWCOMERS && known.n_destinations() <= MOST_DESTINATIONS);
-        assert!(
-            known.newcomers().all(|(_, newcomer)| newcomer.contacts.len() <= 64 && newcomer.destinations.len() <= 24)
-        );
+        let mut watched = known.newcomers().filter_map(|(&(owner, subject), _)| known.newcomer(owner, subject));
+        assert!(watched.all(|newcomer| newcomer.contacts.len() <= 64 && newcomer.destinations.len() <= 24));
         for finding in &findings {
             assert!(finding.evidence.len() <= 100 && finding.destinations.len() <= 50, "{}", finding.title);
         }

@@ -241,14 +241,14 @@ impl<'a> Sheet<'a> {
 pub(super) struct Writer<'a> {
     file: &'a str,
     columns: &'a [Column],
-    writer: ArrowWriter<Vec<u8>>,
+    inner: ArrowWriter<Vec<u8>>,
     n_rows: usize,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(file: &'a str, columns: &'a [Column], facts: &[(&str, &str)]) -> Result<Self, Error> {
-        let writer = open(columns, facts).map_err(|source| Error::Write { origin: file.into(), source })?;
-        Ok(Self { file, columns, writer, n_rows: 0 })
+        let inner = open(columns, facts).map_err(|source| Error::Write { origin: file.into(), source })?;
+        Ok(Self { file, columns, inner, n_rows: 0 })
     }
 
     /// A sheet for the next rows.
@@ -264,7 +264,7 @@ impl<'a> Writer<'a> {
             return Err(Error::TooLarge { origin: origin(), n_rows: self.n_rows, max_rows: MAX_ROWS });
         }
         let batch = RecordBatch::try_new(schema(self.columns), sheet.arrays).map_err(ParquetError::from);
-        let written = batch.and_then(|batch| self.writer.write(&batch));
+        let written = batch.and_then(|batch| self.inner.write(&batch));
         written.map_err(|source| Error::Write { origin: origin(), source })
     }
 
@@ -281,7 +281,7 @@ impl<'a> Writer<'a> {
     /// The table as Parquet.
     pub(super) fn finish(self) -> Result<Bytes, Error> {
         let origin = self.file;
-        let bytes = self.writer.into_inner().map_err(|source| Error::Write { origin: origin.into(), source })?;
+        let bytes = self.inner.into_inner().map_err(|source| Error::Write { origin: origin.into(), source })?;
         Ok(bytes.into())
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Order;
 use super::columns::{Column, KNOWN, Kind, Writer, column};
 use super::error::Error;
-use super::page::Reader;
+use super::page::{Reader, Rise};
 use crate::baseline::{Baselines, DestinationKey, DestinationKnown};
 use crate::ladder::{Ladder, to_ip};
 use crate::names::Names;
@@ -57,6 +57,7 @@ pub(super) fn decode(
 ) -> Result<(), Error> {
     destinations.reserve(reader.n_reserved());
     ladder.reserve_peers(reader.n_reserved());
+    let mut rise = Rise::default();
     reader.read(
         |page| {
             let peers = page.addresses("address")?.into_iter().zip(page.codes("network", names)?);
@@ -75,7 +76,8 @@ pub(super) fn decode(
             for (owner, (address, network), (port, protocol), known) in rows {
                 let peer = ladder.peer_in(address, network);
                 let peer = peer.ok_or_else(|| reader.damaged(format!("{} is in two networks", to_ip(address))))?;
-                reader.put(destinations, (owner, peer, port, protocol), known)?;
+                let place = (owner, address, port, protocol);
+                reader.put(destinations, &mut rise, place, ((owner, peer, port, protocol), known))?;
             }
             Ok(())
         },

@@ -11,7 +11,7 @@ use super::Order;
 use super::columns::{Column, GROUP_ROWS, Kind, Sheet, Writer, column};
 use super::error::Error;
 use super::newcomers::sorted;
-use super::page::{Page, Reader};
+use super::page::{Page, Reader, all};
 use crate::baseline::Baselines;
 use crate::ladder::{Ladder, to_ip};
 use crate::names::Names;
@@ -231,8 +231,7 @@ impl Following<'_> {
 fn read_contacts(reader: &Reader<'_>) -> Result<Rows<u32>, Error> {
     let minute = |secs: i64| (secs % 60 == 0).then(|| u32::try_from(secs / 60).ok()).flatten();
     let decode = |page: &Page<'_>| {
-        let minutes: Option<Vec<u32>> = page.secs("minute")?.into_iter().map(minute).collect();
-        minutes.ok_or_else(|| page.damaged("`minute` is no minute"))
+        all(page.secs("minute")?.into_iter().map(minute)).ok_or_else(|| page.damaged("`minute` is no minute"))
     };
     Rows::read(reader, decode, |before, minute| before < minute)
 }

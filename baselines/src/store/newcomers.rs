@@ -6,7 +6,7 @@ use super::Order;
 use super::columns::{Column, KNOWN, Kind, Writer, column, optional};
 use super::details::Details;
 use super::error::Error;
-use super::page::{Page, Reader};
+use super::page::{Page, Reader, Rise};
 use crate::baseline::Baselines;
 use crate::ladder::{Ladder, Prefix};
 use crate::names::Names;
@@ -122,7 +122,7 @@ pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Byte
 }
 
 /// A subject whose prefix has no number yet.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Read {
     Known(Subject),
     Prefix(Prefix),
@@ -239,6 +239,7 @@ pub(super) fn decode(
 ) -> Result<(), Error> {
     details.check(reader.n_rows())?;
     into.reserve(reader.n_reserved());
+    let mut rise = Rise::default();
     reader.read(
         |page| {
             let keys = page.codes("owner", owners)?.into_iter().zip(subjects(page, networks)?);
@@ -251,11 +252,12 @@ pub(super) fn decode(
         },
         |rows| {
             for ((owner, subject), newcomer) in rows {
+                let place = (owner, subject);
                 let subject = match subject {
                     Read::Known(subject) => subject,
                     Read::Prefix(prefix) => Subject::Prefix(ladder.prefix_id(prefix)),
                 };
-                reader.put(into, (owner, subject), newcomer)?;
+                reader.put(into, &mut rise, place, ((owner, subject), newcomer))?;
             }
             Ok(())
         },

@@ -20,7 +20,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 use rayon::prelude::*;
 
-use super::columns::{Column, GROUP_ROWS, Kind, MAX_ROWS, schema};
+use super::columns::{Column, Kind, MAX_ROWS, schema};
 use super::error::Error;
 use super::headers;
 use crate::distribution::Distribution;
@@ -30,6 +30,10 @@ use crate::names::Names;
 use crate::past::Past;
 use crate::table::Table;
 use crate::window::{Day, WINDOW_SECS, Window};
+
+/// Rows decoded at a time: what is made of them stays in the cache of a core, and is no allocation that goes back to the
+/// system each time. With whole row groups loading took a third longer.
+const PAGE_ROWS: usize = 1 << 13;
 
 /// The last window of the year 9999: later ones are no moments, and numbers near the end of their range overflow.
 const LAST_WINDOW: Window = Window(422_337_167);
@@ -105,21 +109,40 @@ impl<'a> Reader<'a> {
         Error::damaged(self.origin, why)
     }
 
-    /// Puts a row into its table; one that is there already is refused.
-    pub(super) fn put<K: Copy + Eq + Hash, V>(&self, table: &mut Table<K, V>, key: K, value: V) -> Result<(), Error> {
+    /// Puts a row into its table; one that is there already is refused. `place` is what the table is sorted by: where it
+    /// rises from row to row, no row is there twice, and none is looked for.
+    pub(super) fn put<K: Copy + Eq + Hash, V, P: PartialOrd>(
+        &self,
+        table: &mut Table<K, V>,
+        rise: &mut Rise<P>,
+        place: P,
+        (key, value): (K, V),
+    ) -> Result<(), Error> {
+        if rise.goes_on(place) {
+            table.put_absent(key, value);
+            return Ok(());
+        }
         match table.put_new(key, value) {
             Some(_) => Ok(()),
             None => Err(self.damaged("a row is there twice")),
         }
     }
 
-    /// Puts rows into their table; one that is there already is refused.
-    pub(super) fn put_all<K: Copy + Eq + Hash, V>(
+    /// Decodes all pages into a table sorted by its keys.
+    pub(super) fn fill<K, V>(
         &self,
         table: &mut Table<K, V>,
-        rows: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<(), Error> {
-        rows.into_iter().try_for_each(|(key, value)| self.put(table, key, value))
+        decode: impl Fn(&Page<'_>) -> Result<Vec<(K, V)>, Error> + Sync,
+    ) -> Result<(), Error>
+    where
+        K: Copy + Ord + Hash + Send,
+        V: Send,
+    {
+        table.reserve(self.n_reserved());
+        let mut rise = Rise::default();
+        self.read(decode, |rows| {
+            rows.into_iter().try_for_each(|(key, value)| self.put(table, &mut rise, key, (key, value)))
+        })
     }
 
     /// A fact of the file's key-value metadata.
@@ -163,7 +186,7 @@ impl<'a> Reader<'a> {
         guarded(self.origin, || {
             let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone())
                 .with_row_groups(vec![group])
-                .with_batch_size(GROUP_ROWS)
+                .with_batch_size(PAGE_ROWS)
                 .build()?;
             let mut out = Vec::new();
             let before = self.metadata.metadata().row_groups().iter().take(group).map(RowGroupMetaData::num_rows);
@@ -182,6 +205,32 @@ impl<'a> Reader<'a> {
             Ok(out)
         })
     }
+}
+
+/// Whether places have risen from each one to the next so far.
+pub(super) struct Rise<P>(Option<P>, bool);
+
+impl<P> Default for Rise<P> {
+    fn default() -> Self {
+        Self(None, true)
+    }
+}
+
+impl<P: PartialOrd> Rise<P> {
+    fn goes_on(&mut self, place: P) -> bool {
+        self.1 &= self.0.as_ref().is_none_or(|last| *last < place);
+        self.0 = Some(place);
+        self.1
+    }
+}
+
+/// All values, or `None` where one is lacking. As collecting does, but into memory taken once.
+pub(super) fn all<T>(values: impl ExactSizeIterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let mut out = Vec::with_capacity(values.len());
+    for value in values {
+        out.push(value?);
+    }
+    Some(out)
 }
 
 /// The schema to read with: names as dictionary codes.
@@ -287,13 +336,12 @@ impl Page<'_> {
     /// Unix seconds.
     pub(super) fn secs(&self, name: &str) -> Result<Vec<i64>, Error> {
         let whole = |&millis: &i64| (millis % 1000 == 0).then_some(millis / 1000);
-        let secs: Option<Vec<i64>> = self.numbers::<TimestampMillisecondType>(name)?.iter().map(whole).collect();
+        let secs = all(self.numbers::<TimestampMillisecondType>(name)?.iter().map(whole));
         secs.ok_or_else(|| self.damaged(format!("`{name}` holds parts of a second")))
     }
 
     pub(super) fn windows(&self, name: &str) -> Result<Vec<Window>, Error> {
-        let windows: Option<Vec<Window>> =
-            self.numbers::<TimestampMillisecondType>(name)?.iter().map(|&millis| window(millis)).collect();
+        let windows = all(self.numbers::<TimestampMillisecondType>(name)?.iter().map(|&millis| window(millis)));
         windows.ok_or_else(|| self.damaged(format!("`{name}` is no start of a window")))
     }
 
@@ -309,8 +357,7 @@ impl Page<'_> {
     }
 
     pub(super) fn days(&self, name: &str) -> Result<Vec<Day>, Error> {
-        let days: Option<Vec<Day>> =
-            self.numbers::<Date32Type>(name)?.iter().map(|&day| u32::try_from(day).ok().map(Day)).collect();
+        let days = all(self.numbers::<Date32Type>(name)?.iter().map(|&day| u32::try_from(day).ok().map(Day)));
         let days = days.filter(|days| days.iter().all(|&day| day <= LAST_WINDOW.day()));
         days.ok_or_else(|| self.damaged(format!("`{name}` is no day since 1970")))
     }
@@ -330,7 +377,7 @@ impl Page<'_> {
             return Err(self.damaged(format!("`{name}` is lacking in a row")));
         }
         let read = codes.values().iter().map(|&code| numbers.get(code as usize).copied().flatten());
-        read.collect::<Option<Vec<u32>>>().ok_or_else(|| self.wrong(name))
+        all(read).ok_or_else(|| self.wrong(name))
     }
 
     pub(super) fn optional_codes(&self, name: &str, names: &Names) -> Result<Vec<Option<u32>>, Error> {
@@ -352,8 +399,7 @@ impl Page<'_> {
             Some(code) => translated.get(code as usize).copied(),
             None => Some(None),
         };
-        let read: Option<Vec<Option<T>>> = codes.iter().map(read).collect();
-        read.ok_or_else(|| self.wrong(name))
+        all(codes.iter().map(read)).ok_or_else(|| self.wrong(name))
     }
 
     /// The codes of a column of names, and what each code's name is translated into; of a code in no row, nothing.
@@ -383,7 +429,7 @@ impl Page<'_> {
     /// Bits of addresses.
     pub(super) fn addresses(&self, name: &str) -> Result<Vec<u128>, Error> {
         let parse = |text: Option<&str>| text.and_then(address);
-        let addresses: Option<Vec<u128>> = self.texts(name)?.iter().map(parse).collect();
+        let addresses = all(self.texts(name)?.iter().map(parse));
         addresses.ok_or_else(|| self.damaged(format!("`{name}` is no address")))
     }
 
@@ -397,13 +443,10 @@ impl Page<'_> {
     pub(super) fn known(&self) -> Result<Vec<Known>, Error> {
         let spans = self.windows("first")?.into_iter().zip(self.windows("last")?);
         let counts = self.u32("n_windows")?.iter().zip(self.u32("n_days")?);
-        let known: Option<Vec<Known>> = spans
-            .zip(counts)
-            .map(|((first, last), (&n_windows, &n_days))| {
-                (first <= last).then_some(Known { first, last, n_windows, n_days })
-            })
-            .collect();
-        known.ok_or_else(|| self.damaged("`last` is before `first`"))
+        let known = spans.zip(counts).map(|((first, last), (&n_windows, &n_days))| {
+            (first <= last).then_some(Known { first, last, n_windows, n_days })
+        });
+        all(known).ok_or_else(|| self.damaged("`last` is before `first`"))
     }
 
     /// The columns [`super::columns::VOLUMES`].
@@ -416,10 +459,9 @@ impl Page<'_> {
             self.bytes("day_bytes")?,
         ];
         let encoded = a.iter().zip(b).zip(c).zip(d).zip(e);
-        let pasts = encoded
-            .map(|((((a, b), c), d), e)| Past::decode([a, b, c, d, e].map(Option::unwrap_or_default)).ok())
-            .collect::<Option<Vec<Past>>>()
-            .ok_or_else(|| self.damaged("a distribution is no HdrHistogram in V2 encoding"))?;
+        let decode = |((((a, b), c), d), e)| Past::decode([a, b, c, d, e].map(Option::unwrap_or_default)).ok();
+        let pasts =
+            all(encoded.map(decode)).ok_or_else(|| self.damaged("a distribution is no HdrHistogram in V2 encoding"))?;
         let windows = self.windows("open_window")?.into_iter().zip(self.totals([
             "open_window_flows",
             "open_window_packets_out",

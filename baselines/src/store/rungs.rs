@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Order;
 use super::columns::{Column, KNOWN, Kind, Sheet, VOLUMES, Writer, column};
 use super::error::Error;
-use super::page::{Reader, address};
+use super::page::{Reader, Rise, address};
 use crate::baseline::{Baselines, NetworkKnown, PrefixKnown, ServiceKey, ServiceKnown};
 use crate::known::Known;
 use crate::ladder::{Ladder, Network, Prefix, is_ipv4};
@@ -71,21 +71,17 @@ pub(super) fn decode_networks(
     (owners, names): (&Names, &Names),
     networks: &mut Table<(u32, u32), NetworkKnown>,
 ) -> Result<(), Error> {
-    networks.reserve(reader.n_reserved());
-    reader.read(
-        |page| {
-            let keys = page.codes("owner", owners)?.into_iter().zip(page.codes("network", names)?);
-            let counts = page.u32("n_prefixes")?.iter().zip(page.u32("n_late_prefixes")?);
-            Ok(keys
-                .zip(page.known()?)
-                .zip(counts)
-                .map(|((key, known), (&n_prefixes, &n_late_prefixes))| {
-                    (key, NetworkKnown { known, n_prefixes, n_late_prefixes })
-                })
-                .collect::<Vec<_>>())
-        },
-        |rows| reader.put_all(networks, rows),
-    )
+    reader.fill(networks, |page| {
+        let keys = page.codes("owner", owners)?.into_iter().zip(page.codes("network", names)?);
+        let counts = page.u32("n_prefixes")?.iter().zip(page.u32("n_late_prefixes")?);
+        Ok(keys
+            .zip(page.known()?)
+            .zip(counts)
+            .map(|((key, known), (&n_prefixes, &n_late_prefixes))| {
+                (key, NetworkKnown { known, n_prefixes, n_late_prefixes })
+            })
+            .collect::<Vec<_>>())
+    })
 }
 
 pub(super) fn service_columns() -> Vec<Column> {
@@ -119,22 +115,18 @@ pub(super) fn decode_services(
     (owners, names): (&Names, &Names),
     services: &mut Table<ServiceKey, ServiceKnown>,
 ) -> Result<(), Error> {
-    services.reserve(reader.n_reserved());
-    reader.read(
-        |page| {
-            let keys = page.codes("owner", owners)?.into_iter().zip(page.codes("network", names)?);
-            let ports = page.u16("port")?.iter().zip(page.u8("protocol")?);
-            let known = page.known()?.into_iter().zip(page.volumes()?);
-            Ok(keys
-                .zip(ports)
-                .zip(known)
-                .map(|(((owner, network), (&port, &protocol)), (known, volumes))| {
-                    ((owner, network, port, protocol), ServiceKnown { known, volumes })
-                })
-                .collect::<Vec<_>>())
-        },
-        |rows| reader.put_all(services, rows),
-    )
+    reader.fill(services, |page| {
+        let keys = page.codes("owner", owners)?.into_iter().zip(page.codes("network", names)?);
+        let ports = page.u16("port")?.iter().zip(page.u8("protocol")?);
+        let known = page.known()?.into_iter().zip(page.volumes()?);
+        Ok(keys
+            .zip(ports)
+            .zip(known)
+            .map(|(((owner, network), (&port, &protocol)), (known, volumes))| {
+                ((owner, network, port, protocol), ServiceKnown { known, volumes })
+            })
+            .collect::<Vec<_>>())
+    })
 }
 
 pub(super) fn prefix_columns() -> Vec<Column> {
@@ -167,6 +159,7 @@ pub(super) fn decode_prefixes(
 ) -> Result<(), Error> {
     prefixes.reserve(reader.n_reserved());
     ladder.reserve_prefixes(reader.n_reserved());
+    let mut rise = Rise::default();
     reader.read(
         |page| {
             let parse = |text: Option<&str>| text.and_then(prefix);
@@ -177,8 +170,11 @@ pub(super) fn decode_prefixes(
             Ok(keys.zip(known.map(|(network, known)| PrefixKnown { known, network })).collect::<Vec<_>>())
         },
         |rows| {
-            let rows = rows.into_iter().map(|((owner, prefix), known)| ((owner, ladder.prefix_id(prefix)), known));
-            reader.put_all(prefixes, rows)
+            for (place, known) in rows {
+                let key = (place.0, ladder.prefix_id(place.1));
+                reader.put(prefixes, &mut rise, place, (key, known))?;
+            }
+            Ok(())
         },
     )
 }
@@ -212,15 +208,11 @@ pub(super) fn decode_ports(
     owners: &Names,
     ports: &mut Table<(u32, u16, u8), Known>,
 ) -> Result<(), Error> {
-    ports.reserve(reader.n_reserved());
-    reader.read(
-        |page| {
-            let keys = page.codes("owner", owners)?.into_iter().zip(page.u16("port")?).zip(page.u8("protocol")?);
-            Ok(keys
-                .zip(page.known()?)
-                .map(|(((owner, &port), &protocol), known)| ((owner, port, protocol), known))
-                .collect::<Vec<_>>())
-        },
-        |rows| reader.put_all(ports, rows),
-    )
+    reader.fill(ports, |page| {
+        let keys = page.codes("owner", owners)?.into_iter().zip(page.u16("port")?).zip(page.u8("protocol")?);
+        Ok(keys
+            .zip(page.known()?)
+            .map(|(((owner, &port), &protocol), known)| ((owner, port, protocol), known))
+            .collect::<Vec<_>>())
+    })
 }

@@ -15,18 +15,22 @@ use crate::write::inspect::{Detail, Function, Network, State, Volume};
 /// What is known of each owner, by name. A function is ready when it was observed through `warm_up_secs`.
 pub fn details(baselines: &Baselines, warm_up_secs: i64) -> Vec<Detail> {
     let mut networks = networks(baselines);
+    let mut notes = notes(baselines);
+    // Warm-up is a matter of the time the whole baseline reaches to, not of the function's own last call.
+    let now = baselines.iter().filter_map(|(_, b)| b.known).map(|known| known.last).max().unwrap_or_default();
     let mut details: Vec<Detail> = baselines
         .iter()
         .zip(0..)
         .filter_map(|((name, baseline), owner)| {
             let (n_destinations, networks) = networks.remove(&owner).unwrap_or_default();
-            let function = function(baselines, name, baseline, warm_up_secs, n_destinations, networks.len())?;
+            let is_ready = Scorer::is_ready(baseline, now, warm_up_secs);
+            let function = function(name, baseline, is_ready, n_destinations, networks.len())?;
             Some(Detail {
                 function,
                 networks,
                 volumes: volumes(baseline),
                 hours: hours(baseline),
-                notes: notes(baselines, owner),
+                notes: notes.remove(&owner).unwrap_or_default(),
             })
         })
         .collect();
@@ -35,19 +39,16 @@ pub fn details(baselines: &Baselines, warm_up_secs: i64) -> Vec<Detail> {
 }
 
 fn function(
-    baselines: &Baselines,
     name: &str,
     baseline: &Baseline,
-    warm_up_secs: i64,
+    is_ready: bool,
     n_destinations: u64,
     n_networks: usize,
 ) -> Option<Function> {
     let known = baseline.known?;
-    // Warm-up is a matter of the time the whole baseline reaches to, not of the function's own last call.
-    let now = baselines.iter().filter_map(|(_, b)| b.known).map(|known| known.last).max().unwrap_or(known.last);
     Some(Function {
         name: short_names(name),
-        state: if Scorer::is_ready(baseline, now, warm_up_secs) { State::Ready } else { State::Learning },
+        state: if is_ready { State::Ready } else { State::Learning },
         since: known.first.start(),
         last_seen: known.last.end() - 1,
         n_windows: u64::from(known.n_windows),
@@ -56,12 +57,19 @@ fn function(
     })
 }
 
-fn notes(baselines: &Baselines, owner: u32) -> Vec<String> {
-    let watched = baselines.newcomers().filter(|((of, _), _)| *of == owner).count();
-    let watched = (watched > 0).then(|| format!("{watched} of its destinations are new or rare and still watched"));
-    let held = held(baselines).into_iter().filter(|held| held.owner == owner);
-    let held = held.map(|held| format!("under finding {:032x}: {}", held.finding, held.words));
-    watched.into_iter().chain(held).collect()
+/// What is worth a note of each owner.
+fn notes(baselines: &Baselines) -> BTreeMap<u32, Vec<String>> {
+    let mut watched: BTreeMap<u32, u64> = BTreeMap::new();
+    for ((owner, _), _) in baselines.newcomers() {
+        *watched.entry(*owner).or_default() += 1;
+    }
+    let words = |n: u64| vec![format!("{n} of its destinations are new or rare and still watched")];
+    let mut notes: BTreeMap<u32, Vec<String>> = watched.into_iter().map(|(owner, n)| (owner, words(n))).collect();
+    for held in held(baselines) {
+        let words = format!("under finding {:032x}: {}", held.finding, held.words);
+        notes.entry(held.owner).or_default().push(words);
+    }
+    notes
 }
 
 /// Something a finding keeps from being learned as normal.
