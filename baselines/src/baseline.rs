@@ -3,8 +3,7 @@
 //! Takes windows of observations through [`Baselines::learn`]; answers what was known before, rung by rung. Judges
 //! nothing: what is odd is the detector's to say.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::activity::Activity;
@@ -57,6 +56,14 @@ impl Baseline {
     /// Whether it was observed long enough to be judged by its behaviour: since the warm-up, and on several days.
     pub fn is_ready(&self, now: Window, warm_up_secs: i64, min_days: u32) -> bool {
         self.known.is_some_and(|known| now.start() - known.first.start() >= warm_up_secs && known.n_days >= min_days)
+    }
+
+    /// Counts a window of activity in its hour of the week.
+    fn note_hour(&mut self, window: Window) {
+        self.hours.resize(168, 0);
+        if let Some(n) = self.hours.get_mut(usize::from(window.hour_of_week())) {
+            *n += 1;
+        }
     }
 
     fn diary_of(&mut self, day: Day) -> &mut DiaryDay {
@@ -363,21 +370,15 @@ impl Baselines {
         let Some(baseline) = self.of_owner.get_mut(owner as usize) else { return };
         match &mut baseline.known {
             Some(known) => {
-                if window != known.last {
-                    let hour = usize::from(window.hour_of_week());
-                    baseline.hours.resize(168, 0);
-                    if let Some(n) = baseline.hours.get_mut(hour) {
-                        *n += 1;
-                    }
-                }
+                let is_another = window != known.last;
                 known.touch(window);
+                if is_another {
+                    baseline.note_hour(window);
+                }
             }
             none => {
                 *none = Some(Known::new(window));
-                baseline.hours.resize(168, 0);
-                if let Some(n) = baseline.hours.get_mut(usize::from(window.hour_of_week())) {
-                    *n += 1;
-                }
+                baseline.note_hour(window);
             }
         }
         baseline.diary_of(window.day());
@@ -531,70 +532,5 @@ impl Baselines {
             day.ports += new.ports;
         }
         under_finding
-    }
-
-    /// Follows newcomers: every row that is new or watched is added to the file of its subject. `met` gives the
-    /// circumstances of a first contact. Returns the subjects touched, in order.
-    ///
-    /// Call before [`Baselines::learn`] of the same window, which makes the rungs known.
-    pub fn follow(
-        &mut self,
-        owner: u32,
-        window: Window,
-        rows: &[Observation],
-        mut met: impl FnMut(&Self, Subject, &Observation) -> crate::newcomer::Circumstances,
-    ) -> Vec<Subject> {
-        let mut touched: BTreeMap<Subject, (u64, u64)> = BTreeMap::new();
-        let mut open: BTreeMap<Subject, Newcomer> = BTreeMap::new();
-        for row in rows {
-            let subject = match self.standing(owner, row) {
-                Standing::Settled => continue,
-                Standing::Watched(subject) => subject,
-                Standing::New(subject) => {
-                    let circumstances = met(self, subject, row);
-                    if self.is_watch_full(owner) {
-                        // Who says the least is judged by all of what was said.
-                        self.close(owner, std::mem::take(&mut open));
-                    }
-                    self.watch(owner, subject, &Newcomer::new(window, circumstances));
-                    subject
-                }
-            };
-            if let Some(newcomer) = self.opened(owner, subject, &mut open) {
-                newcomer.add(row);
-            }
-            let (early, late) = touched.entry(subject).or_default();
-            *early |= row.ports_early;
-            *late |= row.ports_late;
-        }
-        for (&subject, &(early, late)) in &touched {
-            if let Some(newcomer) = self.opened(owner, subject, &mut open) {
-                newcomer.held.extend(window, early, late);
-            }
-        }
-        self.close(owner, open);
-        touched.into_keys().collect()
-    }
-
-    /// A newcomer among those open; one that is not is opened, unless it is not watched.
-    fn opened<'a>(
-        &self,
-        owner: u32,
-        subject: Subject,
-        open: &'a mut BTreeMap<Subject, Newcomer>,
-    ) -> Option<&'a mut Newcomer> {
-        match open.entry(subject) {
-            Entry::Occupied(newcomer) => Some(newcomer.into_mut()),
-            Entry::Vacant(slot) => Some(slot.insert(self.newcomer(owner, subject)?)),
-        }
-    }
-
-    /// Closes newcomers that were opened.
-    fn close(&mut self, owner: u32, open: BTreeMap<Subject, Newcomer>) {
-        for (subject, newcomer) in open {
-            if let Some(watched) = self.newcomers.get_mut(&(owner, subject)) {
-                *watched = Watched::close(&newcomer);
-            }
-        }
     }
 }

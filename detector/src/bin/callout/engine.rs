@@ -132,6 +132,7 @@ pub(crate) fn replay(
     if let Some(save) = save {
         store(save, &learned)?;
     }
+    leave(learned);
     Ok(outcome)
 }
 
@@ -141,13 +142,21 @@ pub(crate) fn learn(request: &Request<'_>, knowledge: Knowledge, progress: &dyn 
     let start = dir.join("current.json").exists().then_some(dir);
     let (outcome, learned) = run(request, knowledge, Mode::Learn, start, progress)?;
     store(dir, &learned)?;
+    leave(learned);
     Ok(outcome)
 }
 
 /// Judges against the baseline the request names.
 pub(crate) fn scan(request: &Request<'_>, knowledge: Knowledge, progress: &dyn Progress) -> anyhow::Result<Outcome> {
     let start = request.baseline.context("`scan` needs --baseline DIR to judge against")?;
-    Ok(run(request, knowledge, Mode::Scan, Some(start), progress)?.0)
+    let (outcome, known) = run(request, knowledge, Mode::Scan, Some(start), progress)?;
+    leave(known);
+    Ok(outcome)
+}
+
+/// Lets the end of the process take what was learned: to take a million entries apart one by one helps nobody.
+fn leave(learned: Baselines) {
+    std::mem::forget(learned);
 }
 
 /// Plays call-outs on the functions of the logs, in memory; gives what came of it, and what the logs give as they are.
