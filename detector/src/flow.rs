@@ -391,6 +391,11 @@ impl FlowBatch {
     }
 }
 
+fn addresses_of(values: &ArrayRef) -> &[[u8; ADDRESS_BYTES]] {
+    let values = values.as_any().downcast_ref::<FixedSizeBinaryArray>();
+    values.map_or(&[], |values| values.value_data().as_chunks().0)
+}
+
 /// A column of dictionary codes.
 ///
 /// Work that depends on the value only (a lookup, an attribution) is done once per entry of the dictionary and applied
@@ -429,10 +434,16 @@ impl<'a> Coded<'a> {
         Arc::ptr_eq(self.values, values)
     }
 
+    /// How many entries this column's dictionary begins with that are another's, all of them: what was derived from those
+    /// still holds. 0 where it begins otherwise, and for text.
+    pub fn extends(self, values: &ArrayRef) -> usize {
+        let others = addresses_of(values);
+        if self.addresses().starts_with(others) { others.len() } else { 0 }
+    }
+
     /// The dictionary's entries as addresses; empty when they are text.
     pub fn addresses(self) -> &'a [[u8; ADDRESS_BYTES]] {
-        let values = self.values.as_any().downcast_ref::<FixedSizeBinaryArray>();
-        values.map_or(&[], |values| values.value_data().as_chunks().0)
+        addresses_of(self.values)
     }
 
     /// The dictionary's entries as text; `None` when they are addresses.

@@ -70,6 +70,34 @@ impl Column {
     }
 }
 
+/// The field whose column another field's may repeat: a log writes an interface's own addresses twice, on the wire and as
+/// those of the packet, and they differ only behind middleboxes.
+pub(super) fn original(field: Field) -> Option<Field> {
+    match field {
+        Field::PktSrc => Some(Field::Src),
+        Field::PktDst => Some(Field::Dst),
+        _ => None,
+    }
+}
+
+/// Takes out the columns that repeat their original's, code by code of the same dictionary; gives both fields of each.
+pub(super) fn take_twins(columns: &mut Vec<(Field, Column)>) -> Vec<(Field, Field)> {
+    let repeats = |field: Field, column: &Column| {
+        let original = original(field)?;
+        let (_, of_original) = columns.iter().find(|(other, _)| *other == original)?;
+        let is_same = match (column, of_original) {
+            (Column::Codes { codes, values, .. }, Column::Codes { codes: others, values: other, .. }) => {
+                codes == others && Arc::ptr_eq(values, other)
+            }
+            _ => false,
+        };
+        is_same.then_some((field, original))
+    };
+    let twins: Vec<_> = columns.iter().filter_map(|(field, column)| repeats(*field, column)).collect();
+    columns.retain(|(field, _)| !twins.iter().any(|(twin, _)| twin == field));
+    twins
+}
+
 /// A dictionary of addresses; `::` stands in when there is none, so that every code points somewhere.
 pub(super) fn address_values(addresses: &[[u8; ADDRESS_BYTES]]) -> Result<ArrayRef, ArrowError> {
     let bytes = if addresses.is_empty() { vec![0; ADDRESS_BYTES] } else { addresses.as_flattened().to_vec() };

@@ -17,9 +17,13 @@ use crate::read::Reason;
 use crate::read::batch::{NULL, address_values, text_values};
 use crate::read::rule::{address, is_missing, is_text};
 
-/// A dictionary is carried from batch to batch, so that consecutive batches share it, until it has so many entries;
+/// A dictionary of texts is carried from batch to batch, so that consecutive batches share it, until it has so many entries;
 /// then the next batch starts a new one. Rebuilding the array of a dictionary that still grows costs in proportion.
 const MAX_CARRIED_ENTRIES: usize = 1024;
+
+/// The same of addresses, of which an object has many, and of which a batch takes up only what is new: see
+/// [`crate::flow::Coded::extends`].
+const MAX_CARRIED_ADDRESSES: usize = 1 << 15;
 
 /// A dictionary of one kind of values.
 pub(super) trait Dictionary: Clone + Default {
@@ -107,7 +111,7 @@ impl Dictionary for Addresses {
     }
 
     fn start_batch(&mut self) -> bool {
-        let is_large = self.entries.len() > MAX_CARRIED_ENTRIES;
+        let is_large = self.entries.len() > MAX_CARRIED_ADDRESSES;
         if is_large {
             self.entries.clear();
             self.table.clear();

@@ -233,8 +233,9 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let corrupt = |what| Error::Corrupt { object: Arc::clone(self.object), format: "text", what };
-        let columns = self.columns().map_err(|error| corrupt(error.to_string()))?;
-        let batch = batch::finish(self.n_rows, columns, &[]).map_err(|error| corrupt(error.to_string()))?;
+        let mut columns = self.columns().map_err(|error| corrupt(error.to_string()))?;
+        let twins = batch::take_twins(&mut columns);
+        let batch = batch::finish(self.n_rows, columns, &twins).map_err(|error| corrupt(error.to_string()))?;
         self.n_rows = 0;
         (self.each)(batch);
         Ok(())

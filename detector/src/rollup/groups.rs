@@ -70,9 +70,10 @@ impl Groups {
         number
     }
 
-    /// The number of each entry of a dictionary of addresses.
-    pub(super) fn addresses(&mut self, column: Coded<'_>) -> Vec<u32> {
-        column.addresses().iter().map(|&bytes| self.intern_address(u128::from_be_bytes(bytes))).collect()
+    /// Adds the numbers of the entries of a dictionary of addresses that have none yet.
+    pub(super) fn addresses(&mut self, column: Coded<'_>, ids: &mut Vec<u32>) {
+        let entries = column.addresses().get(ids.len()..).unwrap_or_default();
+        ids.extend(entries.iter().map(|&bytes| self.intern_address(u128::from_be_bytes(bytes))));
     }
 
     fn intern_address(&mut self, address: u128) -> u32 {

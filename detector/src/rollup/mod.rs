@@ -88,13 +88,32 @@ struct Mapped {
 }
 
 impl Mapped {
-    /// The numbers of a column's dictionary entries, derived anew when the dictionary changed.
-    fn of(&mut self, column: Coded<'_>, derive: impl FnOnce(Coded<'_>) -> Vec<u32>) -> &[u32] {
-        if !self.dictionary.as_ref().is_some_and(|kept| column.has_dictionary(kept)) {
-            self.ids = derive(column);
+    /// The numbers of a dictionary of interfaces, derived anew when it changed.
+    fn interfaces(
+        &mut self,
+        column: Coded<'_>,
+        groups: &mut Groups,
+        judge: &mut dyn FnMut(&str) -> Interface,
+    ) -> &[u32] {
+        if !self.is_of(column) {
+            self.ids = groups.interfaces(column, judge);
             self.dictionary = Some(Arc::clone(column.values()));
         }
         &self.ids
+    }
+
+    /// The numbers of a dictionary of addresses; of one that grew, those of its new entries are added.
+    fn addresses(&mut self, column: Coded<'_>, groups: &mut Groups) -> &[u32] {
+        if !self.is_of(column) {
+            self.ids.truncate(self.dictionary.as_ref().map_or(0, |kept| column.extends(kept)));
+            groups.addresses(column, &mut self.ids);
+            self.dictionary = Some(Arc::clone(column.values()));
+        }
+        &self.ids
+    }
+
+    fn is_of(&self, column: Coded<'_>) -> bool {
+        self.dictionary.as_ref().is_some_and(|kept| column.has_dictionary(kept))
     }
 }
 
@@ -133,7 +152,7 @@ impl Rollup {
     pub fn push(&mut self, batch: &FlowBatch, judge: &mut dyn FnMut(&str) -> Interface) {
         let n_rows = batch.n_rows();
         let Self { groups, undecided, account, span, block, .. } = self;
-        let interfaces = self.interface_ids.of(batch.interface(), |column| groups.interfaces(column, judge));
+        let interfaces = self.interface_ids.interfaces(batch.interface(), groups, judge);
         let interface_codes = &batch.interface().codes()[..n_rows];
         let interface_nulls = batch.interface().nulls();
         // Most rows of a VPC-wide log may be of interfaces nobody asked about.
@@ -143,13 +162,18 @@ impl Rollup {
             }
             return;
         }
-        let src_ids = self.src_ids.of(batch.src(), |column| groups.addresses(column));
-        let dst_ids = self.dst_ids.of(batch.dst(), |column| groups.addresses(column));
+        let src_ids = self.src_ids.addresses(batch.src(), groups);
+        // Text has one dictionary for both.
+        let dst_ids = if batch.dst().has_dictionary(batch.src().values()) {
+            src_ids
+        } else {
+            self.dst_ids.addresses(batch.dst(), groups)
+        };
         // Where the packet's addresses are the interface's throughout, there is nothing more to learn from them.
         let pkt_src = batch.pkt_src().filter(|column| !column.is_same(batch.src()));
         let pkt_dst = batch.pkt_dst().filter(|column| !column.is_same(batch.dst()));
-        let pkt_src = pkt_src.map(|c| Numbered::new(c, self.pkt_src_ids.of(c, |c| groups.addresses(c))));
-        let pkt_dst = pkt_dst.map(|c| Numbered::new(c, self.pkt_dst_ids.of(c, |c| groups.addresses(c))));
+        let pkt_src = pkt_src.map(|column| Numbered::new(column, self.pkt_src_ids.addresses(column, groups)));
+        let pkt_dst = pkt_dst.map(|column| Numbered::new(column, self.pkt_dst_ids.addresses(column, groups)));
         let (src, dst) = (&batch.src().codes()[..n_rows], &batch.dst().codes()[..n_rows]);
         let flows = Flows::new(batch);
         let direction = batch.direction();

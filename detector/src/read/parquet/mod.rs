@@ -157,7 +157,7 @@ impl File {
             let mut passed: Vec<(Field, Vec<twin::Passed>)> = Vec::new();
             for (field, source) in &mut sources {
                 if let Source::Twin(twin) = source {
-                    let original = passed.iter().find(|(other, _)| twin::original(*field) == Some(*other));
+                    let original = passed.iter().find(|(other, _)| batch::original(*field) == Some(*other));
                     if let Some((original, _)) = original.filter(|(_, pages)| twin.passes(pages)) {
                         twins.push((*field, *original));
                         continue;
@@ -192,10 +192,10 @@ impl File {
         let mut sources: Vec<(Field, Source)> = Vec::with_capacity(Field::COUNT);
         for field in Field::ALL {
             let Some(at) = self.places.of(field) else { continue };
-            let original = twin::original(field).and_then(|original| self.places.of(original));
+            let original = batch::original(field).and_then(|original| self.places.of(original));
             let twin = original.and_then(|original| Twin::open(self, unit, at, original));
             if twin.is_some() {
-                let original = sources.iter_mut().find(|(other, _)| twin::original(field) == Some(*other));
+                let original = sources.iter_mut().find(|(other, _)| batch::original(field) == Some(*other));
                 if let Some((_, Source::Chunk(chunk))) = original {
                     chunk.remember_pages();
                 }

@@ -1,26 +1,15 @@
 //! Twins: column chunks that hold the same bytes, of which one is read.
 //!
-//! Where it sits: beside `chunk`. A log writes an interface's own addresses twice, as `srcaddr` and `dstaddr` and as those of
-//! the packet, and they differ only behind middleboxes: pages that are equal as they are stored are not inflated twice.
+//! Where it sits: beside `chunk`. Pages that are equal as they are stored are not inflated twice: see [`crate::read::batch::original`].
 //! What it does not do: it decodes nothing; where two chunks differ, the second has a reader of its own from there on.
 
 use ::parquet::file::metadata::ColumnChunkMetaData;
 use bytes::Bytes;
 
-use crate::flow::Field;
 use crate::read::parquet::chunk::physical;
 use crate::read::parquet::header::Header;
 use crate::read::parquet::pages::Pages;
 use crate::read::parquet::{File, Unit};
-
-/// The field whose column another field's may repeat.
-pub(super) fn original(field: Field) -> Option<Field> {
-    match field {
-        Field::PktSrc => Some(Field::Src),
-        Field::PktDst => Some(Field::Dst),
-        _ => None,
-    }
-}
 
 /// A page a column went through: its header, and its body as it is stored unless nothing of it was needed.
 pub(super) struct Passed {

@@ -217,3 +217,14 @@ fn equal_columns_are_read_once() {
         }
     }
 }
+
+#[test]
+fn a_dictionary_of_text_grows() {
+    let records: Vec<_> = (0..300).map(|row| record_with(&[("dstaddr", &format!("10.1.{}.1", row / 2))])).collect();
+    let (batches, _) = read_with(InMemory::new("object", gzip(&text(&records))), &cut(100, 1 << 20)).unwrap();
+    for pair in batches.windows(2) {
+        let (before, after) = (pair[0].dst(), pair[1].dst());
+        assert_eq!(after.extends(before.values()), before.addresses().len());
+        assert_eq!(before.extends(after.values()), 0, "it lacks the new ones");
+    }
+}
