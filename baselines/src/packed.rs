@@ -3,10 +3,19 @@
 //! LEB128, signed numbers in zigzag, floats with their bytes turned round so that short fractions are short. The bytes are
 //! private to the process: they are never stored, and what is read is what was written.
 
+/// Bytes there is room for at once: more than most files of newcomers take.
+const ROOM: usize = 256;
+
 /// Numbers put down one after the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Packer {
     bytes: Vec<u8>,
+}
+
+impl Default for Packer {
+    fn default() -> Self {
+        Self { bytes: Vec::with_capacity(ROOM) }
+    }
 }
 
 impl Packer {
@@ -31,9 +40,9 @@ impl Packer {
         self.put(number.to_bits().swap_bytes());
     }
 
-    /// What was put down.
+    /// What was put down, in memory of just that size.
     pub(crate) fn finish(self) -> Box<[u8]> {
-        self.bytes.into_boxed_slice()
+        self.bytes.as_slice().into()
     }
 }
 

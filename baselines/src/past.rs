@@ -80,24 +80,24 @@ impl Past {
             words.extend(merged.words());
             move_ends(&mut words, at, merged.words().len() as i32);
         }
-        *self = Self::of_words(words);
+        *self = Self::of_words(&words);
     }
 
-    /// What was stored of each measure.
-    pub(crate) fn decode(encoded: [&[u8]; N_MEASURES]) -> Result<Self, DecodeError> {
-        let mut words = Vec::with_capacity(N_ENDS + encoded.iter().map(|bytes| bytes.len() / 2).sum::<usize>());
+    /// What was stored of each measure; `words` is where they are put together, whatever it holds.
+    pub(crate) fn decode(encoded: [&[u8]; N_MEASURES], words: &mut Vec<u32>) -> Result<Self, DecodeError> {
+        words.clear();
         words.resize(N_ENDS, 0);
         for (at, bytes) in encoded.into_iter().enumerate() {
             let before = words.len();
-            decode_into(bytes, &mut words)?;
+            decode_into(bytes, words)?;
             let n_cells = words.len() - before;
-            move_ends(&mut words, at, n_cells as i32);
+            move_ends(words, at, n_cells as i32);
         }
         Ok(Self::of_words(words))
     }
 
-    fn of_words(words: Vec<u32>) -> Self {
-        Self { words: if words.len() > N_ENDS { words.into_boxed_slice() } else { Box::default() } }
+    fn of_words(words: &[u32]) -> Self {
+        Self { words: if words.len() > N_ENDS { words.into() } else { Box::default() } }
     }
 
     /// Where the words of a distribution lie.
@@ -159,7 +159,7 @@ mod tests {
             apart.iter_mut().zip(&others).for_each(|(mine, theirs)| mine.merge(theirs));
             assert_same(&past, &apart);
             let encoded = MEASURES.map(|measure| past.of(measure).encode());
-            prop_assert_eq!(Past::decode([0, 1, 2, 3, 4].map(|at| &*encoded[at])).unwrap(), past.clone());
+            prop_assert_eq!(Past::decode([0, 1, 2, 3, 4].map(|at| &*encoded[at]), &mut vec![7]).unwrap(), past.clone());
             for &(at, value) in a.iter().chain(&b) {
                 past.forget(MEASURES[at], value);
             }

@@ -459,7 +459,9 @@ impl Page<'_> {
             self.bytes("day_bytes")?,
         ];
         let encoded = a.iter().zip(b).zip(c).zip(d).zip(e);
-        let decode = |((((a, b), c), d), e)| Past::decode([a, b, c, d, e].map(Option::unwrap_or_default)).ok();
+        let mut words = Vec::new();
+        let decode =
+            |((((a, b), c), d), e)| Past::decode([a, b, c, d, e].map(Option::unwrap_or_default), &mut words).ok();
         let pasts =
             all(encoded.map(decode)).ok_or_else(|| self.damaged("a distribution is no HdrHistogram in V2 encoding"))?;
         let windows = self.windows("open_window")?.into_iter().zip(self.totals([

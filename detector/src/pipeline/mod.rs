@@ -90,7 +90,7 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
     /// The account.
     pub coverage: Coverage,
-    /// What is known now; of a scan, what was known before.
+    /// What is known now. A scan learns nothing, but what it followed is watched in it: not to be stored.
     pub baselines: Baselines,
 }
 

@@ -25,7 +25,6 @@ pub(super) fn walk(
     coverage: &mut Coverage,
 ) -> io::Result<(Vec<Finding>, Memory)> {
     let Memory { mut baselines, incidents, mut open_day } = memory;
-    let kept = (job.mode == Mode::Scan).then(|| baselines.clone());
     let mut scorer = Scorer::new(job.config, job.knowledge);
     scorer.incidents = incidents;
     let (tables, mut shelved) = shelf.finish();
@@ -49,7 +48,7 @@ pub(super) fn walk(
         if let Some(before) = open_day.filter(|before| *before < hour.day() && job.mode != Mode::Scan) {
             baselines.age(before.first_window(), job.config.novelty_memory_days);
         }
-        if open_day < Some(hour.day()) {
+        if open_day < Some(hour.day()) && job.mode != Mode::Scan {
             changes.note(&baselines, hour.day().first_window(), job.config.warm_up_secs as i64);
         }
         open_day = open_day.max(Some(hour.day()));
@@ -73,7 +72,7 @@ pub(super) fn walk(
     }
     baselines.learned_from.n_objects += coverage.n_objects;
     let incidents = scorer.incidents;
-    Ok((findings, Memory { baselines: kept.unwrap_or(baselines), incidents, open_day }))
+    Ok((findings, Memory { baselines, incidents, open_day }))
 }
 
 /// Judges an hour's windows, owner by owner, and learns each after judging it.
