@@ -287,7 +287,7 @@ fn stages(options: &Goals, rows: &mut Vec<Row>) {
         .zip(nanos("whole/replay"))
         .map(|((read, rollup), whole)| 1.0 - (read + rollup) / whole);
     rows.push(Row {
-        work: "scoring and learning, of the whole".to_owned(),
+        work: "scoring and learning, of the whole (one object, every destination new)".to_owned(),
         goal: "≤ 25 %".to_owned(),
         reached: share.map_or_else(|| missing.to_owned(), |s| format!("{:.0} %", s * 100.0)),
         met: share.map(|s| s <= 0.25),
