@@ -9,11 +9,10 @@
 //! Hill's estimate of α from the values above the 90 % quantile. Reference: Hill (1975), "A simple general approach to
 //! inference about the tail of a distribution". What the number of windows a week would bring by chance is taken off.
 
-use std::collections::BTreeMap;
-
 use baselines::distribution::Counts;
 use baselines::known::Volumes;
 use baselines::newcomer::Contacted;
+use baselines::observation::Observation;
 
 use super::Check;
 use super::oddity::{Oddity, Topic};
@@ -40,8 +39,8 @@ const BEYOND_LOAD: f64 = 30.0;
 /// Share of the past above which a value belongs to the tail.
 const TAIL_QUANTILE: f64 = 0.9;
 
-/// Bytes and flow records sent in the window, and to whom.
-type Sent = (u64, u64, Vec<Contacted>);
+/// Network, port and protocol.
+type Service = (u32, u16, u8);
 
 /// The check.
 pub(super) struct EgressVolume;
@@ -52,19 +51,19 @@ impl Check for EgressVolume {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        let mut services: BTreeMap<(u32, u16, u8), Sent> = BTreeMap::new();
-        for row in view.rows {
-            let rungs = view.rungs(row.peer);
-            let entry = services.entry((rungs.network, row.port, row.protocol)).or_default();
-            entry.0 += row.bytes_out;
-            entry.1 += u64::from(row.n_flows);
-            entry.2.push(Contacted::of(row));
-        }
+        let service_of = |row: &Observation| (view.rungs(row.peer).network, row.port, row.protocol);
+        let mut sent: Vec<(Service, &Observation)> = view.rows.iter().map(|row| (service_of(row), row)).collect();
+        sent.sort_by_key(|(service, _)| *service);
         let mut out = Vec::new();
-        for ((network, port, protocol), (bytes, n_flows, mut destinations)) in services {
+        for rows in sent.chunk_by(|a, b| a.0 == b.0) {
+            let Some(&((network, port, protocol), _)) = rows.first() else { continue };
+            let rows = rows.iter().map(|(_, row)| *row);
+            let bytes = rows.clone().map(|row| row.bytes_out).fold(0, u64::saturating_add);
+            let n_flows: u64 = rows.clone().map(|row| u64::from(row.n_flows)).sum();
             let Some(service) = view.baselines.service(view.owner, network, port, protocol) else { continue };
             let volumes = &service.volumes;
-            let today = volumes.open_day.1.bytes_out * u64::from(volumes.open_day.0 == view.window.day()) + bytes;
+            let is_today = volumes.open_day.0 == view.window.day();
+            let today = (volumes.open_day.1.bytes_out * u64::from(is_today)).saturating_add(bytes);
             let floor = if port == 53 { DNS_FLOOR_BYTES } else { WINDOW_FLOOR_BYTES };
             let window = window_bans(volumes, bytes, n_flows, floor);
             let day = day_bans(volumes.day_bytes(), today, bytes);
@@ -77,6 +76,7 @@ impl Check for EgressVolume {
             .max_by(|a, b| a.0.total_cmp(&b.0)) else {
                 continue;
             };
+            let mut destinations: Vec<Contacted> = rows.map(Contacted::of).collect();
             destinations.sort_by_key(|destination| std::cmp::Reverse(destination.bytes_out));
             out.push(Oddity {
                 check: CheckId::EgressVolume,

@@ -47,6 +47,12 @@ impl Check for FanOut {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
+        let is_unanswered = |row: &Observation| row.n_flows == 0 || row.packets_in == 0;
+        // Much is new to a young function, and a sweep of one is half unanswered: most windows need no closer look.
+        let n_unanswered = view.rows.iter().filter(|row| is_unanswered(row)).count();
+        if !view.is_ready && n_unanswered * 2 < MIN_NEW_LEARNING {
+            return Vec::new();
+        }
         let new: Vec<&Observation> =
             view.rows().filter(|(row, standing)| is_news(view, row, *standing)).map(|(row, _)| row).collect();
         if new.len() < MIN_NEW_UNANSWERED {
@@ -73,7 +79,7 @@ impl Check for FanOut {
             ),
             _ => return Vec::new(),
         };
-        let unanswered = hit.iter().filter(|row| row.n_flows == 0 || row.packets_in == 0).count() * 2 >= hit.len();
+        let unanswered = hit.iter().filter(|row| is_unanswered(row)).count() * 2 >= hit.len();
         let usual = view.baseline().map_or(0, |baseline| baseline.window_peers.max()) as usize;
         let least = match (view.is_ready, unanswered) {
             (true, true) => MIN_NEW_UNANSWERED,
