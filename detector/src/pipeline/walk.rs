@@ -17,7 +17,7 @@ use crate::score::Scorer;
 /// Walks all hours of the shelf from where `memory` stands.
 ///
 /// The last day stays open: what ages at a day's end ages when a later day begins, or when the caller closes it. While one
-/// hour is judged the next is made ready.
+/// window is judged the next is made ready.
 pub(super) fn walk(
     job: &Job<'_>,
     shelf: Shelf,
@@ -38,27 +38,35 @@ pub(super) fn walk(
         let rows = shelved.take(*stray)?;
         coverage.n_stray += rows.all().map(|at| n_records(&rows.row(at).observation)).sum::<u64>();
     }
-    let mut next = hours.iter().copied();
-    let mut make_ready = || -> io::Result<Settled> {
-        next.next().map_or(Ok(Settled::default()), |hour| Ok(settle(&shelved.take(hour)?, &tables, &ranks)))
+    let mut next = hours.iter();
+    let mut hour: Option<Sorted> = None;
+    let mut make_ready = || -> io::Result<Option<Settled>> {
+        loop {
+            if let Some(settled) = hour.as_mut().and_then(Sorted::next_window) {
+                return Ok(Some(settled));
+            }
+            let Some(&following) = next.next() else { return Ok(None) };
+            // One hour is let go of before the next is taken.
+            hour = None;
+            hour = Some(Sorted::new(shelved.take(following)?, &tables, &ranks));
+        }
     };
-    let mut settled = make_ready()?;
+    let mut ready = make_ready()?;
     let mut changes = Changes::default();
-    for &hour in hours {
-        if let Some(before) = open_day.filter(|before| *before < hour.day() && job.mode != Mode::Scan) {
+    while let Some(Settled { window, mut rows, n_repeated }) = ready {
+        if let Some(before) = open_day.filter(|before| *before < window.day() && job.mode != Mode::Scan) {
             baselines.age(before.first_window(), job.config.novelty_memory_days);
         }
-        if open_day < Some(hour.day()) && job.mode != Mode::Scan {
-            changes.note(&baselines, hour.day().first_window(), job.config.warm_up_secs as i64);
+        if open_day < Some(window.day()) && job.mode != Mode::Scan {
+            changes.note(&baselines, window.day().first_window(), job.config.warm_up_secs as i64);
         }
-        open_day = open_day.max(Some(hour.day()));
-        coverage.n_observations += settled.rows.len() as u64;
-        coverage.n_repeated += settled.n_repeated;
-        let mut rows = std::mem::take(&mut settled.rows);
-        let (ready, ()) = rayon::join(&mut make_ready, || {
+        open_day = open_day.max(Some(window.day()));
+        coverage.n_observations += rows.len() as u64;
+        coverage.n_repeated += n_repeated;
+        let (following, ()) = rayon::join(&mut make_ready, || {
             judge_and_learn(job, &mut scorer, &mut baselines, &mut renumber, &tables, &mut rows);
         });
-        settled = ready?;
+        ready = following?;
     }
     let findings = scorer.findings(&baselines);
     let last = hours.last().map_or(Window(0), |hour| Window(hour.day().first_window().0 + 143));
@@ -75,7 +83,7 @@ pub(super) fn walk(
     Ok((findings, Memory { baselines, incidents, open_day }))
 }
 
-/// Judges an hour's windows, owner by owner, and learns each after judging it.
+/// Judges a window, owner by owner, and learns each after judging it.
 fn judge_and_learn(
     job: &Job<'_>,
     scorer: &mut Scorer<'_>,
@@ -101,40 +109,67 @@ fn judge_and_learn(
     }
 }
 
-/// An hour's observations, ready to be judged.
-#[derive(Default)]
+/// A window's observations, ready to be judged.
 struct Settled {
-    /// Each told once, sorted by window, owner, destination and interface: an order that speaks of names and addresses only.
+    window: Window,
+    /// Each told once, sorted by owner, destination and interface: an order that speaks of names and addresses only.
     rows: Vec<Observation>,
     /// Flow records that were told more than once.
     n_repeated: u64,
 }
 
-/// Sorts an hour's rows and drops what was told before.
-fn settle(hour: &HourRows, tables: &Tables, ranks: &Ranks) -> Settled {
-    let sorted = hour.sorted(ranks);
-    let best = best_sources(hour, &sorted, tables);
-    let mut out: Vec<Observation> = Vec::with_capacity(sorted.len());
-    let mut n_repeated = 0;
-    let mut latest = None;
-    for at in sorted {
-        let row = hour.row(at);
-        let Row { source, observation } = row;
-        if latest.is_some_and(|latest| is_told_again(&latest, &row)) {
-            n_repeated += n_records(&observation);
-            continue;
-        }
-        latest = Some(row);
-        if best.as_ref().is_some_and(|best| best.get(&observation.eni) != Some(&source)) {
-            n_repeated += n_records(&observation);
-            continue;
-        }
-        match out.last_mut().filter(|last| last.key() == observation.key() && last.eni == observation.eni) {
-            Some(last) => last.merge(&observation),
-            None => out.push(observation),
+/// An hour's rows in order, of which window after window is settled.
+struct Sorted {
+    rows: HourRows,
+    order: std::vec::IntoIter<At>,
+    /// The first row of the window to come.
+    next: Option<Row>,
+    best: Option<BTreeMap<u32, u32>>,
+}
+
+impl Sorted {
+    fn new(rows: HourRows, tables: &Tables, ranks: &Ranks) -> Self {
+        let order = rows.sorted(ranks);
+        let best = best_sources(&rows, &order, tables);
+        let mut order = order.into_iter();
+        let next = order.next().map(|at| rows.row(at));
+        Self { rows, order, next, best }
+    }
+
+    /// The next window, without what was told before.
+    fn next_window(&mut self) -> Option<Settled> {
+        let mut row = self.next.take()?;
+        let window = row.observation.window;
+        let mut settled = Settled { window, rows: Vec::new(), n_repeated: 0 };
+        let mut latest = None;
+        loop {
+            self.settle(&row, &mut latest, &mut settled);
+            row = match self.order.next().map(|at| self.rows.row(at)) {
+                Some(next) if next.observation.window == window => next,
+                next => {
+                    self.next = next;
+                    return Some(settled);
+                }
+            };
         }
     }
-    Settled { rows: out, n_repeated }
+
+    /// Adds a row to its window, unless it was told before. `latest` is the latest that was not.
+    fn settle(&self, row: &Row, latest: &mut Option<Row>, into: &mut Settled) {
+        let Row { source, observation } = row;
+        let is_told_again = latest.is_some_and(|latest| is_told_again(&latest, row));
+        if !is_told_again {
+            *latest = Some(*row);
+        }
+        if is_told_again || self.best.as_ref().is_some_and(|best| best.get(&observation.eni) != Some(source)) {
+            into.n_repeated += n_records(observation);
+            return;
+        }
+        match into.rows.last_mut().filter(|last| last.key() == observation.key() && last.eni == observation.eni) {
+            Some(last) => last.merge(observation),
+            None => into.rows.push(*observation),
+        }
+    }
 }
 
 /// Flow records sent that an observation tells of.
