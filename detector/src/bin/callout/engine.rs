@@ -311,25 +311,57 @@ fn threads(request: &Request<'_>) -> anyhow::Result<rayon::ThreadPool> {
     pool.context("the threads could not be started; try a smaller --threads")
 }
 
-/// Observations that do not fit into memory, in nameless temporary files, one an hour.
+/// Observations that do not fit into memory, in one nameless temporary file: a year has more hours than a process may have
+/// files.
 #[derive(Default)]
-struct TempScratch(BTreeMap<u32, File>);
+struct TempScratch {
+    file: Option<File>,
+    n_bytes: u64,
+    /// Where the bytes of each hour lie, in the order they were appended.
+    hours: BTreeMap<u32, Vec<(u64, usize)>>,
+}
 
 impl Scratch for TempScratch {
     fn append(&mut self, hour: u32, bytes: &[u8]) -> io::Result<()> {
-        let file = match self.0.entry(hour) {
-            std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
-            std::collections::btree_map::Entry::Vacant(slot) => slot.insert(tempfile::tempfile()?),
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(tempfile::tempfile()?),
         };
-        file.write_all(bytes)
+        file.seek(io::SeekFrom::Start(self.n_bytes))?;
+        file.write_all(bytes)?;
+        self.hours.entry(hour).or_default().push((self.n_bytes, bytes.len()));
+        self.n_bytes += bytes.len() as u64;
+        Ok(())
     }
 
     fn take(&mut self, hour: u32) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        if let Some(mut file) = self.0.remove(&hour) {
-            file.rewind()?;
-            file.read_to_end(&mut bytes)?;
+        let parts = self.hours.remove(&hour).unwrap_or_default();
+        let mut bytes = vec![0; parts.iter().map(|(_, len)| len).sum()];
+        let mut rest = bytes.as_mut_slice();
+        for (at, len) in parts {
+            let (part, after) = std::mem::take(&mut rest).split_at_mut(len);
+            if let Some(file) = &mut self.file {
+                file.seek(io::SeekFrom::Start(at))?;
+                file.read_exact(part)?;
+            }
+            rest = after;
         }
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scratch_holds_more_hours_than_a_process_may_have_files() {
+        let mut scratch = TempScratch::default();
+        for hour in (0..20_000).chain(5..10) {
+            scratch.append(hour, &hour.to_be_bytes()).unwrap();
+        }
+        assert_eq!(scratch.take(7).unwrap(), [0, 0, 0, 7, 0, 0, 0, 7]);
+        assert_eq!(scratch.take(19_999).unwrap(), 19_999_u32.to_be_bytes());
+        assert!(scratch.take(7).unwrap().is_empty(), "it was taken");
     }
 }
