@@ -6,6 +6,8 @@
 //!
 //! Reference: <https://github.com/HdrHistogram/HdrHistogram>, "`HdrHistogram` V2 encoding".
 
+use crate::packed::Packer;
+
 /// Significant decimal digits of a cell, as `HdrHistogram` counts them: cells are at most 1/16 of their value wide.
 /// Traffic is judged in factors, not in percents, and there are three distributions for each network of each function.
 const SIGNIFICANT_DIGITS: u8 = 1;
@@ -201,21 +203,23 @@ impl<W: AsRef<[u32]>> Distribution<W> {
     /// walks them, which is most of what storing a baseline took.
     pub fn encode(&self) -> Vec<u8> {
         let mut counts = Vec::with_capacity(4 * self.words().len() + 2);
+        // Theirs differ from ours in the ninth byte only, and no count needs that many.
+        let mut put = |number: i64| Packer::new(&mut counts).put_from(0, number);
         let mut next = 0;
         for &word in self.words() {
             let cell = cell_of(word);
             match cell - next {
                 0 => {}
                 // One cell without a count says so itself, several say how many they are.
-                1 => put_signed_varint(&mut counts, 0),
-                n => put_signed_varint(&mut counts, -i64::from(n)),
+                1 => put(0),
+                n => put(-i64::from(n)),
             }
-            put_signed_varint(&mut counts, count_of(word).into());
+            put(count_of(word).into());
             next = cell + 1;
         }
-        if counts.is_empty() {
+        if self.words().is_empty() {
             // Of a histogram that counted nothing the lowest cell is told.
-            put_signed_varint(&mut counts, 0);
+            put(0);
         }
         let mut bytes = Vec::with_capacity(HEADER_LEN + counts.len());
         for word in [V2_COOKIE, counts.len() as u32, 0, u32::from(SIGNIFICANT_DIGITS), 0, LOWEST_TOLD_APART] {
@@ -284,16 +288,6 @@ const fn cell(value: u64) -> u16 {
     let bits = u64::BITS - value.leading_zeros();
     let octave = bits.saturating_sub(KEPT_BITS);
     (((octave as u64) << (KEPT_BITS - 1)) + (value >> octave)) as u16
-}
-
-/// Adds a number: see [`signed_varint`]. Ours are far below what needs a ninth byte.
-fn put_signed_varint(bytes: &mut Vec<u8>, number: i64) {
-    let mut rest = (number << 1 ^ number >> 63) as u64;
-    while rest >= 0x80 {
-        bytes.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    bytes.push(rest as u8);
 }
 
 /// Takes a number off the front: LEB128 of at most nine bytes, the ninth whole, in zigzag.

@@ -16,7 +16,7 @@ mod merge;
 pub mod names;
 pub mod newcomer;
 pub mod observation;
-mod packed;
+pub mod packed;
 mod past;
 pub mod store;
 pub mod table;

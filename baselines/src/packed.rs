@@ -1,26 +1,21 @@
 //! Packed: numbers in as few bytes as they need, for what is kept by the million and seldom read.
 //!
-//! LEB128, signed numbers in zigzag, floats with their bytes turned round so that short fractions are short. The bytes are
-//! private to the process: they are never stored, and what is read is what was written.
+//! LEB128, signed numbers in zigzag, floats with their bytes turned round so that short fractions are short.
 
-/// Bytes there is room for at once: more than most files of newcomers take.
-const ROOM: usize = 256;
-
-/// Numbers put down one after the other.
+/// Puts numbers down one after the other.
 #[derive(Debug)]
-pub(crate) struct Packer {
-    bytes: Vec<u8>,
+pub struct Packer<'a> {
+    bytes: &'a mut Vec<u8>,
 }
 
-impl Default for Packer {
-    fn default() -> Self {
-        Self { bytes: Vec::with_capacity(ROOM) }
+impl<'a> Packer<'a> {
+    /// Goes on at the end of some bytes.
+    pub fn new(bytes: &'a mut Vec<u8>) -> Self {
+        Self { bytes }
     }
-}
 
-impl Packer {
     /// Puts a number down.
-    pub(crate) fn put(&mut self, number: impl Into<u64>) {
+    pub fn put(&mut self, number: impl Into<u64>) {
         let mut rest = number.into();
         while rest >= 0x80 {
             self.bytes.push(rest as u8 | 0x80);
@@ -30,35 +25,36 @@ impl Packer {
     }
 
     /// Puts down how far a number is from another one, in either direction.
-    pub(crate) fn put_from(&mut self, base: i64, number: i64) {
+    pub fn put_from(&mut self, base: i64, number: i64) {
         let from = number.wrapping_sub(base);
         self.put((from << 1 ^ from >> 63) as u64);
     }
 
     /// Puts a float down, to the bit.
-    pub(crate) fn put_f64(&mut self, number: f64) {
+    pub fn put_f64(&mut self, number: f64) {
         self.put(number.to_bits().swap_bytes());
     }
 
-    /// What was put down, in memory of just that size.
-    pub(crate) fn finish(self) -> Box<[u8]> {
-        self.bytes.as_slice().into()
+    /// Puts bits down as they are, in eight bytes: for masks and hashes, which are seldom small.
+    pub fn put_bits(&mut self, bits: u64) {
+        self.bytes.extend_from_slice(&bits.to_le_bytes());
     }
 }
 
 /// Takes numbers in the order they were put down; 0 where there are none left.
 #[derive(Debug)]
-pub(crate) struct Unpacker<'a> {
+pub struct Unpacker<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> Unpacker<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    /// Starts at the first of some bytes.
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
 
     /// See [`Packer::put`].
-    pub(crate) fn take(&mut self) -> u64 {
+    pub fn take(&mut self) -> u64 {
         let (mut number, mut shift) = (0u64, 0u32);
         while let Some((&byte, rest)) = self.bytes.split_first() {
             self.bytes = rest;
@@ -72,18 +68,25 @@ impl<'a> Unpacker<'a> {
     }
 
     /// See [`Packer::put`].
-    pub(crate) fn take_u32(&mut self) -> u32 {
+    pub fn take_u32(&mut self) -> u32 {
         self.take() as u32
     }
 
     /// See [`Packer::put_from`].
-    pub(crate) fn take_from(&mut self, base: i64) -> i64 {
+    pub fn take_from(&mut self, base: i64) -> i64 {
         let from = self.take();
         base.wrapping_add((from >> 1) as i64 ^ -((from & 1) as i64))
     }
 
+    /// See [`Packer::put_bits`].
+    pub fn take_bits(&mut self) -> u64 {
+        let Some((bits, rest)) = self.bytes.split_first_chunk() else { return 0 };
+        self.bytes = rest;
+        u64::from_le_bytes(*bits)
+    }
+
     /// See [`Packer::put_f64`].
-    pub(crate) fn take_f64(&mut self) -> f64 {
+    pub fn take_f64(&mut self) -> f64 {
         f64::from_bits(self.take().swap_bytes())
     }
 }
@@ -98,18 +101,20 @@ mod tests {
         fn what_is_taken_is_what_was_put(
             numbers in prop::collection::vec((any::<u64>(), any::<[i64; 2]>(), any::<u64>()), 0..20),
         ) {
-            let mut packer = Packer::default();
+            let mut bytes = Vec::new();
+            let mut packer = Packer::new(&mut bytes);
             for &(number, [base, other], bits) in &numbers {
                 packer.put(number);
                 packer.put_from(base, other);
                 packer.put_f64(f64::from_bits(bits));
+                packer.put_bits(bits);
             }
-            let bytes = packer.finish();
             let mut unpacker = Unpacker::new(&bytes);
             for (number, [base, other], bits) in numbers {
                 prop_assert_eq!(unpacker.take(), number);
                 prop_assert_eq!(unpacker.take_from(base), other);
                 prop_assert_eq!(unpacker.take_f64().to_bits(), bits);
+                prop_assert_eq!(unpacker.take_bits(), bits);
             }
             prop_assert_eq!(unpacker.take(), 0, "nothing is left");
         }
@@ -117,10 +122,11 @@ mod tests {
 
     #[test]
     fn small_numbers_take_a_byte() {
-        let mut packer = Packer::default();
+        let mut bytes = Vec::new();
+        let mut packer = Packer::new(&mut bytes);
         packer.put(127u32);
         packer.put_from(1000, 937);
         packer.put_f64(0.0);
-        assert_eq!(packer.finish().len(), 3);
+        assert_eq!(bytes.len(), 3);
     }
 }

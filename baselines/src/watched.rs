@@ -9,6 +9,9 @@ use crate::newcomer::{Circumstances, Contacted, Held, Newcomer};
 use crate::packed::{Packer, Unpacker};
 use crate::window::Window;
 
+/// Bytes there is room for while a file is put together: more than most take.
+const ROOM: usize = 256;
+
 /// A [`Newcomer`], closed. What ageing and learning ask of each one is legible without opening it.
 #[derive(Clone, Debug)]
 pub(crate) struct Watched {
@@ -42,7 +45,8 @@ impl Watched {
     /// Closes a newcomer.
     pub(crate) fn close(newcomer: &Newcomer) -> Self {
         let Newcomer { known, met, contacts, counts, destinations, held, .. } = newcomer;
-        let mut out = Packer::default();
+        let mut file = Vec::with_capacity(ROOM);
+        let mut out = Packer::new(&mut file);
         pack_met(&mut out, met);
         for amount in [newcomer.n_flows, newcomer.n_rejected, newcomer.bytes_out, newcomer.bytes_in] {
             out.put(amount);
@@ -73,7 +77,7 @@ impl Watched {
             pack_contacted(&mut out, to, first);
         }
         let finding = (newcomer.finding != 0).then(|| Box::new(newcomer.finding));
-        Self { known: *known, finding, file: out.finish() }
+        Self { known: *known, finding, file: file.as_slice().into() }
     }
 
     /// Opens it.
@@ -121,7 +125,7 @@ impl Watched {
     }
 }
 
-fn pack_met(out: &mut Packer, met: &Circumstances) {
+fn pack_met(out: &mut Packer<'_>, met: &Circumstances) {
     for number in [met.n_days, met.n_owners_knowing, met.n_owners, met.age] {
         out.put(number);
     }
@@ -153,7 +157,7 @@ fn unpack_met(from: &mut Unpacker<'_>) -> Circumstances {
     }
 }
 
-fn pack_contacted(out: &mut Packer, to: &Contacted, first: Window) {
+fn pack_contacted(out: &mut Packer<'_>, to: &Contacted, first: Window) {
     out.put(to.peer);
     out.put(to.port);
     out.put(to.protocol);

@@ -8,6 +8,7 @@
 use std::iter;
 
 use baselines::observation::{Observation, Ranks};
+use baselines::packed::{Packer, Unpacker};
 use baselines::window::Window;
 
 use super::Hour;
@@ -25,21 +26,22 @@ impl Row {
         let o = &self.observation;
         let start = out.len();
         out.push(0);
-        out.extend_from_slice(&o.digest.to_le_bytes());
+        let mut packer = Packer::new(out);
+        packer.put_bits(o.digest);
         let window = o.window.0 - hour.first_window();
         for id in [window, o.owner, o.peer, o.port.into(), o.protocol.into(), o.eni, self.source] {
-            put(out, id.into());
+            packer.put(id);
         }
         for number in [o.n_flows, o.n_rejected, o.n_opened, o.minutes.into()] {
-            put(out, number.into());
+            packer.put(number);
         }
         for amount in [o.packets_out, o.bytes_out, o.packets_in, o.bytes_in] {
-            put(out, amount);
+            packer.put(amount);
         }
-        put(out, zigzag(o.first.wrapping_sub(o.window.start())));
-        put(out, zigzag(o.last.wrapping_sub(o.first)));
-        out.extend_from_slice(&o.ports_early.to_le_bytes());
-        out.extend_from_slice(&o.ports_late.to_le_bytes());
+        packer.put_from(o.window.start(), o.first);
+        packer.put_from(o.first, o.last);
+        packer.put_bits(o.ports_early);
+        packer.put_bits(o.ports_late);
         let length = out.len() - start;
         if let Some(first) = out.get_mut(start) {
             // Below 140: eight bytes three times and at most ten for each number.
@@ -96,62 +98,24 @@ impl HourRows {
     pub(in crate::pipeline) fn row(&self, at: At) -> Row {
         let (mut row, mut rest) = self.read(at);
         let o = &mut row.observation;
-        [o.n_flows, o.n_rejected, o.n_opened] = [(); 3].map(|()| take(&mut rest) as u32);
-        o.minutes = take(&mut rest) as u16;
-        [o.packets_out, o.bytes_out, o.packets_in, o.bytes_in] = [(); 4].map(|()| take(&mut rest));
-        o.first = o.window.start().wrapping_add(unzigzag(take(&mut rest)));
-        o.last = o.first.wrapping_add(unzigzag(take(&mut rest)));
-        [o.ports_early, o.ports_late] = [(); 2].map(|()| take_wide(&mut rest));
+        [o.n_flows, o.n_rejected, o.n_opened] = [(); 3].map(|()| rest.take_u32());
+        o.minutes = rest.take() as u16;
+        [o.packets_out, o.bytes_out, o.packets_in, o.bytes_in] = [(); 4].map(|()| rest.take());
+        o.first = rest.take_from(o.window.start());
+        o.last = rest.take_from(o.first);
+        [o.ports_early, o.ports_late] = [(); 2].map(|()| rest.take_bits());
         row
     }
 
-    fn read(&self, At(at): At) -> (Row, &[u8]) {
-        let mut rest = self.bytes.get(at + 1..).unwrap_or_default();
-        let digest = take_wide(&mut rest);
-        let [window, owner, peer, port, protocol, eni, source] = [(); 7].map(|()| take(&mut rest) as u32);
+    fn read(&self, At(at): At) -> (Row, Unpacker<'_>) {
+        let mut rest = Unpacker::new(self.bytes.get(at + 1..).unwrap_or_default());
+        let digest = rest.take_bits();
+        let [window, owner, peer, port, protocol, eni, source] = [(); 7].map(|()| rest.take_u32());
         let window = Window(self.hour.first_window().saturating_add(window));
         let (port, protocol) = (port as u16, protocol as u8);
         let observation = Observation { window, owner, peer, port, protocol, eni, digest, ..Observation::default() };
         (Row { source, observation }, rest)
     }
-}
-
-/// Appends a number, seven bits a byte, the lowest first.
-fn put(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-/// Takes a number off the front; past the end there are zeros.
-fn take(bytes: &mut &[u8]) -> u64 {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let Some((&byte, rest)) = bytes.split_first() else { break };
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            break;
-        }
-    }
-    number
-}
-
-fn take_wide(bytes: &mut &[u8]) -> u64 {
-    let Some((number, rest)) = bytes.split_first_chunk() else { return 0 };
-    *bytes = rest;
-    u64::from_le_bytes(*number)
-}
-
-/// Small numbers of either sign to small ones without.
-fn zigzag(number: i64) -> u64 {
-    (number << 1 ^ number >> 63) as u64
-}
-
-fn unzigzag(number: u64) -> i64 {
-    (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
 #[cfg(test)]
