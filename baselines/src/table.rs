@@ -86,20 +86,16 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
             }
             return id;
         }
-        self.push(key, value)
+        self.put_absent(key, value)
     }
 
     /// Puts a value under a key that is not there yet and returns its number; `None` when it is there.
     pub(crate) fn put_new(&mut self, key: K, value: V) -> Option<u32> {
-        self.id(&key).is_none().then(|| self.push(key, value))
+        self.id(&key).is_none().then(|| self.put_absent(key, value))
     }
 
-    /// Puts a value under a key that is known not to be there.
-    pub(crate) fn put_absent(&mut self, key: K, value: V) {
-        self.push(key, value);
-    }
-
-    fn push(&mut self, key: K, value: V) -> u32 {
+    /// Puts a value under a key that is known not to be there and returns its number.
+    pub(crate) fn put_absent(&mut self, key: K, value: V) -> u32 {
         let id = self.entries.len() as u32;
         self.entries.push((key, value));
         self.ids.add(key, id, &self.entries, |entry| entry.0);

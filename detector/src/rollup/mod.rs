@@ -21,8 +21,6 @@ mod groups;
 mod initiator;
 mod own;
 mod table;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
