@@ -49,7 +49,12 @@ pub(super) fn gather(
                     *kept = keep(flow_log(object.name()), read.observations);
                 }
             }
-            Err(error) => coverage.unreadable.push(Unreadable { object: object.name().to_owned(), error }),
+            Err(error) => {
+                let name = object.name();
+                // The account names the object itself.
+                let why = error.strip_prefix(name).and_then(|error| error.strip_prefix(": ")).unwrap_or(&error);
+                coverage.unreadable.push(Unreadable { object: name.to_owned(), error: why.to_owned() });
+            }
         }
         drop(gathered);
         job.progress.object_done(object.size(), n_rows);
