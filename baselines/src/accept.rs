@@ -3,7 +3,7 @@
 //! Takes a finding's id; gives what it held back. What is under a finding is otherwise never learned as normal
 //! ([`crate::newcomer::Newcomer::has_settled`]).
 
-use crate::baseline::Baselines;
+use crate::baselines::Baselines;
 use crate::newcomer::Subject;
 
 /// Something a finding held back, known from now on.
@@ -22,17 +22,17 @@ impl Baselines {
     /// Numbers of newcomers given before are void afterwards.
     pub fn accept(&mut self, finding: u128) -> Vec<Accepted> {
         let mut accepted: Vec<Accepted> = self
-            .newcomers
-            .iter()
-            .filter(|(_, newcomer)| finding != 0 && newcomer.finding() == finding)
-            .map(|(&(owner, subject), _)| Accepted { owner, subject })
+            .watched()
+            .filter(|(.., newcomer)| finding != 0 && newcomer.finding() == finding)
+            .map(|(owner, subject, _)| Accepted { owner, subject })
             .collect();
         if accepted.is_empty() {
             return accepted;
         }
-        self.newcomers.retain(|_, newcomer| newcomer.finding() != finding);
+        for baseline in &mut self.of_owner {
+            baseline.newcomers.retain(|_, newcomer| newcomer.finding() != finding);
+        }
         self.accepted.insert(finding);
-        self.recount();
         accepted.sort_unstable_by_key(|one| (one.owner, one.subject));
         accepted
     }
@@ -44,7 +44,7 @@ impl Baselines {
 
     /// The findings that hold something back, sorted, each once.
     pub fn open_findings(&self) -> Vec<u128> {
-        let mut ids: Vec<u128> = self.newcomers.iter().map(|(_, newcomer)| newcomer.finding()).collect();
+        let mut ids: Vec<u128> = self.watched().map(|(.., newcomer)| newcomer.finding()).collect();
         ids.sort_unstable();
         ids.dedup();
         ids.retain(|&id| id != 0);

@@ -1,16 +1,13 @@
-//! Baselines: everything learned, of all owners, with the ladder they share.
+//! A baseline: everything learned of one owner.
 //!
-//! Takes windows of observations through [`Baselines::learn`]; answers what was known before, rung by rung. Judges
-//! nothing: what is odd is the detector's to say.
-
-use std::collections::BTreeSet;
-use std::sync::Arc;
+//! Takes windows of observations through [`Baseline::learn`]; answers what was known before, rung by rung. What owners
+//! share, the ladder first of all, is in [`crate::baselines`]. Judges nothing: what is odd is the detector's to say.
 
 use crate::activity::Activity;
-use crate::bounds::{Sizes, count, size_of};
+use crate::bounds::NOWHERE;
+use crate::distribution::Distribution;
 use crate::known::{Known, Totals, Volumes};
 use crate::ladder::{Ladder, is_private};
-use crate::names::Names;
 use crate::newcomer::{Newcomer, Subject};
 use crate::observation::Observation;
 use crate::table::Table;
@@ -35,21 +32,30 @@ pub struct DiaryDay {
     pub ports: u32,
 }
 
-/// What is known of one owner as a whole.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Everything learned of one owner. Its tables are its own, so that owners are learned side by side, and what one window
+/// asks of them lies close together.
+#[derive(Clone, Debug, Default)]
 pub struct Baseline {
     /// When it was active; `None` until it was.
     pub known: Option<Known>,
     /// Totals over all destinations.
     pub volumes: Volumes,
     /// Distinct destinations a window.
-    pub window_peers: crate::distribution::Distribution,
+    pub window_peers: Distribution,
     /// Windows of activity by hour of the week, from Monday 00:00 UTC.
     pub hours: Vec<u32>,
     /// Minutes of activity in the latest week, with settled destinations: what newcomers do is no habit yet.
     pub active: Activity,
     /// What each active day brought that was new, the latest [`DIARY_DAYS`].
     pub diary: Vec<DiaryDay>,
+    pub(crate) networks: Table<u32, NetworkKnown>,
+    pub(crate) services: Table<ServiceKey, ServiceKnown>,
+    pub(crate) prefixes: Table<u32, PrefixKnown>,
+    pub(crate) ports: Table<(u16, u8), Known>,
+    pub(crate) destinations: Table<DestinationKey, DestinationKnown>,
+    /// The entries of destinations found settled since the last [`Baseline::age`], by number: they stay so until then.
+    pub(crate) settled: Vec<Entries>,
+    pub(crate) newcomers: Table<Subject, Watched>,
 }
 
 impl Baseline {
@@ -141,15 +147,10 @@ fn sent(row: &Observation) -> Totals {
     }
 }
 
-/// The minutes in which something was sent, and the flow records.
-fn activity<'a>(rows: impl Iterator<Item = &'a Observation>) -> (u16, u32) {
-    rows.fold((0, 0u32), |(minutes, n), row| (minutes | row.minutes, n.saturating_add(row.n_flows)))
-}
-
-/// Owner and peer, port, protocol; numbers of [`Baselines::owners`] and [`Ladder`].
-pub type DestinationKey = (u32, u32, u16, u8);
-/// Owner and network, port, protocol.
-pub type ServiceKey = (u32, u32, u16, u8);
+/// Peer, port, protocol; numbers of [`Ladder`].
+pub type DestinationKey = (u32, u16, u8);
+/// Network, port, protocol.
+pub type ServiceKey = (u32, u16, u8);
 
 /// Where a row stands on its owner's ladder before its window is learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,83 +174,42 @@ pub(crate) struct Entries {
 
 impl Entries {
     /// Those of a destination that is not settled. Whatever was learned has a port.
-    const NONE: Self = Self { network: u32::MAX, service: u32::MAX, prefix: u32::MAX, port: u32::MAX };
+    const NONE: Self = Self { network: NOWHERE, service: NOWHERE, prefix: NOWHERE, port: NOWHERE };
 }
 
 /// Where a row stands, and the number of its destination, if it has one.
 #[derive(Clone, Copy, Debug)]
-struct Found {
-    standing: Standing,
+pub struct Found {
+    /// Where it stands.
+    pub standing: Standing,
     destination: Option<u32>,
 }
 
-/// Everything learned.
-#[derive(Clone, Debug, Default)]
-pub struct Baselines {
-    /// Owners by number.
-    pub owners: Names,
-    /// Addresses, prefixes and networks by number.
-    pub ladder: Ladder,
-    pub(crate) of_owner: Vec<Baseline>,
-    pub(crate) networks: Table<(u32, u32), NetworkKnown>,
-    pub(crate) services: Table<ServiceKey, ServiceKnown>,
-    pub(crate) prefixes: Table<(u32, u32), PrefixKnown>,
-    pub(crate) ports: Table<(u32, u16, u8), Known>,
-    pub(crate) destinations: Table<DestinationKey, DestinationKnown>,
-    /// The entries of destinations found settled since the last [`Baselines::age`], by number: they stay so until then.
-    pub(crate) settled: Vec<Entries>,
-    pub(crate) newcomers: Table<(u32, Subject), Watched>,
-    /// Owners knowing each network: derived from `networks` and `newcomers`.
-    pub(crate) prevalence: Vec<u32>,
-    /// Owners knowing each prefix: derived from `prefixes` and `newcomers`.
-    pub(crate) prefix_prevalence: Vec<u32>,
-    /// How much each owner holds: derived from the tables.
-    pub(crate) sizes: Vec<Sizes>,
-    /// Findings a person accepted: see [`Baselines::accept`].
-    pub(crate) accepted: BTreeSet<u128>,
-    /// Interfaces, objects and rows are the detector's business; this says what was learned from.
-    pub learned_from: LearnedFrom,
+/// What a window taught that concerns more than its owner.
+#[derive(Debug, Default)]
+#[must_use = "the fleet is to learn it: see `Baselines::note`"]
+pub struct Learned {
+    pub(crate) n_observations: u64,
+    /// Networks its owner met for the first time.
+    pub(crate) networks: Vec<u32>,
+    /// Prefixes its owner met for the first time.
+    pub(crate) prefixes: Vec<u32>,
 }
 
-/// What a baseline was learned from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LearnedFrom {
-    /// Objects read.
-    pub n_objects: u64,
-    /// Observations learned: destinations by window, one told in two parts counted once.
-    pub n_observations: u64,
-    /// First second of the first window and first second after the last; `None` before the first.
-    pub span: Option<(i64, i64)>,
-}
-
-impl Baselines {
-    /// The number of an owner, given on first sight.
-    pub fn owner(&mut self, name: &str) -> u32 {
-        let id = self.owners.intern(name);
-        if self.of_owner.len() <= id as usize {
-            self.of_owner.resize_with(id as usize + 1, Baseline::default);
-        }
-        id
-    }
-
-    /// What is known of an owner as a whole.
-    pub fn baseline(&self, owner: u32) -> Option<&Baseline> {
-        self.of_owner.get(owner as usize)
-    }
-
+impl Baseline {
     /// What is known of a network owner.
-    pub fn network(&self, owner: u32, network: u32) -> Option<&NetworkKnown> {
-        self.networks.get(&(owner, network))
+    pub fn network(&self, network: u32) -> Option<&NetworkKnown> {
+        self.networks.get(&network)
     }
 
     /// What is known of a port of a network owner.
-    pub fn service(&self, owner: u32, network: u32, port: u16, protocol: u8) -> Option<&ServiceKnown> {
-        self.services.get(&(owner, network, port, protocol))
+    pub fn service(&self, network: u32, port: u16, protocol: u8) -> Option<&ServiceKnown> {
+        self.services.get(&(network, port, protocol))
     }
 
     /// When a port was used, with any network.
-    pub fn port(&self, owner: u32, port: u16, protocol: u8) -> Option<&Known> {
-        self.ports.get(&(owner, port, protocol))
+    pub fn port(&self, port: u16, protocol: u8) -> Option<&Known> {
+        self.ports.get(&(port, protocol))
     }
 
     /// What is known of a destination.
@@ -257,170 +217,138 @@ impl Baselines {
         self.destinations.get(key)
     }
 
-    /// A destination under watch, opened: see [`crate::watched`].
-    pub fn newcomer(&self, owner: u32, subject: Subject) -> Option<Newcomer> {
-        self.newcomers.get(&(owner, subject)).map(Watched::open)
-    }
-
-    /// Whether a destination is under watch.
-    pub fn is_watched(&self, owner: u32, subject: Subject) -> bool {
-        self.newcomers.id(&(owner, subject)).is_some()
-    }
-
-    /// The finding a destination is under; 0 for none.
-    pub fn finding(&self, owner: u32, subject: Subject) -> u128 {
-        self.newcomers.get(&(owner, subject)).map_or(0, Watched::finding)
-    }
-
-    /// Puts a destination under a finding, or takes it from under one (0).
-    pub fn set_finding(&mut self, owner: u32, subject: Subject, finding: u128) {
-        if let Some(newcomer) = self.newcomers.get_mut(&(owner, subject)) {
-            newcomer.set_finding(finding);
-        }
-    }
-
-    /// How many owners know a network.
-    pub fn n_owners_knowing(&self, network: u32) -> u32 {
-        self.prevalence.get(network as usize).copied().unwrap_or(0)
-    }
-
-    /// How many owners know a prefix.
-    pub fn n_owners_knowing_prefix(&self, prefix: u32) -> u32 {
-        self.prefix_prevalence.get(prefix as usize).copied().unwrap_or(0)
-    }
-
-    /// All owners with what is known of them as a whole, by number.
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Baseline)> {
-        self.owners.iter().zip(&self.of_owner)
-    }
-
-    /// The destinations of all owners.
+    /// The destinations met.
     pub fn destinations(&self) -> impl Iterator<Item = (&DestinationKey, &DestinationKnown)> {
         self.destinations.iter()
     }
 
-    /// The network owners each owner has met, watched ones too.
-    pub fn networks(&self) -> impl Iterator<Item = &(u32, u32)> {
-        self.networks.iter().map(|(key, _)| key)
+    /// The network owners met, watched ones too.
+    pub fn networks(&self) -> impl Iterator<Item = u32> {
+        self.networks.iter().map(|(&network, _)| network)
     }
 
-    /// The prefixes each owner has met, watched ones too, with the network each was met in.
-    pub fn prefixes(&self) -> impl Iterator<Item = (&(u32, u32), u32)> {
-        self.prefixes.iter().map(|(key, known)| (key, known.network))
+    /// The prefixes met, watched ones too, with the network each was met in.
+    pub fn prefixes(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.prefixes.iter().map(|(&prefix, known)| (prefix, known.network))
     }
 
-    /// The newcomers of all owners, each with the finding it is under (0 for none).
-    pub fn newcomers(&self) -> impl Iterator<Item = (&(u32, Subject), u128)> {
-        self.newcomers.iter().map(|(key, newcomer)| (key, newcomer.finding()))
+    /// The newcomers, each with the finding it is under (0 for none).
+    pub fn newcomers(&self) -> impl Iterator<Item = (Subject, u128)> {
+        self.newcomers.iter().map(|(&subject, newcomer)| (subject, newcomer.finding()))
     }
 
-    /// How many destinations are known.
-    pub fn n_destinations(&self) -> usize {
-        self.destinations.len()
+    /// A destination under watch, opened: see [`crate::watched`].
+    pub fn newcomer(&self, subject: Subject) -> Option<Newcomer> {
+        self.newcomers.get(&subject).map(Watched::open)
+    }
+
+    /// Whether a destination is under watch.
+    pub fn is_watched(&self, subject: Subject) -> bool {
+        self.newcomers.id(&subject).is_some()
+    }
+
+    /// The finding a destination is under; 0 for none.
+    pub fn finding(&self, subject: Subject) -> u128 {
+        self.newcomers.get(&subject).map_or(0, Watched::finding)
+    }
+
+    /// Puts a destination under a finding, or takes it from under one (0).
+    pub fn set_finding(&mut self, subject: Subject, finding: u128) {
+        if let Some(newcomer) = self.newcomers.get_mut(&subject) {
+            newcomer.set_finding(finding);
+        }
     }
 
     /// Where a destination stands: the highest rung that is new or watched.
     ///
     /// Inside the VPC a new address is no news (a database fails over, an endpoint moves), only a new port is.
-    pub fn standing(&self, owner: u32, row: &Observation) -> Standing {
-        self.find(owner, row).standing
-    }
-
-    fn find(&self, owner: u32, row: &Observation) -> Found {
-        let destination = self.destinations.id(&(owner, row.peer, row.port, row.protocol));
+    pub fn find(&self, ladder: &Ladder, row: &Observation) -> Found {
+        let destination = self.destinations.id(&(row.peer, row.port, row.protocol));
         let is_settled = destination.is_some_and(|id| self.settled_entries(id).is_some());
-        let standing = if is_settled { Standing::Settled } else { self.standing_by_rungs(owner, row) };
+        let standing = if is_settled { Standing::Settled } else { self.standing_by_rungs(ladder, row) };
         Found { standing, destination }
     }
 
     /// The entries of a destination that was found settled.
     fn settled_entries(&self, destination: u32) -> Option<Entries> {
-        self.settled.get(destination as usize).copied().filter(|entries| entries.port != Entries::NONE.port)
+        self.settled.get(destination as usize).copied().filter(|entries| entries.port != NOWHERE)
     }
 
-    fn standing_by_rungs(&self, owner: u32, row: &Observation) -> Standing {
-        let rungs = self.ladder.rungs(row.peer);
-        let service = Subject::Service(rungs.network, row.port, row.protocol);
+    fn standing_by_rungs(&self, ladder: &Ladder, row: &Observation) -> Standing {
+        let rungs = ladder.rungs(row.peer);
+        let service = (rungs.network, row.port, row.protocol);
         let rung = |subject: Subject, is_known: bool| {
-            if self.is_watched(owner, subject) {
+            if self.is_watched(subject) {
                 Some(Standing::Watched(subject))
-            } else if is_known || self.sizes(owner).is_full(subject) {
+            } else if is_known || self.is_full(subject) {
                 None
             } else {
                 Some(Standing::New(subject))
             }
         };
-        rung(Subject::Network(rungs.network), self.networks.id(&(owner, rungs.network)).is_some())
-            .or_else(|| rung(service, self.services.id(&(owner, rungs.network, row.port, row.protocol)).is_some()))
+        rung(Subject::Network(rungs.network), self.networks.id(&rungs.network).is_some())
+            .or_else(|| rung(Subject::Service(service.0, service.1, service.2), self.services.id(&service).is_some()))
             .or_else(|| {
                 if is_private(rungs.address) {
                     return None;
                 }
-                rung(Subject::Prefix(rungs.prefix), self.prefixes.id(&(owner, rungs.prefix)).is_some())
+                rung(Subject::Prefix(rungs.prefix), self.prefixes.id(&rungs.prefix).is_some())
             })
             .unwrap_or(Standing::Settled)
     }
 
-    /// Learns one owner's observations of one window. Windows of an owner come in order of event time; late ones are
-    /// folded in where they belong.
+    /// Learns the observations of one window. Windows come in order of event time; late ones are folded in where they
+    /// belong.
     ///
-    /// `rows` are of this owner and window, their `peer` a number of [`Baselines::ladder`]; several of one destination
-    /// (on several interfaces) are allowed. What stands under a finding does not enter the distributions.
-    pub fn learn(&mut self, owner: u32, window: Window, rows: &[Observation]) {
-        let Some(baseline) = self.of_owner.get_mut(owner as usize) else { return };
-        match &mut baseline.known {
+    /// `rows` are of this owner and window, their `peer` a number of the ladder; several of one destination (on several
+    /// interfaces) are allowed. `found` says where each stood before the window. What stands under a finding does not
+    /// enter the distributions.
+    pub fn learn(&mut self, ladder: &Ladder, window: Window, rows: &[Observation], found: &[Found]) -> Learned {
+        match &mut self.known {
             Some(known) => {
                 let is_another = window != known.last;
                 known.touch(window);
                 if is_another {
-                    baseline.note_hour(window);
+                    self.note_hour(window);
                 }
             }
             none => {
                 *none = Some(Known::new(window));
-                baseline.note_hour(window);
+                self.note_hour(window);
             }
         }
-        baseline.diary_of(window.day());
+        self.diary_of(window.day());
+        self.note_activity(window, rows, found);
+        let mut learned = Learned::default();
         let mut total = Totals::default();
-        let found: Vec<Found> = rows.iter().map(|row| self.find(owner, row)).collect();
-        let settled = rows.iter().zip(&found).filter(|(_, found)| found.standing == Standing::Settled);
-        self.mark_activity(owner, window, activity(settled.map(|(row, _)| row)));
         for (row, found) in rows.iter().zip(found) {
             let entries = found.destination.and_then(|id| Some((id, self.settled_entries(id)?)));
             let under_finding = if let Some((destination, entries)) = entries {
                 self.learn_settled(row, destination, entries, &mut total);
                 false
             } else {
-                self.learn_row(owner, row, found.standing, &mut total)
+                self.learn_row(ladder, row, found.standing, &mut total, &mut learned)
             };
             if !under_finding {
                 total.add(&sent(row));
             }
         }
-        if let Some(baseline) = self.of_owner.get_mut(owner as usize) {
-            let (open, totals) = baseline.volumes.open_window;
-            if open != window && totals.n_peers > 0 {
-                baseline.window_peers.record(totals.n_peers);
-            }
-            baseline.volumes.add(window, &total);
+        let (open, totals) = self.volumes.open_window;
+        if open != window && totals.n_peers > 0 {
+            self.window_peers.record(totals.n_peers);
         }
-        self.learned_from.n_observations += total.n_peers;
-        let (from, until) = self.learned_from.span.unwrap_or((window.start(), window.end()));
-        self.learned_from.span = Some((from.min(window.start()), until.max(window.end())));
+        self.volumes.add(window, &total);
+        learned.n_observations = total.n_peers;
+        learned
     }
 
-    /// Notes in which minutes an owner was active with what it knows, and nothing else.
-    pub fn note_activity(&mut self, owner: u32, window: Window, rows: &[Observation]) {
-        let settled = rows.iter().filter(|row| self.standing(owner, row) == Standing::Settled);
-        self.mark_activity(owner, window, activity(settled));
-    }
-
-    fn mark_activity(&mut self, owner: u32, window: Window, (minutes, n_flows): (u16, u32)) {
-        if minutes != 0
-            && let Some(baseline) = self.of_owner.get_mut(owner as usize)
-        {
-            baseline.active.mark(window, minutes, n_flows);
+    /// Notes in which minutes of a window the owner was active with what it knows, and nothing else.
+    pub fn note_activity(&mut self, window: Window, rows: &[Observation], found: &[Found]) {
+        let settled = rows.iter().zip(found).filter(|(_, found)| found.standing == Standing::Settled);
+        let (minutes, n_flows) =
+            settled.fold((0, 0u32), |(minutes, n), (row, _)| (minutes | row.minutes, n.saturating_add(row.n_flows)));
+        if minutes != 0 {
+            self.active.mark(window, minutes, n_flows);
         }
     }
 
@@ -446,41 +374,60 @@ impl Baselines {
     }
 
     /// Learns one row on every rung; says whether it stands under a finding.
-    fn learn_row(&mut self, owner: u32, row: &Observation, standing: Standing, total: &mut Totals) -> bool {
+    fn learn_row(
+        &mut self,
+        ladder: &Ladder,
+        row: &Observation,
+        standing: Standing,
+        total: &mut Totals,
+        learned: &mut Learned,
+    ) -> bool {
         let window = row.window;
-        let rungs = self.ladder.rungs(row.peer);
+        let rungs = ladder.rungs(row.peer);
         let under_finding = match standing {
-            Standing::Watched(subject) => self.finding(owner, subject) != 0,
-            _ => false,
+            Standing::Watched(subject) | Standing::New(subject) => self.finding(subject) != 0,
+            Standing::Settled => false,
         };
         let mut new = DiaryDay::default();
-        let sizes = size_of(&mut self.sizes, owner);
-        let network_id = self.networks.id(&(owner, rungs.network));
-        let network = network_id.or_else(|| sizes.take_network()).unwrap_or_else(|| {
-            new.networks += 1;
-            count(&mut self.prevalence, rungs.network);
-            self.networks
-                .put((owner, rungs.network), NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
-        });
-        let service_key = (owner, rungs.network, row.port, row.protocol);
-        let service = self.services.id(&service_key).or_else(|| sizes.take_service()).unwrap_or_else(|| {
-            new.services += u32::from(network_id.is_some());
-            self.services.put(service_key, ServiceKnown { known: Known::new(window), volumes: Volumes::default() })
-        });
-        let mut prefix = self.prefixes.id(&(owner, rungs.prefix));
-        if let Some(entry) = prefix.and_then(|id| self.prefixes.at_mut(id)) {
-            entry.known.touch(window);
-        } else if sizes.take_prefix().is_none() {
-            let entry = PrefixKnown { known: Known::new(window), network: rungs.network };
-            prefix = Some(self.prefixes.put((owner, rungs.prefix), entry));
-            count(&mut self.prefix_prevalence, rungs.prefix);
-            if let Some(entry) = self.networks.at_mut(network) {
-                entry.n_prefixes += 1;
-                if window.0 >= entry.known.first.0 + WINDOWS_PER_DAY {
-                    entry.n_late_prefixes += 1;
-                    new.prefixes += 1;
-                }
+        let known_network = self.networks.id(&rungs.network);
+        let network = match known_network {
+            Some(id) => id,
+            None if self.is_full(Subject::Network(rungs.network)) => NOWHERE,
+            None => {
+                new.networks += 1;
+                learned.networks.push(rungs.network);
+                let entry = NetworkKnown { known: Known::new(window), ..NetworkKnown::default() };
+                self.networks.put_absent(rungs.network, entry)
             }
+        };
+        let service_key = (rungs.network, row.port, row.protocol);
+        let service = match self.services.id(&service_key) {
+            Some(id) => id,
+            None if self.is_full(Subject::Service(rungs.network, row.port, row.protocol)) => NOWHERE,
+            None => {
+                new.services += u32::from(known_network.is_some());
+                let entry = ServiceKnown { known: Known::new(window), volumes: Volumes::default() };
+                self.services.put_absent(service_key, entry)
+            }
+        };
+        let prefix = match self.prefixes.id(&rungs.prefix) {
+            Some(id) => id,
+            None if self.is_full(Subject::Prefix(rungs.prefix)) => NOWHERE,
+            None => {
+                learned.prefixes.push(rungs.prefix);
+                if let Some(entry) = self.networks.at_mut(network) {
+                    entry.n_prefixes += 1;
+                    if window.0 >= entry.known.first.0 + WINDOWS_PER_DAY {
+                        entry.n_late_prefixes += 1;
+                        new.prefixes += 1;
+                    }
+                }
+                let entry = PrefixKnown { known: Known::new(window), network: rungs.network };
+                self.prefixes.put_absent(rungs.prefix, entry)
+            }
+        };
+        if let Some(entry) = self.prefixes.at_mut(prefix) {
+            entry.known.touch(window);
         }
         if let Some(entry) = self.networks.at_mut(network) {
             entry.known.touch(window);
@@ -491,41 +438,38 @@ impl Baselines {
                 entry.volumes.add(window, &sent(row));
             }
         }
-        let port_key = (owner, row.port, row.protocol);
+        let port_key = (row.port, row.protocol);
         let port = self.ports.id(&port_key).unwrap_or_else(|| {
             new.ports += 1;
-            self.ports.put(port_key, Known::new(window))
+            self.ports.put_absent(port_key, Known::new(window))
         });
         if let Some(known) = self.ports.at_mut(port) {
             known.touch(window);
         }
-        let key = (owner, row.peer, row.port, row.protocol);
-        let destination = if let Some(id) = self.destinations.id(&key) {
-            let seen = self.destinations.at(id).is_some_and(|d| d.known.last == window);
-            total.n_peers += u64::from(!seen);
-            id
-        } else {
-            total.n_peers += 1;
-            sizes.take_destination().unwrap_or_else(|| {
+        let key = (row.peer, row.port, row.protocol);
+        let known_destination = self.destinations.id(&key);
+        let is_seen = |id| self.destinations.at(id).is_some_and(|d| d.known.last == window);
+        total.n_peers += u64::from(!known_destination.is_some_and(is_seen));
+        let destination = match known_destination {
+            Some(id) => id,
+            None if self.has_all_destinations() => NOWHERE,
+            None => {
                 let entry = DestinationKnown { known: Known::new(window), bytes_out: 0, bytes_in: 0 };
-                self.destinations.put(key, entry)
-            })
+                self.destinations.put_absent(key, entry)
+            }
         };
         if let Some(entry) = self.destinations.at_mut(destination) {
             entry.add(row);
             if standing == Standing::Settled {
                 self.settled.resize(self.settled.len().max(destination as usize + 1), Entries::NONE);
                 if let Some(settled) = self.settled.get_mut(destination as usize) {
-                    *settled = Entries { network, service, prefix: prefix.unwrap_or(u32::MAX), port };
+                    *settled = Entries { network, service, prefix, port };
                 }
             }
         }
         // What is told is no habit: it must not make the next stranger of this function less of one.
-        if !under_finding
-            && new != DiaryDay::default()
-            && let Some(baseline) = self.of_owner.get_mut(owner as usize)
-        {
-            let day = baseline.diary_of(window.day());
+        if !under_finding && new != DiaryDay::default() {
+            let day = self.diary_of(window.day());
             day.networks += new.networks;
             day.services += new.services;
             day.prefixes += new.prefixes;

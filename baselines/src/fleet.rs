@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::baseline::Baselines;
+use crate::baselines::Baselines;
 use crate::ladder::{Network, from_ip, to_ip};
 use crate::newcomer::{Circumstances, Subject};
 use crate::observation::Observation;
@@ -118,7 +118,7 @@ fn learn_window(into: &mut Baselines, told: &[Told], mode: Mode) {
     }
     for (row, told) in rows.iter().zip(told).filter(|(_, told)| told.is_odd) {
         if let crate::baseline::Standing::Watched(subject) = into.standing(owner, row) {
-            into.set_finding(owner, subject, u128::from(told.window) + 1);
+            into.baseline_mut(owner).unwrap().set_finding(subject, u128::from(told.window) + 1);
         }
     }
     into.learn(owner, window, &rows);
@@ -133,10 +133,9 @@ pub(crate) fn learned(told: &[Told], mode: Mode) -> Baselines {
 
 /// Everything a baseline knows, in names and addresses, sorted: equal for equal baselines, whatever their numbers.
 pub(crate) fn dump(baselines: &Baselines) -> Vec<String> {
-    let owner = |id: u32| baselines.owners.name(id);
     let network = |id: u32| {
         let (key, label) = (baselines.ladder.networks().name(id), baselines.ladder.label(id));
-        format!("{key} ({label}, known to {})", baselines.n_owners_knowing(id))
+        format!("{key} ({label}, known to {})", baselines.fleet().n_owners_knowing(id))
     };
     let peer = |id: u32| {
         let rungs = baselines.ladder.rungs(id);
@@ -152,35 +151,31 @@ pub(crate) fn dump(baselines: &Baselines) -> Vec<String> {
         let windows = baseline.active.windows(Window(0), Window(u32::MAX)).filter(|(_, minutes)| *minutes != 0);
         let active: Vec<_> = windows.map(|at| (at, baseline.active.n_flows(at.0))).collect();
         lines.push(format!("active {name} {active:?}"));
-        let baseline = crate::baseline::Baseline { active: crate::activity::Activity::default(), ..baseline.clone() };
-        lines.push(format!("owner {name} {baseline:?}"));
+        lines.push(format!("owner {name} {:?} {:?}", baseline.known, baseline.volumes));
+        lines.push(format!("owner {name} {:?} {:?}", baseline.window_peers, baseline.hours));
+        lines.push(format!("owner {name} {:?}", baseline.diary));
     }
-    lines.extend(baselines.networks.iter().map(|(k, v)| format!("network {} {} {v:?}", owner(k.0), network(k.1))));
-    lines.extend(
-        baselines
-            .services
-            .iter()
-            .map(|(k, v)| format!("service {} {} {}/{} {v:?}", owner(k.0), network(k.1), k.2, k.3)),
-    );
-    lines.extend(baselines.prefixes.iter().map(|(k, v)| {
-        format!("prefix {} {} {} {:?}", owner(k.0), baselines.ladder.prefix(k.1), network(v.network), v.known)
-    }));
-    lines.extend(baselines.ports.iter().map(|(k, v)| format!("port {} {}/{} {v:?}", owner(k.0), k.1, k.2)));
-    lines.extend(
-        baselines
-            .destinations
-            .iter()
-            .map(|(k, v)| format!("destination {} {} {}/{} {v:?}", owner(k.0), peer(k.1), k.2, k.3)),
-    );
-    for (&(id, watched), newcomer) in baselines.newcomers.iter() {
+    for (name, of) in baselines.iter() {
+        lines.extend(of.networks.iter().map(|(&k, v)| format!("network {name} {} {v:?}", network(k))));
+        lines.extend(of.services.iter().map(|(k, v)| format!("service {name} {} {}/{} {v:?}", network(k.0), k.1, k.2)));
+        lines.extend(of.prefixes.iter().map(|(&k, v)| {
+            format!("prefix {name} {} {} {:?}", baselines.ladder.prefix(k), network(v.network), v.known)
+        }));
+        lines.extend(of.ports.iter().map(|(k, v)| format!("port {name} {}/{} {v:?}", k.0, k.1)));
+        lines.extend(
+            of.destinations.iter().map(|(k, v)| format!("destination {name} {} {}/{} {v:?}", peer(k.0), k.1, k.2)),
+        );
+    }
+    for (owner, watched, newcomer) in baselines.watched() {
+        let name = baselines.owners.name(owner);
         let mut newcomer = newcomer.open();
         let contacted: Vec<String> = std::mem::take(&mut newcomer.destinations)
             .into_iter()
             .map(|d| format!("{} {:?}", peer(d.peer), crate::newcomer::Contacted { peer: 0, ..d }))
             .collect();
         let held = std::mem::take(&mut newcomer.held);
-        lines.push(format!("newcomer {} {newcomer:?} {contacted:?} of {}", subject(watched), owner(id)));
-        lines.push(format!("held {} {held:?} of {}", subject(watched), owner(id)));
+        lines.push(format!("newcomer {} {newcomer:?} {contacted:?} of {name}", subject(watched)));
+        lines.push(format!("held {} {held:?} of {name}", subject(watched)));
     }
     lines.sort();
     lines

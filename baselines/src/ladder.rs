@@ -161,6 +161,11 @@ impl Ladder {
         self.prefixes.get(id as usize).copied().unwrap_or_default()
     }
 
+    /// The blocks met, by number.
+    pub(crate) fn prefixes(&self) -> &[Prefix] {
+        &self.prefixes
+    }
+
     /// Keys of the network owners met, by number.
     pub fn networks(&self) -> &Names {
         &self.networks

@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod activity;
 pub mod baseline;
+mod baselines;
 mod bounds;
 pub mod distribution;
 #[cfg(test)]
@@ -23,4 +24,4 @@ pub mod table;
 mod watched;
 pub mod window;
 
-pub use baseline::Baselines;
+pub use baselines::{Baselines, Fleet, LearnedFrom};

@@ -8,7 +8,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::baseline::{Baseline, Baselines, DIARY_DAYS, DiaryDay};
+use crate::baseline::{Baseline, DIARY_DAYS, DiaryDay};
+use crate::baselines::Baselines;
 use crate::known::Known;
 use crate::newcomer::Subject;
 use crate::watched::Watched;
@@ -35,22 +36,13 @@ impl Baselines {
     /// - `active` lacks what the later part did while it did not know that the destination was settled.
     /// - what stood under a finding in one part and not in the other: what entered the distributions stays in them.
     pub fn merge(&mut self, other: &Self) {
-        let (theirs, owners, peers) = self.renumbered(other);
-        // Of each owner known to both: whether they saw it later than we did.
-        let is_late: Vec<bool> =
-            self.of_owner.iter().zip(&theirs.of_owner).map(|(a, b)| place(a) <= place(b)).collect();
-        let corrections = Corrections::of(self, &theirs, &is_late);
-        self.merge_newcomers(&theirs, &is_late);
-        self.merge_rungs(&theirs);
-        self.merge_destinations(other, &owners, &peers);
-        for (key, correction) in &corrections.networks {
-            if let Some(network) = self.networks.get_mut(key) {
-                network.n_prefixes = network.n_prefixes.saturating_add_signed(correction.n_prefixes);
-                network.n_late_prefixes = network.n_late_prefixes.saturating_add_signed(correction.n_late_prefixes);
+        let numbers = Numbers::of(self, other);
+        for (name, theirs) in other.iter() {
+            let owner = self.owner(name);
+            let theirs = numbers.renumbered(theirs);
+            if let Some(mine) = self.baseline_mut(owner) {
+                mine.merge(&theirs);
             }
-        }
-        for ((id, mine), theirs) in (0..).zip(&mut self.of_owner).zip(&theirs.of_owner) {
-            mine.merge(theirs, corrections.diary.range((id, Day(0))..=(id, Day(u32::MAX))).map(|(key, c)| (key.1, c)));
         }
         self.learned_from.n_objects += other.learned_from.n_objects;
         self.learned_from.n_observations += other.learned_from.n_observations;
@@ -61,103 +53,116 @@ impl Baselines {
         self.accepted.extend(&other.accepted);
         self.recount();
     }
+}
 
-    /// What another set knows, except of destinations, under our numbers; and our numbers of its owners and addresses.
-    fn renumbered(&mut self, other: &Self) -> (Self, Vec<u32>, Vec<u32>) {
-        let owners: Vec<u32> = other.owners.iter().map(|name| self.owner(name)).collect();
-        let began = |set: &Self| set.learned_from.span.map_or(i64::MAX, |span| span.0);
-        let is_earlier = began(other) < began(self);
+/// Our numbers of what another ladder holds, by its numbers.
+struct Numbers {
+    networks: Vec<u32>,
+    prefixes: Vec<u32>,
+    peers: Vec<u32>,
+}
+
+impl Numbers {
+    fn of(ours: &mut Baselines, other: &Baselines) -> Self {
+        let began = |set: &Baselines| set.learned_from.span.map_or(i64::MAX, |span| span.0);
+        let is_earlier = began(other) < began(ours);
+        let ladder = &mut ours.ladder;
         let networks: Vec<u32> = (0..)
             .zip(other.ladder.networks().iter())
-            .map(|(id, key)| self.ladder.network_told(key, &other.ladder.label(id), is_earlier))
+            .map(|(id, key)| ladder.network_told(key, &other.ladder.label(id), is_earlier))
             .collect();
-        let peers: Vec<u32> = (0..other.ladder.n_peers() as u32)
+        let peers = (0..other.ladder.n_peers() as u32)
             .map(|id| {
                 let rungs = other.ladder.rungs(id);
-                self.ladder.peer_or(rungs.address, at(&networks, rungs.network))
+                ladder.peer_or(rungs.address, at(&networks, rungs.network))
             })
             .collect();
-        let prefix = |ladder: &mut crate::ladder::Ladder, id: u32| ladder.prefix_id(other.ladder.prefix(id));
-        let mut out = Self { of_owner: vec![Baseline::default(); self.of_owner.len()], ..Self::default() };
-        for (&owner, baseline) in owners.iter().zip(&other.of_owner) {
-            if let Some(slot) = out.of_owner.get_mut(owner as usize) {
-                slot.clone_from(baseline);
-            }
-        }
-        for (key, known) in other.networks.iter() {
-            out.networks.put((at(&owners, key.0), at(&networks, key.1)), *known);
-        }
-        for (key, known) in other.services.iter() {
-            out.services.put((at(&owners, key.0), at(&networks, key.1), key.2, key.3), known.clone());
-        }
-        for (key, known) in other.prefixes.iter() {
-            let mut known = *known;
-            known.network = at(&networks, known.network);
-            out.prefixes.put((at(&owners, key.0), prefix(&mut self.ladder, key.1)), known);
-        }
-        for (key, known) in other.ports.iter() {
-            out.ports.put((at(&owners, key.0), key.1, key.2), *known);
-        }
-        for (&(owner, subject), newcomer) in other.newcomers.iter() {
-            let subject = match subject {
-                Subject::Network(id) => Subject::Network(at(&networks, id)),
-                Subject::Service(id, port, protocol) => Subject::Service(at(&networks, id), port, protocol),
-                Subject::Prefix(id) => Subject::Prefix(prefix(&mut self.ladder, id)),
-            };
-            let mut newcomer = newcomer.open();
+        let prefixes = other.ladder.prefixes().iter().map(|&prefix| ladder.prefix_id(prefix)).collect();
+        Self { networks, prefixes, peers }
+    }
+
+    /// A baseline under our numbers.
+    fn renumbered(&self, theirs: &Baseline) -> Baseline {
+        let Self { networks, prefixes, peers } = self;
+        let subject = |subject: Subject| match subject {
+            Subject::Network(id) => Subject::Network(at(networks, id)),
+            Subject::Service(id, port, protocol) => Subject::Service(at(networks, id), port, protocol),
+            Subject::Prefix(id) => Subject::Prefix(at(prefixes, id)),
+        };
+        let mut out = theirs.clone();
+        out.networks = theirs.networks.under(|&network| at(networks, network));
+        out.services = theirs.services.under(|key| (at(networks, key.0), key.1, key.2));
+        out.prefixes = theirs.prefixes.under(|&prefix| at(prefixes, prefix));
+        out.prefixes.values_mut().for_each(|known| known.network = at(networks, known.network));
+        out.destinations = theirs.destinations.under(|key| (at(peers, key.0), key.1, key.2));
+        out.newcomers = theirs.newcomers.under(|&watched| subject(watched));
+        for watched in out.newcomers.values_mut() {
+            let mut newcomer = watched.open();
             for contacted in &mut newcomer.destinations {
-                contacted.peer = at(&peers, contacted.peer);
+                contacted.peer = at(peers, contacted.peer);
             }
-            out.newcomers.put((at(&owners, owner), subject), Watched::close(&newcomer));
+            *watched = Watched::close(&newcomer);
         }
-        (out, owners, peers)
+        out
+    }
+}
+
+impl Baseline {
+    /// Adds what another learner knows of the same owner, under the same numbers.
+    fn merge(&mut self, theirs: &Self) {
+        let they_are_late = place(self) <= place(theirs);
+        let corrections = if they_are_late { Corrections::of(self, theirs) } else { Corrections::of(theirs, self) };
+        self.merge_newcomers(theirs, they_are_late);
+        self.merge_rungs(theirs);
+        for (network, correction) in &corrections.networks {
+            if let Some(network) = self.networks.get_mut(network) {
+                network.n_prefixes = network.n_prefixes.saturating_add_signed(correction.n_prefixes);
+                network.n_late_prefixes = network.n_late_prefixes.saturating_add_signed(correction.n_late_prefixes);
+            }
+        }
+        self.merge_whole(theirs, &corrections.diary);
+        self.settled.clear();
     }
 
     /// When a rung was met.
-    fn rung(&self, owner: u32, subject: Subject) -> Option<&Known> {
+    fn rung(&self, subject: Subject) -> Option<&Known> {
         match subject {
-            Subject::Network(network) => self.networks.get(&(owner, network)).map(|n| &n.known),
-            Subject::Service(network, port, protocol) => {
-                self.services.get(&(owner, network, port, protocol)).map(|s| &s.known)
-            }
-            Subject::Prefix(prefix) => self.prefixes.get(&(owner, prefix)).map(|p| &p.known),
+            Subject::Network(network) => self.network(network).map(|n| &n.known),
+            Subject::Service(network, port, protocol) => self.service(network, port, protocol).map(|s| &s.known),
+            Subject::Prefix(prefix) => self.prefixes.get(&prefix).map(|p| &p.known),
         }
     }
 
     /// What both watch is one file; what one watches and the other had settled before is not new; what the other settled
     /// after goes on.
-    fn merge_newcomers(&mut self, theirs: &Self, is_late: &[bool]) {
-        let they_are_late = |owner: u32| is_late.get(owner as usize) == Some(&true);
+    fn merge_newcomers(&mut self, theirs: &Self, they_are_late: bool) {
         let mut mine = std::mem::take(&mut self.newcomers);
-        mine.retain(|&(owner, subject), _| {
-            let both_watch = theirs.newcomers.id(&(owner, subject)).is_some();
-            both_watch || they_are_late(owner) || theirs.rung(owner, subject).is_none()
-        });
-        for (&(owner, subject), file) in theirs.newcomers.iter() {
-            if let Some(known) = mine.get_mut(&(owner, subject)) {
-                let (early, late) = if they_are_late(owner) { (&*known, file) } else { (file, &*known) };
+        mine.retain(|&subject, _| they_are_late || theirs.is_watched(subject) || theirs.rung(subject).is_none());
+        for (&subject, file) in theirs.newcomers.iter() {
+            if let Some(known) = mine.get_mut(&subject) {
+                let (early, late) = if they_are_late { (&*known, file) } else { (file, &*known) };
                 let mut merged = early.open();
                 merged.merge(&late.open());
                 *known = Watched::close(&merged);
                 continue;
             }
-            let settled = self.rung(owner, subject);
-            if they_are_late(owner) && settled.is_some() {
+            let settled = self.rung(subject);
+            if they_are_late && settled.is_some() {
                 continue;
             }
             let mut file = file.open();
             if let Some(known) = settled {
                 file.known.merge(known);
             }
-            mine.put((owner, subject), Watched::close(&file));
+            mine.put(subject, Watched::close(&file));
         }
-        let going_on: Vec<((u32, Subject), Known)> = mine
+        let going_on: Vec<(Subject, Known)> = mine
             .iter()
-            .filter(|(key, _)| they_are_late(key.0) && theirs.newcomers.id(key).is_none())
-            .filter_map(|(key, _)| Some((*key, *theirs.rung(key.0, key.1)?)))
+            .filter(|(subject, _)| they_are_late && !theirs.is_watched(**subject))
+            .filter_map(|(&subject, _)| Some((subject, *theirs.rung(subject)?)))
             .collect();
-        for (key, known) in going_on {
-            if let Some(watched) = mine.get_mut(&key) {
+        for (subject, known) in going_on {
+            if let Some(watched) = mine.get_mut(&subject) {
                 let mut file = watched.open();
                 file.known.merge(&known);
                 *watched = Watched::close(&file);
@@ -201,17 +206,13 @@ impl Baselines {
                 self.ports.put(*key, *known);
             }
         }
-    }
-
-    fn merge_destinations(&mut self, other: &Self, owners: &[u32], peers: &[u32]) {
-        for (&(owner, peer, port, protocol), known) in other.destinations.iter() {
-            let key = (at(owners, owner), at(peers, peer), port, protocol);
-            if let Some(mine) = self.destinations.get_mut(&key) {
+        for (key, known) in theirs.destinations.iter() {
+            if let Some(mine) = self.destinations.get_mut(key) {
                 mine.known.merge(&known.known);
                 mine.bytes_out = mine.bytes_out.saturating_add(known.bytes_out);
                 mine.bytes_in = mine.bytes_in.saturating_add(known.bytes_in);
             } else {
-                self.destinations.put(key, *known);
+                self.destinations.put(*key, *known);
             }
         }
     }
@@ -232,10 +233,9 @@ fn place(baseline: &Baseline) -> (Window, Window, u32, u64) {
 /// What counted as new in the later part and was not, or the other way round.
 #[derive(Default)]
 struct Corrections {
-    /// Of networks, by owner and network.
-    networks: BTreeMap<(u32, u32), NetworkCorrection>,
-    /// Of diaries, by owner and day.
-    diary: BTreeMap<(u32, Day), DiaryCorrection>,
+    /// Of networks, by number.
+    networks: BTreeMap<u32, NetworkCorrection>,
+    diary: BTreeMap<Day, DiaryCorrection>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -253,58 +253,47 @@ struct DiaryCorrection {
 }
 
 impl Corrections {
-    fn of(mine: &Baselines, theirs: &Baselines, is_late: &[bool]) -> Self {
+    fn of(early: &Baseline, late: &Baseline) -> Self {
         let mut out = Self::default();
-        for (early, late, theirs_is_late) in [(mine, theirs, true), (theirs, mine, false)] {
-            let is_later = |owner: u32| is_late.get(owner as usize) == Some(&theirs_is_late);
-            out.add_networks(early, late, is_later);
-            out.add_services(early, late, is_later);
-            out.add_prefixes(early, late, is_later);
-            for (key, known) in late.ports.iter().filter(|(key, _)| is_later(key.0)) {
-                if early.ports.id(key).is_some() {
-                    out.day(key.0, known.first).ports -= 1;
-                }
-            }
+        for (_, network) in late.networks.iter().filter(|(key, _)| early.networks.id(key).is_some()) {
+            out.day(network.known.first).networks -= 1;
+        }
+        out.add_services(early, late);
+        out.add_prefixes(early, late);
+        for (_, known) in late.ports.iter().filter(|(key, _)| early.ports.id(key).is_some()) {
+            out.day(known.first).ports -= 1;
         }
         out
     }
 
-    fn day(&mut self, owner: u32, window: Window) -> &mut DiaryCorrection {
-        self.diary.entry((owner, window.day())).or_default()
-    }
-
-    fn add_networks(&mut self, early: &Baselines, late: &Baselines, is_later: impl Fn(u32) -> bool) {
-        for (key, network) in late.networks.iter().filter(|(key, _)| is_later(key.0)) {
-            if early.networks.id(key).is_some() {
-                self.day(key.0, network.known.first).networks -= 1;
-            }
-        }
+    fn day(&mut self, window: Window) -> &mut DiaryCorrection {
+        self.diary.entry(window.day()).or_default()
     }
 
     /// A port is news in a network known before. The later part did not count the one that came with the network, and
     /// should have, had it known the network; which one of those of the first window it was makes no difference.
-    fn add_services(&mut self, early: &Baselines, late: &Baselines, is_later: impl Fn(u32) -> bool) {
-        let mut came_with: BTreeMap<(u32, u32), Window> = BTreeMap::new();
-        for (key, service) in late.services.iter().filter(|(key, _)| is_later(key.0)) {
-            let network = (key.0, key.1);
+    fn add_services(&mut self, early: &Baseline, late: &Baseline) {
+        let mut came_with: BTreeMap<u32, Window> = BTreeMap::new();
+        for (key, service) in late.services.iter() {
+            let network = key.0;
             let (Some(here), true) = (late.networks.get(&network), early.networks.id(&network).is_some()) else {
                 continue;
             };
             if early.services.id(key).is_some() {
-                self.day(key.0, service.known.first).services -= 1;
+                self.day(service.known.first).services -= 1;
             }
             if service.known.first == here.known.first {
                 came_with.insert(network, here.known.first);
             }
         }
-        for ((owner, _), window) in came_with {
-            self.day(owner, window).services += 1;
+        for window in came_with.into_values() {
+            self.day(window).services += 1;
         }
     }
 
-    fn add_prefixes(&mut self, early: &Baselines, late: &Baselines, is_later: impl Fn(u32) -> bool) {
-        for (key, prefix) in late.prefixes.iter().filter(|(key, _)| is_later(key.0)) {
-            let network = (key.0, prefix.network);
+    fn add_prefixes(&mut self, early: &Baseline, late: &Baseline) {
+        for (key, prefix) in late.prefixes.iter() {
+            let network = prefix.network;
             let first = prefix.known.first;
             let Some(here) = late.networks.get(&network) else { continue };
             let is_late_from = |start: Window| first.0 >= start.0.saturating_add(WINDOWS_PER_DAY);
@@ -314,7 +303,7 @@ impl Corrections {
             let counts = is_news && is_late_from(begin);
             let correction = i32::from(counts) - i32::from(was_counted);
             if correction != 0 {
-                self.day(key.0, first).prefixes += correction;
+                self.day(first).prefixes += correction;
             }
             if correction != 0 || !is_news {
                 let network = self.networks.entry(network).or_default();
@@ -326,7 +315,8 @@ impl Corrections {
 }
 
 impl Baseline {
-    fn merge<'a>(&mut self, other: &Self, corrections: impl Iterator<Item = (Day, &'a DiaryCorrection)>) {
+    /// Adds what is known of the owner as a whole.
+    fn merge_whole(&mut self, other: &Self, corrections: &BTreeMap<Day, DiaryCorrection>) {
         let shares_window = match (&mut self.known, other.known) {
             (Some(mine), Some(theirs)) => {
                 let shared = [(mine.last, theirs.first), (theirs.last, mine.first)].into_iter().find(|(a, b)| a == b);
@@ -354,7 +344,7 @@ impl Baseline {
         self.merge_diary(&other.diary, corrections);
     }
 
-    fn merge_diary<'a>(&mut self, other: &[DiaryDay], corrections: impl Iterator<Item = (Day, &'a DiaryCorrection)>) {
+    fn merge_diary(&mut self, other: &[DiaryDay], corrections: &BTreeMap<Day, DiaryCorrection>) {
         self.diary.extend_from_slice(other);
         self.diary.sort_by_key(|entry| entry.day);
         self.diary.dedup_by(|next, kept| {
@@ -368,7 +358,7 @@ impl Baseline {
             is_same
         });
         for (day, correction) in corrections {
-            if let Ok(at) = self.diary.binary_search_by_key(&day, |entry| entry.day)
+            if let Ok(at) = self.diary.binary_search_by_key(day, |entry| entry.day)
                 && let Some(entry) = self.diary.get_mut(at)
             {
                 entry.networks = entry.networks.saturating_add_signed(correction.networks);

@@ -97,6 +97,10 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     /// Puts a value under a key that is known not to be there and returns its number.
     pub(crate) fn put_absent(&mut self, key: K, value: V) -> u32 {
         let id = self.entries.len() as u32;
+        if self.entries.len() == self.entries.capacity() {
+            // By a quarter: there are several tables an owner, and half of what doubling takes would stay empty.
+            self.entries.reserve_exact(self.entries.len() / 4 + 4);
+        }
         self.entries.push((key, value));
         self.ids.add(key, id, &self.entries, |entry| entry.0);
         id
@@ -108,13 +112,33 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.entries.reserve_exact(additional);
     }
 
-    /// Drops what does not satisfy a condition. Numbers given before are void afterwards.
+    /// Drops what does not satisfy a condition. Where anything was, numbers given before are void afterwards.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
+        let before = self.entries.len();
         self.entries.retain(|(key, value)| keep(key, value));
+        if self.entries.len() == before {
+            return;
+        }
         self.ids.clear();
         for (id, entry) in (0..).zip(&self.entries) {
             self.ids.add(entry.0, id, &self.entries, |entry| entry.0);
         }
+    }
+
+    /// The same values under other keys, each one's own.
+    pub(crate) fn under<L: Copy + Eq + Hash>(&self, key: impl Fn(&K) -> L) -> Table<L, V>
+    where
+        V: Clone,
+    {
+        let mut out = Table::default();
+        out.reserve(self.len());
+        self.iter().for_each(|(old, value)| _ = out.put(key(old), value.clone()));
+        out
+    }
+
+    /// The values, by number, to change.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.entries.iter_mut().map(|(_, value)| value)
     }
 
     /// Keys and values, by number.

@@ -198,9 +198,11 @@ mod hostile {
     fn check(told: &[Told]) -> Vec<Finding> {
         let (findings, memory) = walk(&[observations(told)]);
         let known = &memory.baselines;
-        assert!(known.newcomers().count() <= MOST_NEWCOMERS && known.n_destinations() <= MOST_DESTINATIONS);
-        let mut watched = known.newcomers().filter_map(|(&(owner, subject), _)| known.newcomer(owner, subject));
-        assert!(watched.all(|newcomer| newcomer.contacts.len() <= 64 && newcomer.destinations.len() <= 24));
+        for (_, known) in known.iter() {
+            assert!(known.newcomers().count() <= MOST_NEWCOMERS && known.destinations().count() <= MOST_DESTINATIONS);
+            let mut watched = known.newcomers().filter_map(|(subject, _)| known.newcomer(subject));
+            assert!(watched.all(|newcomer| newcomer.contacts.len() <= 64 && newcomer.destinations.len() <= 24));
+        }
         for finding in &findings {
             assert!(finding.evidence.len() <= 100 && finding.destinations.len() <= 50, "{}", finding.title);
         }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::baseline::Baselines;
+use crate::baselines::Baselines;
 use crate::fleet::{MEMORY_DAYS, Mode, START, Told, dump, learned, traffic};
 use crate::window::{WINDOWS_PER_DAY, Window};
 

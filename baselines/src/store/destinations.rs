@@ -6,7 +6,8 @@ use super::Order;
 use super::columns::{Column, KNOWN, Kind, Writer, column};
 use super::error::Error;
 use super::page::{Reader, Rise};
-use crate::baseline::{Baselines, DestinationKey, DestinationKnown};
+use crate::baseline::{DestinationKey, DestinationKnown};
+use crate::baselines::Baselines;
 use crate::ladder::{Ladder, to_ip};
 use crate::names::Names;
 use crate::table::Table;
@@ -29,9 +30,9 @@ pub(super) fn columns() -> Vec<Column> {
 pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
     let columns = columns();
     let mut rows: Vec<(Place, u32, &DestinationKnown)> = from
-        .destinations
-        .iter()
-        .map(|(&(owner, peer, port, protocol), known)| {
+        .numbered()
+        .flat_map(|(owner, of)| of.destinations.iter().map(move |(key, known)| (owner, *key, known)))
+        .map(|(owner, (peer, port, protocol), known)| {
             let rungs = from.ladder.rungs(peer);
             ((order.owner(owner), rungs.address, port, protocol), rungs.network, known)
         })
@@ -53,9 +54,8 @@ pub(super) fn decode(
     reader: &Reader<'_>,
     (owners, names): (&Names, &Names),
     ladder: &mut Ladder,
-    destinations: &mut Table<DestinationKey, DestinationKnown>,
+    destinations: &mut [Table<DestinationKey, DestinationKnown>],
 ) -> Result<(), Error> {
-    destinations.reserve(reader.n_reserved());
     ladder.reserve_peers(reader.n_reserved());
     let mut rise = Rise::default();
     reader.read(
@@ -73,13 +73,13 @@ pub(super) fn decode(
                 .collect::<Vec<_>>())
         },
         |rows| {
-            for (owner, (address, network), (port, protocol), known) in rows {
+            let on_ladder = |(owner, (address, network), (port, protocol), known)| {
                 let peer = ladder.peer_in(address, network);
                 let peer = peer.ok_or_else(|| reader.damaged(format!("{} is in two networks", to_ip(address))))?;
-                let place = (owner, address, port, protocol);
-                reader.put(destinations, &mut rise, place, ((owner, peer, port, protocol), known))?;
-            }
-            Ok(())
+                Ok(((owner, address, port, protocol), (owner, (peer, port, protocol), known)))
+            };
+            let rows = rows.into_iter().map(on_ladder).collect::<Result<Vec<(Place, _)>, Error>>()?;
+            reader.put(destinations, &mut rise, rows)
         },
     )
 }

@@ -12,7 +12,7 @@ use super::columns::{Column, GROUP_ROWS, Kind, Sheet, Writer, column};
 use super::error::Error;
 use super::newcomers::sorted;
 use super::page::{Page, Reader, all};
-use crate::baseline::Baselines;
+use crate::baselines::Baselines;
 use crate::ladder::{Ladder, to_ip};
 use crate::names::Names;
 use crate::newcomer::{Contacted, Newcomer};

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::manifest::{check_schema, json, sha256};
 use super::{MANIFEST, decode, encode};
-use crate::baseline::Baselines;
+use crate::baselines::Baselines;
 
 /// The format of the pointer.
 const POINTER_SCHEMA: &str = "callout.baseline-pointer/1";

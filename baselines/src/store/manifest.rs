@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::SCHEMA;
 use super::error::Error;
-use crate::baseline::LearnedFrom;
+use crate::baselines::LearnedFrom;
 
 /// What a stored baseline is made of.
 #[derive(Debug, Serialize, Deserialize)]

@@ -45,6 +45,7 @@ mod rungs;
 #[cfg(test)]
 mod tests;
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -58,7 +59,8 @@ use self::columns::{Column, SCHEMA_KEY};
 use self::details::Details;
 use self::manifest::{Manifest, TableFile};
 use self::page::Reader;
-use crate::baseline::{Baseline, Baselines};
+use crate::baseline::Baseline;
+use crate::baselines::Baselines;
 use crate::newcomer::Subject;
 
 /// The format's version. A change of any table or of the manifest is a new one.
@@ -127,15 +129,19 @@ impl Order {
                 *slot = true;
             }
         };
-        from.networks.iter().for_each(|(key, _)| uses(key.1));
-        from.services.iter().for_each(|(key, _)| uses(key.1));
-        from.prefixes.iter().for_each(|(_, prefix)| uses(prefix.network));
-        from.destinations.iter().for_each(|(key, _)| uses(from.ladder.rungs(key.1).network));
-        for (&(_, subject), newcomer) in from.newcomers.iter() {
-            if let Subject::Network(network) | Subject::Service(network, ..) = subject {
-                uses(network);
+        for (_, of) in from.numbered() {
+            of.networks.iter().for_each(|(&network, _)| uses(network));
+            of.services.iter().for_each(|(key, _)| uses(key.0));
+            of.prefixes.iter().for_each(|(_, prefix)| uses(prefix.network));
+            of.destinations.iter().for_each(|(key, _)| uses(from.ladder.rungs(key.0).network));
+            for (&subject, newcomer) in of.newcomers.iter() {
+                if let Subject::Network(network) | Subject::Service(network, ..) = subject {
+                    uses(network);
+                }
+                for contacted in newcomer.open().destinations {
+                    uses(from.ladder.rungs(contacted.peer).network);
+                }
             }
-            newcomer.open().destinations.iter().for_each(|contacted| uses(from.ladder.rungs(contacted.peer).network));
         }
         let (owners, owner_ranks) = ranked(from.owners.iter());
         let (mut networks_in_use, network_ranks) = ranked(names.iter());
@@ -200,7 +206,7 @@ pub fn encode(baselines: &Baselines) -> Result<Vec<(String, Bytes)>, Error> {
         schema: SCHEMA.into(),
         learned_from: (&baselines.learned_from).into(),
         n_owners: baselines.owners.len() as u64,
-        n_destinations: baselines.destinations.len() as u64,
+        n_destinations: baselines.n_destinations() as u64,
         accepted: baselines.accepted.iter().map(|id| format!("{id:032x}")).collect(),
         tables,
         checksum: String::new(),
@@ -264,33 +270,55 @@ fn read(readers: &[Reader<'_>], into: &mut Baselines) -> Result<(), Error> {
         return Ok(());
     };
     let [of_destinations, of_newcomers, contacts, counts, contacted] = rest else { return Ok(()) };
-    let Baselines { owners, ladder, of_owner, networks, services, prefixes, ports, destinations, newcomers, .. } = into;
+    let Baselines { owners, ladder, of_owner, .. } = into;
     owners::decode(of_owners, owners, of_owner)?;
+    let n_owners = of_owner.len();
+    let (mut networks, mut services, mut prefixes) = (empty(n_owners), empty(n_owners), empty(n_owners));
+    let (mut ports, mut destinations, mut newcomers) = (empty(n_owners), empty(n_owners), empty(n_owners));
     rungs::decode_labels(labels, ladder)?;
     // The names are read while addresses are added to the same ladder.
     let (owners, known_networks) = (&*owners, ladder.networks().clone());
     let names = (owners, &known_networks);
     let (on_ladder, (of_ports_and_networks, others)) = rayon::join(
         || {
-            rungs::decode_prefixes(of_prefixes, names, ladder, prefixes)?;
-            destinations::decode(of_destinations, names, ladder, destinations)?;
+            rungs::decode_prefixes(of_prefixes, names, ladder, &mut prefixes)?;
+            destinations::decode(of_destinations, names, ladder, &mut destinations)?;
             let details = Details::read([contacts, counts, contacted], names.1, ladder)?;
-            newcomers::decode(of_newcomers, names, &details, ladder, newcomers)
+            newcomers::decode(of_newcomers, names, &details, ladder, &mut newcomers)
         },
         || {
             rayon::join(
                 || {
-                    rungs::decode_services(of_services, names, services)?;
-                    rungs::decode_networks(of_networks, names, networks)
+                    rungs::decode_services(of_services, names, &mut services)?;
+                    rungs::decode_networks(of_networks, names, &mut networks)
                 },
                 || {
                     owners::decode_hours(hours, owners, of_owner)?;
                     owners::decode_activity(activity, owners, of_owner)?;
                     owners::decode_diary(diary, owners, of_owner)?;
-                    rungs::decode_ports(of_ports, owners, ports)
+                    rungs::decode_ports(of_ports, owners, &mut ports)
                 },
             )
         },
     );
-    on_ladder.and(of_ports_and_networks).and(others)
+    on_ladder.and(of_ports_and_networks).and(others)?;
+    give(of_owner, networks, |of| &mut of.networks);
+    give(of_owner, services, |of| &mut of.services);
+    give(of_owner, prefixes, |of| &mut of.prefixes);
+    give(of_owner, ports, |of| &mut of.ports);
+    give(of_owner, destinations, |of| &mut of.destinations);
+    give(of_owner, newcomers, |of| &mut of.newcomers);
+    Ok(())
+}
+
+/// A table for each owner, to be filled beside other tables of the same owners.
+fn empty<K: Copy + Eq + Hash, V>(n_owners: usize) -> Vec<crate::table::Table<K, V>> {
+    std::iter::repeat_with(Default::default).take(n_owners).collect()
+}
+
+/// Gives each owner its table.
+fn give<T>(of_owner: &mut [Baseline], tables: Vec<T>, place: fn(&mut Baseline) -> &mut T) {
+    for (of, table) in of_owner.iter_mut().zip(tables) {
+        *place(of) = table;
+    }
 }

@@ -7,7 +7,7 @@ use super::columns::{Column, KNOWN, Kind, Writer, column, optional};
 use super::details::Details;
 use super::error::Error;
 use super::page::{Page, Reader, Rise};
-use crate::baseline::Baselines;
+use crate::baselines::Baselines;
 use crate::ladder::{Ladder, Prefix};
 use crate::names::Names;
 use crate::newcomer::{Circumstances, Held, Newcomer, Subject};
@@ -62,8 +62,7 @@ pub(super) fn sorted<'a>(from: &'a Baselines, order: &Order) -> Vec<(u32, Subjec
         };
         (order.owner(owner), rung)
     };
-    let mut rows: Vec<(u32, Subject, &Watched)> =
-        from.newcomers.iter().map(|(&(owner, subject), newcomer)| (owner, subject, newcomer)).collect();
+    let mut rows: Vec<(u32, Subject, &Watched)> = from.watched().collect();
     rows.sort_unstable_by_key(|&(owner, subject, _)| place(owner, subject));
     rows
 }
@@ -235,10 +234,9 @@ pub(super) fn decode(
     (owners, networks): (&Names, &Names),
     details: &Details,
     ladder: &mut Ladder,
-    into: &mut Table<(u32, Subject), Watched>,
+    into: &mut [Table<Subject, Watched>],
 ) -> Result<(), Error> {
     details.check(reader.n_rows())?;
-    into.reserve(reader.n_reserved());
     let mut rise = Rise::default();
     reader.read(
         |page| {
@@ -251,15 +249,14 @@ pub(super) fn decode(
             Ok(keys.zip(closed).collect::<Vec<_>>())
         },
         |rows| {
-            for ((owner, subject), newcomer) in rows {
-                let place = (owner, subject);
-                let subject = match subject {
+            let on_ladder = |((owner, read), newcomer): ((u32, Read), Watched)| {
+                let subject = match read {
                     Read::Known(subject) => subject,
                     Read::Prefix(prefix) => Subject::Prefix(ladder.prefix_id(prefix)),
                 };
-                reader.put(into, &mut rise, place, ((owner, subject), newcomer))?;
-            }
-            Ok(())
+                ((owner, read), (owner, subject, newcomer))
+            };
+            reader.put(into, &mut rise, rows.into_iter().map(on_ladder).collect())
         },
     )
 }

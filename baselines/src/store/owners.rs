@@ -8,8 +8,8 @@ use super::Order;
 use super::columns::{Column, Kind, Sheet, VOLUMES, column, optional};
 use super::error::Error;
 use super::page::Reader;
-use crate::activity::Activity;
-use crate::baseline::{Baseline, Baselines, DiaryDay};
+use crate::baseline::{Baseline, DiaryDay};
+use crate::baselines::Baselines;
 use crate::known::Known;
 use crate::names::Names;
 use crate::window::Window;
@@ -63,7 +63,7 @@ pub(super) fn decode(reader: &Reader<'_>, owners: &mut Names, of_owner: &mut Vec
             let baselines = spans.zip(volumes).map(|(known, (window_peers, volumes))| {
                 let known = known?;
                 let hours = if known.is_some() { vec![0; WEEK_HOURS] } else { Vec::new() };
-                Ok(Baseline { known, volumes, window_peers, hours, active: Activity::default(), diary: Vec::new() })
+                Ok(Baseline { known, volumes, window_peers, hours, ..Baseline::default() })
             });
             let baselines = baselines.collect::<Result<Vec<Baseline>, Error>>()?;
             Ok((names, baselines))

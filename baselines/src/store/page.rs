@@ -109,39 +109,45 @@ impl<'a> Reader<'a> {
         Error::damaged(self.origin, why)
     }
 
-    /// Puts a row into its table; one that is there already is refused. `place` is what the table is sorted by: where it
-    /// rises from row to row, no row is there twice, and none is looked for.
+    /// Puts rows, each with its owner, into the owners' tables; one that is there already is refused. `place` is what the
+    /// file is sorted by: where it rises from row to row, no row is there twice, and none is looked for.
     pub(super) fn put<K: Copy + Eq + Hash, V, P: PartialOrd>(
         &self,
-        table: &mut Table<K, V>,
+        tables: &mut [Table<K, V>],
         rise: &mut Rise<P>,
-        place: P,
-        (key, value): (K, V),
+        rows: Vec<(P, (u32, K, V))>,
     ) -> Result<(), Error> {
-        if rise.goes_on(place) {
-            table.put_absent(key, value);
-            return Ok(());
+        // What grows bit by bit keeps room to grow.
+        for rows in rows.chunk_by(|(_, a), (_, b)| a.0 == b.0) {
+            if let Some(table) = rows.first().and_then(|(_, (owner, ..))| tables.get_mut(*owner as usize)) {
+                table.reserve(rows.len());
+            }
         }
-        match table.put_new(key, value) {
-            Some(_) => Ok(()),
-            None => Err(self.damaged("a row is there twice")),
+        for (place, (owner, key, value)) in rows {
+            let Some(table) = tables.get_mut(owner as usize) else { continue };
+            if rise.goes_on(place) {
+                table.put_absent(key, value);
+            } else if table.put_new(key, value).is_none() {
+                return Err(self.damaged("a row is there twice"));
+            }
         }
+        Ok(())
     }
 
-    /// Decodes all pages into a table sorted by its keys.
+    /// Decodes all pages into the owners' tables, sorted by owner and key.
     pub(super) fn fill<K, V>(
         &self,
-        table: &mut Table<K, V>,
-        decode: impl Fn(&Page<'_>) -> Result<Vec<(K, V)>, Error> + Sync,
+        tables: &mut [Table<K, V>],
+        decode: impl Fn(&Page<'_>) -> Result<Vec<(u32, K, V)>, Error> + Sync,
     ) -> Result<(), Error>
     where
         K: Copy + Ord + Hash + Send,
         V: Send,
     {
-        table.reserve(self.n_reserved());
         let mut rise = Rise::default();
         self.read(decode, |rows| {
-            rows.into_iter().try_for_each(|(key, value)| self.put(table, &mut rise, key, (key, value)))
+            let placed = rows.into_iter().map(|(owner, key, value)| ((owner, key), (owner, key, value))).collect();
+            self.put(tables, &mut rise, placed)
         })
     }
 

@@ -6,7 +6,8 @@ use super::Order;
 use super::columns::{Column, KNOWN, Kind, Sheet, VOLUMES, Writer, column};
 use super::error::Error;
 use super::page::{Reader, Rise, address};
-use crate::baseline::{Baselines, NetworkKnown, PrefixKnown, ServiceKey, ServiceKnown};
+use crate::baseline::{NetworkKnown, PrefixKnown, ServiceKey, ServiceKnown};
+use crate::baselines::Baselines;
 use crate::known::Known;
 use crate::ladder::{Ladder, Network, Prefix, is_ipv4};
 use crate::names::Names;
@@ -55,21 +56,24 @@ pub(super) fn network_columns() -> Vec<Column> {
 
 pub(super) fn encode_networks(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
     let columns = network_columns();
-    let mut rows: Vec<(&(u32, u32), &NetworkKnown)> = from.networks.iter().collect();
-    rows.sort_unstable_by_key(|((owner, network), _)| (order.owner(*owner), order.network(*network)));
+    let mut rows: Vec<(u32, u32, &NetworkKnown)> = from
+        .numbered()
+        .flat_map(|(owner, of)| of.networks.iter().map(move |(&network, known)| (owner, network, known)))
+        .collect();
+    rows.sort_unstable_by_key(|&(owner, network, _)| (order.owner(owner), order.network(network)));
     Writer::new(file, &columns, &super::facts())?.table(&rows, |sheet, rows| {
-        sheet.text(rows.iter().map(|(key, _)| from.owners.name(key.0)));
-        sheet.text(rows.iter().map(|(key, _)| from.ladder.networks().name(key.1)));
-        sheet.known(rows.iter().map(|(_, network)| &network.known));
-        sheet.u32(rows.iter().map(|(_, network)| network.n_prefixes));
-        sheet.u32(rows.iter().map(|(_, network)| network.n_late_prefixes));
+        sheet.text(rows.iter().map(|row| from.owners.name(row.0)));
+        sheet.text(rows.iter().map(|row| from.ladder.networks().name(row.1)));
+        sheet.known(rows.iter().map(|row| &row.2.known));
+        sheet.u32(rows.iter().map(|row| row.2.n_prefixes));
+        sheet.u32(rows.iter().map(|row| row.2.n_late_prefixes));
     })
 }
 
 pub(super) fn decode_networks(
     reader: &Reader<'_>,
     (owners, names): (&Names, &Names),
-    networks: &mut Table<(u32, u32), NetworkKnown>,
+    networks: &mut [Table<u32, NetworkKnown>],
 ) -> Result<(), Error> {
     reader.fill(networks, |page| {
         let keys = page.codes("owner", owners)?.into_iter().zip(page.codes("network", names)?);
@@ -77,8 +81,8 @@ pub(super) fn decode_networks(
         Ok(keys
             .zip(page.known()?)
             .zip(counts)
-            .map(|((key, known), (&n_prefixes, &n_late_prefixes))| {
-                (key, NetworkKnown { known, n_prefixes, n_late_prefixes })
+            .map(|(((owner, network), known), (&n_prefixes, &n_late_prefixes))| {
+                (owner, network, NetworkKnown { known, n_prefixes, n_late_prefixes })
             })
             .collect::<Vec<_>>())
     })
@@ -96,24 +100,27 @@ pub(super) fn service_columns() -> Vec<Column> {
 
 pub(super) fn encode_services(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
     let columns = service_columns();
-    let mut rows: Vec<(&ServiceKey, &ServiceKnown)> = from.services.iter().collect();
-    rows.sort_unstable_by_key(|((owner, network, port, protocol), _)| {
-        (order.owner(*owner), order.network(*network), *port, *protocol)
+    let mut rows: Vec<(u32, &ServiceKey, &ServiceKnown)> = from
+        .numbered()
+        .flat_map(|(owner, of)| of.services.iter().map(move |(key, known)| (owner, key, known)))
+        .collect();
+    rows.sort_unstable_by_key(|&(owner, &(network, port, protocol), _)| {
+        (order.owner(owner), order.network(network), port, protocol)
     });
     Writer::new(file, &columns, &super::facts())?.table(&rows, |sheet, rows| {
-        sheet.text(rows.iter().map(|(key, _)| from.owners.name(key.0)));
-        sheet.text(rows.iter().map(|(key, _)| from.ladder.networks().name(key.1)));
-        sheet.u16(rows.iter().map(|(key, _)| key.2));
-        sheet.u8(rows.iter().map(|(key, _)| key.3));
-        sheet.known(rows.iter().map(|(_, service)| &service.known));
-        sheet.volumes(rows.iter().map(|(_, service)| &service.volumes));
+        sheet.text(rows.iter().map(|row| from.owners.name(row.0)));
+        sheet.text(rows.iter().map(|row| from.ladder.networks().name(row.1.0)));
+        sheet.u16(rows.iter().map(|row| row.1.1));
+        sheet.u8(rows.iter().map(|row| row.1.2));
+        sheet.known(rows.iter().map(|row| &row.2.known));
+        sheet.volumes(rows.iter().map(|row| &row.2.volumes));
     })
 }
 
 pub(super) fn decode_services(
     reader: &Reader<'_>,
     (owners, names): (&Names, &Names),
-    services: &mut Table<ServiceKey, ServiceKnown>,
+    services: &mut [Table<ServiceKey, ServiceKnown>],
 ) -> Result<(), Error> {
     reader.fill(services, |page| {
         let keys = page.codes("owner", owners)?.into_iter().zip(page.codes("network", names)?);
@@ -123,7 +130,7 @@ pub(super) fn decode_services(
             .zip(ports)
             .zip(known)
             .map(|(((owner, network), (&port, &protocol)), (known, volumes))| {
-                ((owner, network, port, protocol), ServiceKnown { known, volumes })
+                (owner, (network, port, protocol), ServiceKnown { known, volumes })
             })
             .collect::<Vec<_>>())
     })
@@ -138,9 +145,9 @@ pub(super) fn prefix_columns() -> Vec<Column> {
 pub(super) fn encode_prefixes(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
     let columns = prefix_columns();
     let mut rows: Vec<(u32, Prefix, &PrefixKnown)> = from
-        .prefixes
-        .iter()
-        .map(|(&(owner, prefix), known)| (order.owner(owner), from.ladder.prefix(prefix), known))
+        .numbered()
+        .flat_map(|(owner, of)| of.prefixes.iter().map(move |(prefix, known)| (owner, *prefix, known)))
+        .map(|(owner, prefix, known)| (order.owner(owner), from.ladder.prefix(prefix), known))
         .collect();
     rows.sort_unstable_by_key(|&(owner, prefix, _)| (owner, prefix));
     Writer::new(file, &columns, &super::facts())?.table(&rows, |sheet, rows| {
@@ -155,9 +162,8 @@ pub(super) fn decode_prefixes(
     reader: &Reader<'_>,
     (owners, names): (&Names, &Names),
     ladder: &mut Ladder,
-    prefixes: &mut Table<(u32, u32), PrefixKnown>,
+    prefixes: &mut [Table<u32, PrefixKnown>],
 ) -> Result<(), Error> {
-    prefixes.reserve(reader.n_reserved());
     ladder.reserve_prefixes(reader.n_reserved());
     let mut rise = Rise::default();
     reader.read(
@@ -170,11 +176,8 @@ pub(super) fn decode_prefixes(
             Ok(keys.zip(known.map(|(network, known)| PrefixKnown { known, network })).collect::<Vec<_>>())
         },
         |rows| {
-            for (place, known) in rows {
-                let key = (place.0, ladder.prefix_id(place.1));
-                reader.put(prefixes, &mut rise, place, (key, known))?;
-            }
-            Ok(())
+            let rows = rows.into_iter().map(|(place, known)| (place, (place.0, ladder.prefix_id(place.1), known)));
+            reader.put(prefixes, &mut rise, rows.collect())
         },
     )
 }
@@ -194,25 +197,26 @@ pub(super) fn port_columns() -> Vec<Column> {
 pub(super) fn encode_ports(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
     let columns = port_columns();
     let mut sheet = Sheet::new(file, &columns);
-    let mut rows: Vec<(&(u32, u16, u8), &Known)> = from.ports.iter().collect();
-    rows.sort_unstable_by_key(|((owner, port, protocol), _)| (order.owner(*owner), *port, *protocol));
-    sheet.text(rows.iter().map(|(key, _)| from.owners.name(key.0)));
-    sheet.u16(rows.iter().map(|(key, _)| key.1));
-    sheet.u8(rows.iter().map(|(key, _)| key.2));
-    sheet.known(rows.iter().map(|(_, known)| *known));
+    let mut rows: Vec<(u32, &(u16, u8), &Known)> =
+        from.numbered().flat_map(|(owner, of)| of.ports.iter().map(move |(key, known)| (owner, key, known))).collect();
+    rows.sort_unstable_by_key(|&(owner, &key, _)| (order.owner(owner), key));
+    sheet.text(rows.iter().map(|row| from.owners.name(row.0)));
+    sheet.u16(rows.iter().map(|row| row.1.0));
+    sheet.u8(rows.iter().map(|row| row.1.1));
+    sheet.known(rows.iter().map(|row| row.2));
     sheet.finish(&super::facts())
 }
 
 pub(super) fn decode_ports(
     reader: &Reader<'_>,
     owners: &Names,
-    ports: &mut Table<(u32, u16, u8), Known>,
+    ports: &mut [Table<(u16, u8), Known>],
 ) -> Result<(), Error> {
     reader.fill(ports, |page| {
         let keys = page.codes("owner", owners)?.into_iter().zip(page.u16("port")?).zip(page.u8("protocol")?);
         Ok(keys
             .zip(page.known()?)
-            .map(|(((owner, &port), &protocol), known)| ((owner, port, protocol), known))
+            .map(|(((owner, &port), &protocol), known)| (owner, (port, protocol), known))
             .collect::<Vec<_>>())
     })
 }

@@ -99,20 +99,18 @@ impl Changes {
 fn extents(baselines: &Baselines, now: Window) -> BTreeMap<u32, Extent> {
     let mut extents: BTreeMap<u32, Extent> = BTreeMap::new();
     for ((_, baseline), owner) in baselines.iter().zip(0..) {
-        let day_bytes = baseline.volumes.day_bytes().detached();
-        extents.insert(owner, Extent { at: now.start(), day_bytes, ..Extent::default() });
-    }
-    let is_watched = |owner: u32, subject: Subject| baselines.is_watched(owner, subject);
-    for &(owner, network) in baselines.networks() {
-        if let Some(extent) = extents.get_mut(&owner).filter(|_| !is_watched(owner, Subject::Network(network))) {
-            extent.n_networks += 1;
-        }
-    }
-    for (&(owner, prefix), network) in baselines.prefixes() {
-        let is_normal = !is_watched(owner, Subject::Prefix(prefix)) && !is_watched(owner, Subject::Network(network));
-        if let Some(extent) = extents.get_mut(&owner).filter(|_| is_normal) {
-            extent.n_prefixes += 1;
-        }
+        let is_watched = |subject: Subject| baseline.is_watched(subject);
+        let networks = baseline.networks().filter(|&network| !is_watched(Subject::Network(network)));
+        let prefixes = baseline.prefixes().filter(|&(prefix, network)| {
+            !is_watched(Subject::Prefix(prefix)) && !is_watched(Subject::Network(network))
+        });
+        let extent = Extent {
+            at: now.start(),
+            n_networks: networks.count() as u64,
+            n_prefixes: prefixes.count() as u64,
+            day_bytes: baseline.volumes.day_bytes().detached(),
+        };
+        extents.insert(owner, extent);
     }
     extents
 }

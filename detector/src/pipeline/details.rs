@@ -59,12 +59,13 @@ fn function(
 
 /// What is worth a note of each owner.
 fn notes(baselines: &Baselines) -> BTreeMap<u32, Vec<String>> {
-    let mut watched: BTreeMap<u32, u64> = BTreeMap::new();
-    for ((owner, _), _) in baselines.newcomers() {
-        *watched.entry(*owner).or_default() += 1;
+    let mut notes: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for ((_, baseline), owner) in baselines.iter().zip(0..) {
+        let n = baseline.newcomers().count();
+        if n > 0 {
+            notes.insert(owner, vec![format!("{n} of its destinations are new or rare and still watched")]);
+        }
     }
-    let words = |n: u64| vec![format!("{n} of its destinations are new or rare and still watched")];
-    let mut notes: BTreeMap<u32, Vec<String>> = watched.into_iter().map(|(owner, n)| (owner, words(n))).collect();
     for held in held(baselines) {
         let words = format!("under finding {:032x}: {}", held.finding, held.words);
         notes.entry(held.owner).or_default().push(words);
@@ -87,9 +88,12 @@ pub struct Held {
 
 /// Everything findings hold back, by finding.
 pub fn held(baselines: &Baselines) -> Vec<Held> {
-    let under_finding = baselines.newcomers().filter(|&(_, finding)| finding != 0);
+    let under_finding = baselines.iter().zip(0..).flat_map(|((_, baseline), owner)| {
+        let newcomers = baseline.newcomers().filter(|&(_, finding)| finding != 0);
+        newcomers.map(move |(subject, finding)| (owner, baseline, subject, finding))
+    });
     let mut held: Vec<Held> = under_finding
-        .filter_map(|(&(owner, subject), finding)| {
+        .filter_map(|(owner, baseline, subject, finding)| {
             let what = match subject {
                 Subject::Network(network) => baselines.ladder.label(network).to_string(),
                 Subject::Service(network, port, protocol) => {
@@ -97,8 +101,8 @@ pub fn held(baselines: &Baselines) -> Vec<Held> {
                 }
                 Subject::Prefix(prefix) => baselines.ladder.prefix(prefix).to_string(),
             };
-            let met: Vec<String> = baselines
-                .newcomer(owner, subject)?
+            let met: Vec<String> = baseline
+                .newcomer(subject)?
                 .destinations
                 .iter()
                 .map(|to| {
@@ -125,27 +129,37 @@ type Sum = (u64, Vec<(u16, u8)>);
 
 /// Destinations by number, and networks, those with the most bytes first, of each owner.
 fn networks(baselines: &Baselines) -> BTreeMap<u32, (u64, Vec<Network>)> {
-    let mut sums: BTreeMap<(u32, u32), Sum> = BTreeMap::new();
     let mut out: BTreeMap<u32, (u64, Vec<Network>)> = BTreeMap::new();
-    for (&(owner, peer, port, protocol), known) in baselines.destinations() {
-        let sum = sums.entry((owner, baselines.ladder.rungs(peer).network)).or_default();
-        sum.0 += known.bytes_out;
-        if !sum.1.contains(&(port, protocol)) {
-            sum.1.push((port, protocol));
+    for ((_, baseline), owner) in baselines.iter().zip(0..) {
+        let mut sums: BTreeMap<u32, Sum> = BTreeMap::new();
+        let mut n_destinations = 0;
+        for (&(peer, port, protocol), known) in baseline.destinations() {
+            let sum = sums.entry(baselines.ladder.rungs(peer).network).or_default();
+            sum.0 += known.bytes_out;
+            if !sum.1.contains(&(port, protocol)) {
+                sum.1.push((port, protocol));
+            }
+            n_destinations += 1;
         }
-        out.entry(owner).or_default().0 += 1;
-    }
-    for ((owner, network), (bytes_out, mut ports)) in sums {
-        let Some(known) = baselines.network(owner, network) else { continue };
-        ports.sort_unstable();
-        out.entry(owner).or_default().1.push(Network {
-            label: baselines.ladder.label(network).to_string(),
-            first_seen: known.known.first.start(),
-            last_seen: known.known.last.end() - 1,
-            n_days: u64::from(known.known.n_days),
-            bytes_out,
-            ports: ports.into_iter().map(|(port, protocol)| format!("{port}/{}", protocol_name(protocol))).collect(),
+        let networks = sums.into_iter().filter_map(|(network, (bytes_out, mut ports))| {
+            let known = baseline.network(network)?;
+            ports.sort_unstable();
+            Some(Network {
+                label: baselines.ladder.label(network).to_string(),
+                first_seen: known.known.first.start(),
+                last_seen: known.known.last.end() - 1,
+                n_days: u64::from(known.known.n_days),
+                bytes_out,
+                ports: ports
+                    .into_iter()
+                    .map(|(port, protocol)| format!("{port}/{}", protocol_name(protocol)))
+                    .collect(),
+            })
         });
+        let networks = networks.collect();
+        if n_destinations > 0 {
+            out.insert(owner, (n_destinations, networks));
+        }
     }
     for (_, networks) in out.values_mut() {
         networks.sort_by(|a, b| b.bytes_out.cmp(&a.bytes_out).then_with(|| a.label.cmp(&b.label)));

@@ -4,13 +4,14 @@
 //! [`Mode`]. It starts no thread of its own: it works in the rayon pool it is called in.
 //!
 //! ```text
-//!  objects ─▶ read ─▶ rollup ─▶ shelf, by hour ─▶ walk: window by window, owner by owner: judge, then learn ─▶ findings
+//!  objects ─▶ read ─▶ rollup ─▶ shelf, by hour ─▶ walk: window by window, owners side by side: judge, then learn ─▶ findings
 //!  (any order, in parallel)                       (event time, in order)
 //! ```
 
 mod changes;
 mod details;
 mod gather;
+mod judge;
 mod shelf;
 mod strays;
 mod walk;

@@ -1,13 +1,13 @@
-//! Walk: the hours in event time, window by window, owner by owner: judge, then learn.
+//! Walk: the hours in event time, window by window; each is handed to [`judge`].
 
 use std::collections::BTreeMap;
 use std::io;
 
-use baselines::Baselines;
 use baselines::observation::{Observation, Ranks};
 use baselines::window::{Day, Window};
 
 use super::changes::Changes;
+use super::judge::{self, Renumber};
 use super::shelf::{At, HourRows, Row, Shelf, Tables};
 use super::{Job, Memory, Mode, strays};
 use crate::coverage::Coverage;
@@ -64,7 +64,7 @@ pub(super) fn walk(
         coverage.n_observations += rows.len() as u64;
         coverage.n_repeated += n_repeated;
         let (following, ()) = rayon::join(&mut make_ready, || {
-            judge_and_learn(job, &mut scorer, &mut baselines, &mut renumber, &tables, &mut rows);
+            judge::judge(job, &mut scorer, &mut baselines, &mut renumber, &tables, &mut rows);
         });
         ready = following?;
     }
@@ -81,32 +81,6 @@ pub(super) fn walk(
     baselines.learned_from.n_objects += coverage.n_objects;
     let incidents = scorer.incidents;
     Ok((findings, Memory { baselines, incidents, open_day }))
-}
-
-/// Judges a window, owner by owner, and learns each after judging it.
-fn judge_and_learn(
-    job: &Job<'_>,
-    scorer: &mut Scorer<'_>,
-    baselines: &mut Baselines,
-    renumber: &mut Renumber,
-    tables: &Tables,
-    rows: &mut [Observation],
-) {
-    for owned in rows.chunk_by_mut(|a, b| (a.window, a.owner) == (b.window, b.owner)) {
-        let Some(&mut Observation { owner, window, .. }) = owned.first_mut() else { continue };
-        for row in &mut *owned {
-            row.peer = renumber.peer(job, tables, baselines, row.peer);
-        }
-        let owner = renumber.owner(tables, baselines, owner);
-        match job.mode {
-            Mode::Replay | Mode::Scan => scorer.judge(baselines, owner, window, owned, &tables.set.enis),
-            Mode::Learn => scorer.follow(baselines, owner, window, owned),
-        }
-        match job.mode {
-            Mode::Replay | Mode::Learn => baselines.learn(owner, window, owned),
-            Mode::Scan => baselines.note_activity(owner, window, owned),
-        }
-    }
 }
 
 /// A window's observations, ready to be judged.
@@ -208,34 +182,4 @@ fn best_sources(hour: &HourRows, sorted: &[At], tables: &Tables) -> Option<BTree
         sources.into_iter().max_by_key(by_name).map(|(source, _)| source)
     };
     Some(told.into_iter().filter_map(|(eni, sources)| Some((eni, best(sources)?))).collect())
-}
-
-/// From the shelf's numbers to the baselines'.
-struct Renumber {
-    owners: Vec<Option<u32>>,
-    peers: Vec<Option<u32>>,
-}
-
-impl Renumber {
-    fn new(tables: &Tables) -> Self {
-        Self { owners: vec![None; tables.set.owners.len()], peers: vec![None; tables.set.peers.len()] }
-    }
-
-    fn owner(&mut self, tables: &Tables, baselines: &mut Baselines, id: u32) -> u32 {
-        match self.owners.get_mut(id as usize) {
-            Some(known) => *known.get_or_insert_with(|| baselines.owner(&tables.set.owners.name(id))),
-            None => u32::MAX,
-        }
-    }
-
-    /// The baselines' number of a peer.
-    fn peer(&mut self, job: &Job<'_>, tables: &Tables, baselines: &mut Baselines, id: u32) -> u32 {
-        let set = &tables.set;
-        let Some(known) = self.peers.get_mut(id as usize) else { return u32::MAX };
-        *known.get_or_insert_with(|| {
-            let peer = set.peers.get(id as usize);
-            let (address, service) = peer.map_or((0, 0), |peer| (peer.address, peer.service));
-            baselines.ladder.peer(address, || job.knowledge.network(address, &set.services.name(service)))
-        })
-    }
 }

@@ -125,7 +125,7 @@ impl Check for Beacon {
 /// Whether the function's own activity explains the contacts: it runs no oftener than they come, or they come in the
 /// minutes it runs in and it rests in most others.
 fn is_explained(view: &View<'_>, newcomer: &Newcomer) -> bool {
-    let Some(baseline) = view.baseline() else { return true };
+    let baseline = view.baseline;
     let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of(i64::from(*minute) * 60));
     let mut n_active_windows = 0u32;
     let mut n_active_minutes = 0u32;
@@ -153,7 +153,7 @@ fn is_explained(view: &View<'_>, newcomer: &Newcomer) -> bool {
 fn is_replaced(view: &View<'_>, newcomer: &Newcomer) -> bool {
     let Some(first) = newcomer.destinations.first() else { return true };
     let network = view.rungs(first.peer).network;
-    let Some(service) = view.baselines.service(view.owner, network, first.port, first.protocol) else { return false };
+    let Some(service) = view.baseline.service(network, first.port, first.protocol) else { return false };
     let rows = view.rows.iter().filter(|row| {
         (row.port, row.protocol) == (first.port, first.protocol) && view.rungs(row.peer).network == network
     });
@@ -163,7 +163,7 @@ fn is_replaced(view: &View<'_>, newcomer: &Newcomer) -> bool {
 
 /// Whether the function's own flow records in the same windows are as steady: then steadiness is its own.
 fn is_steady_itself(view: &View<'_>, newcomer: &Newcomer) -> bool {
-    let Some(baseline) = view.baseline() else { return true };
+    let baseline = view.baseline;
     let own: Vec<(Window, u32)> =
         newcomer.counts.iter().map(|&(window, _)| (window, baseline.active.n_flows(window))).collect();
     // A function that hardly spoke in those windows has no rhythm to lend.

@@ -55,8 +55,8 @@ impl Check for DormantReturn {
             }
             let Some(row) = newcomer.destinations.last() else { continue };
             let today = novelty::circumstances(
-                view.baselines,
-                view.owner,
+                view.fleet,
+                view.baseline,
                 subject,
                 &baselines::observation::Observation {
                     peer: row.peer,

@@ -60,7 +60,7 @@ impl Check for EgressVolume {
             let rows = rows.iter().map(|(_, row)| *row);
             let bytes = rows.clone().map(|row| row.bytes_out).fold(0, u64::saturating_add);
             let n_flows: u64 = rows.clone().map(|row| u64::from(row.n_flows)).sum();
-            let Some(service) = view.baselines.service(view.owner, network, port, protocol) else { continue };
+            let Some(service) = view.baseline.service(network, port, protocol) else { continue };
             let volumes = &service.volumes;
             let is_today = volumes.open_day.0 == view.window.day();
             let today = (volumes.open_day.1.bytes_out * u64::from(is_today)).saturating_add(bytes);

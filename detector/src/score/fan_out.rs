@@ -80,7 +80,7 @@ impl Check for FanOut {
             _ => return Vec::new(),
         };
         let unanswered = hit.iter().filter(|row| is_unanswered(row)).count() * 2 >= hit.len();
-        let usual = view.baseline().map_or(0, |baseline| baseline.window_peers.max()) as usize;
+        let usual = view.baseline.window_peers.max() as usize;
         let least = match (view.is_ready, unanswered) {
             (true, true) => MIN_NEW_UNANSWERED,
             (true, false) => MIN_NEW.max(usual),
@@ -114,7 +114,7 @@ impl Check for FanOut {
 
 /// Whether a row counts towards a sweep or a scan.
 fn is_news(view: &View<'_>, row: &Observation, standing: Standing) -> bool {
-    if view.baselines.destination(&(view.owner, row.peer, row.port, row.protocol)).is_some() {
+    if view.baseline.destination(&(row.peer, row.port, row.protocol)).is_some() {
         return false;
     }
     standing != Standing::Settled || is_private(view.rungs(row.peer).address)

@@ -9,11 +9,12 @@ mod stored;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use baselines::Baselines;
-use baselines::ladder::to_ip;
+use baselines::baseline::Baseline;
+use baselines::ladder::{Ladder, to_ip};
 use baselines::newcomer::{Contacted, Subject};
 use baselines::observation::{Eni, Observation};
 use baselines::window::Window;
+use baselines::{Baselines, Fleet};
 use sha2::{Digest, Sha256};
 
 use super::Facts;
@@ -76,9 +77,9 @@ pub struct Incidents {
 
 impl Incidents {
     /// Whether a topic is already told, so that further contact belongs to it.
-    pub(super) fn goes_on(baselines: &Baselines, owner: u32, topic: Topic) -> bool {
+    pub(super) fn goes_on(baseline: &Baseline, topic: Topic) -> bool {
         match topic {
-            Topic::Newcomer(subject) => baselines.finding(owner, subject) != 0,
+            Topic::Newcomer(subject) => baseline.finding(subject) != 0,
             _ => false,
         }
     }
@@ -89,7 +90,7 @@ impl Incidents {
         &mut self,
         config: &Config,
         facts: &dyn Facts,
-        baselines: &Baselines,
+        fleet: Fleet<'_>,
         owner: u32,
         window: Window,
         topic: Topic,
@@ -105,11 +106,11 @@ impl Incidents {
             |fits: &dyn Fn(&Incident) -> bool| own.iter().rev().copied().find(|&at| self.all.get(at).is_some_and(fits));
         let open = latest(&holds_topic).or_else(|| latest(&is_recent));
         let at = open.unwrap_or_else(|| {
-            let name = baselines.owners.name(owner);
+            let name = fleet.owners.name(owner);
             let until = window.end();
             let from = window.start() - config.deployment_window_secs as i64;
             self.all.push(Incident {
-                id: fingerprint(&name, &topic_words(baselines, topic), window),
+                id: fingerprint(&name, &topic_words(fleet.ladder, topic), window),
                 owner,
                 first: window,
                 last: window,
@@ -195,7 +196,7 @@ impl Incident {
         let destinations = self.destinations(config, facts, baselines);
         let mut told: Vec<(&(Topic, CheckId), &Told)> =
             self.oddities.iter().filter(|(_, told)| told.bans > 0.0).collect();
-        told.sort_by_cached_key(|((topic, _), _)| topic_words(baselines, *topic));
+        told.sort_by_cached_key(|((topic, _), _)| topic_words(&baselines.ladder, *topic));
         told.sort_by(|a, b| b.1.bans.total_cmp(&a.1.bans).then(a.0.1.cmp(&b.0.1)));
         let check = told.first().map_or(CheckId::NewDestination, |((_, check), _)| *check);
         let checks: BTreeSet<CheckId> = told.iter().map(|((_, check), _)| *check).collect();
@@ -290,14 +291,14 @@ fn fingerprint(owner: &str, topic: &str, window: Window) -> Fingerprint {
 }
 
 /// A topic in words that do not depend on the order of arrival.
-pub(super) fn topic_words(baselines: &Baselines, topic: Topic) -> String {
-    let network = |id: u32| baselines.ladder.networks().name(id);
+pub(super) fn topic_words(ladder: &Ladder, topic: Topic) -> String {
+    let network = |id: u32| ladder.networks().name(id);
     match topic {
         Topic::Newcomer(Subject::Network(id)) => format!("network {}", network(id)),
         Topic::Newcomer(Subject::Service(id, port, protocol)) => format!("port {port}/{protocol} of {}", network(id)),
-        Topic::Newcomer(Subject::Prefix(id)) => format!("prefix {}", baselines.ladder.prefix(id)),
+        Topic::Newcomer(Subject::Prefix(id)) => format!("prefix {}", ladder.prefix(id)),
         Topic::Service(id, port, protocol) => format!("volume of port {port}/{protocol} of {}", network(id)),
-        Topic::Peer(peer) => format!("peer {}", to_ip(baselines.ladder.rungs(peer).address)),
+        Topic::Peer(peer) => format!("peer {}", to_ip(ladder.rungs(peer).address)),
         Topic::Owner => "owner".to_owned(),
     }
 }

@@ -29,11 +29,11 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use baselines::Baselines;
-use baselines::baseline::{Baseline, Standing};
+use baselines::baseline::{Baseline, Found, Standing};
 use baselines::newcomer::Subject;
 use baselines::observation::{Eni, Observation};
 use baselines::window::{Day, Window};
+use baselines::{Baselines, Fleet};
 
 use crate::config::{Config, Sensitivity};
 use crate::finding::{CheckId, Deployment, Finding};
@@ -97,13 +97,33 @@ fn needed_bans(sensitivity: Sensitivity) -> f64 {
     }
 }
 
-/// Judges windows one by one, in order of event time.
+/// Judges windows one by one, in order of event time; the owners of a window side by side.
 pub struct Scorer<'a> {
     config: &'a Config,
     facts: &'a dyn Facts,
     prior: (Day, Prior),
     /// Incidents so far.
     pub incidents: Incidents,
+}
+
+/// A topic of an owner's window that is worth a word.
+#[derive(Debug)]
+pub struct Loud {
+    topic: Topic,
+    bans: f64,
+    oddities: Vec<Oddity>,
+}
+
+/// One owner's window.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// When.
+    pub window: Window,
+    /// Observations of the owner in it, one a destination, sorted by address, port and protocol; `peer` a number of the
+    /// ladder.
+    pub rows: &'a [Observation],
+    /// Where each row's destination stood before the window.
+    pub found: &'a [Found],
 }
 
 impl<'a> Scorer<'a> {
@@ -115,22 +135,25 @@ impl<'a> Scorer<'a> {
         Self { config, facts, prior: (Day(0), Prior::default()), incidents: Incidents::default() }
     }
 
-    /// Judges one owner's window and follows its newcomers. Learning is the caller's, afterwards.
-    ///
-    /// # Columns
-    /// `rows`: observations of this owner and window, sorted by address, port, protocol and interface; `peer` a number of
-    /// the baselines' ladder, `eni` one of `enis`.
-    pub fn judge(&mut self, baselines: &mut Baselines, owner: u32, window: Window, rows: &[Observation], enis: &[Eni]) {
-        let merged = by_destination(rows);
-        let (standings, subjects) = self.follow_merged(baselines, owner, window, &merged);
+    /// Looks at the fleet before a window is judged.
+    pub fn begin(&mut self, baselines: &Baselines, window: Window) {
+        if self.prior.0 != window.day() {
+            self.prior = (window.day(), Prior::of(baselines, window.day()));
+        }
+    }
+
+    /// Judges one owner's window and follows its newcomers. Telling of it and learning it are the caller's, afterwards.
+    pub fn judge(&self, fleet: Fleet<'_>, baseline: &mut Baseline, seen: Seen<'_>) -> Vec<Loud> {
+        let subjects = Self::follow(fleet, baseline, seen);
+        let Seen { window, rows, found } = seen;
         let warm_up_secs = self.config.warm_up_secs as i64;
-        let is_ready = baselines.baseline(owner).is_some_and(|baseline| Self::is_ready(baseline, window, warm_up_secs));
+        let is_ready = Self::is_ready(baseline, window, warm_up_secs);
         let view = View {
-            baselines,
-            owner,
+            fleet,
+            baseline,
             window,
-            rows: &merged,
-            standings: &standings,
+            rows,
+            found,
             subjects: &subjects,
             opened: OnceCell::new(),
             is_ready,
@@ -148,55 +171,48 @@ impl<'a> Scorer<'a> {
         }
         // By name: the first topic of a window names the incident, and numbers are another process's after a reload.
         let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
-        topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(baselines, *topic));
-        for (topic, oddities) in loudest(topics) {
+        topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(fleet.ladder, *topic));
+        let weighed = loudest(topics).into_iter().map(|(topic, oddities)| {
             let bans = total_bans(&oddities);
-            let told = bans >= needed_bans(self.config.sensitivity) || Incidents::goes_on(baselines, owner, topic);
-            if !told {
-                continue;
-            }
-            let finding = self.incidents.add(
-                self.config,
-                self.facts,
-                baselines,
-                owner,
-                window,
-                topic,
-                bans,
-                oddities,
-                rows,
-                enis,
-            );
-            if let Topic::Newcomer(subject) = topic {
-                baselines.set_finding(owner, subject, finding.0);
-            }
-        }
-    }
-
-    /// Follows one owner's newcomers without judging anything.
-    pub fn follow(&mut self, baselines: &mut Baselines, owner: u32, window: Window, rows: &[Observation]) {
-        self.follow_merged(baselines, owner, window, &by_destination(rows));
-    }
-
-    /// Where each destination stood before the window, and the newcomers met in it.
-    fn follow_merged(
-        &mut self,
-        baselines: &mut Baselines,
-        owner: u32,
-        window: Window,
-        merged: &[Observation],
-    ) -> (Vec<Standing>, Vec<Subject>) {
-        if self.prior.0 != window.day() {
-            self.prior = (window.day(), Prior::of(baselines, window.day()));
-        }
-        let standings: Vec<Standing> = merged.iter().map(|row| baselines.standing(owner, row)).collect();
-        if standings.iter().all(|standing| *standing == Standing::Settled) {
-            return (standings, Vec::new());
-        }
-        let subjects = baselines.follow(owner, window, merged, |baselines, subject, row| {
-            novelty::circumstances(baselines, owner, subject, row, window)
+            Loud { topic, bans, oddities }
         });
-        (standings, subjects)
+        let needed = needed_bans(self.config.sensitivity);
+        weighed.filter(|loud| loud.bans >= needed || Incidents::goes_on(baseline, loud.topic)).collect()
+    }
+
+    /// Tells of an owner's window: adds what was judged to be loud to the incidents, and puts newcomers under them.
+    ///
+    /// # Columns
+    /// `rows`: observations of this owner and window, `eni` one of `enis`.
+    #[expect(clippy::too_many_arguments, reason = "one caller, and each is a different thing")]
+    pub fn tell(
+        &mut self,
+        fleet: Fleet<'_>,
+        owner: u32,
+        baseline: &mut Baseline,
+        window: Window,
+        loud: Vec<Loud>,
+        rows: &[Observation],
+        enis: &[Eni],
+    ) {
+        for Loud { topic, bans, oddities } in loud {
+            let (config, facts) = (self.config, self.facts);
+            let finding = self.incidents.add(config, facts, fleet, owner, window, topic, bans, oddities, rows, enis);
+            if let Topic::Newcomer(subject) = topic {
+                baseline.set_finding(subject, finding.0);
+            }
+        }
+    }
+
+    /// Follows one owner's newcomers without judging anything; gives those met in the window.
+    pub fn follow(fleet: Fleet<'_>, baseline: &mut Baseline, seen: Seen<'_>) -> Vec<Subject> {
+        let Seen { window, rows, found } = seen;
+        if found.iter().all(|found| found.standing == Standing::Settled) {
+            return Vec::new();
+        }
+        baseline.follow(fleet.ladder, window, rows, found, |baseline, subject, row| {
+            novelty::circumstances(fleet, baseline, subject, row, window)
+        })
     }
 
     /// Whether an owner was observed long enough to be judged by its behaviour.
@@ -236,7 +252,7 @@ fn total_bans(oddities: &[Oddity]) -> f64 {
 }
 
 /// Adds up observations of the same destination on several interfaces; mostly there is only one.
-fn by_destination(rows: &[Observation]) -> Cow<'_, [Observation]> {
+pub fn by_destination(rows: &[Observation]) -> Cow<'_, [Observation]> {
     if rows.windows(2).all(|pair| matches!(pair, [a, b] if a.key() != b.key())) {
         return Cow::Borrowed(rows);
     }

@@ -59,10 +59,10 @@ impl Check for NewDestination {
 fn times_usual(view: &View<'_>, newcomer: &Newcomer) -> f64 {
     let Some(first) = newcomer.destinations.first() else { return 0.0 };
     let network = view.rungs(first.peer).network;
-    let service = view.baselines.service(view.owner, network, first.port, first.protocol);
+    let service = view.baseline.service(network, first.port, first.protocol);
     let past = match service {
         Some(service) if service.volumes.flow_bytes_out().n() > 0 => Some(service.volumes.flow_bytes_out()),
-        _ => view.baseline().map(|baseline| baseline.volumes.flow_bytes_out()),
+        _ => Some(view.baseline.volumes.flow_bytes_out()),
     };
     let largest = newcomer.destinations.iter().map(|d| d.bytes_out / d.n_flows.max(1)).max().unwrap_or(0);
     past.map_or(0.0, |past| largest as f64 / past.max().max(1) as f64)

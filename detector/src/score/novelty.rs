@@ -9,11 +9,11 @@
 //! Reference: the rate of new entities for a scope, as in the `detect_anomalous_new_entity_fl` function of the Kusto
 //! library (Poisson); Gelman et al., Bayesian Data Analysis, 2.4 (Beta-Bernoulli), 5 (priors from a population).
 
-use baselines::Baselines;
 use baselines::baseline::{Baseline, DiaryDay};
 use baselines::newcomer::{Circumstances, Subject};
 use baselines::observation::Observation;
 use baselines::window::{Day, Window};
+use baselines::{Baselines, Fleet};
 
 /// Days the fleet's prior is worth.
 const PRIOR_DAYS: f64 = 8.0;
@@ -82,38 +82,35 @@ fn days_with_news(baseline: &Baseline, now: Day, pick: fn(&DiaryDay) -> u32) -> 
 
 /// What is known of an owner's news at the moment it meets a subject.
 pub(super) fn circumstances(
-    baselines: &Baselines,
-    owner: u32,
+    fleet: Fleet<'_>,
+    baseline: &Baseline,
     subject: Subject,
     row: &Observation,
     now: Window,
 ) -> Circumstances {
-    let baseline = baselines.baseline(owner);
-    let rungs = baselines.ladder.rungs(row.peer);
+    let rungs = fleet.ladder.rungs(row.peer);
     let (n_new, exposure) = match subject {
-        Subject::Network(_) => baseline.map_or((0.0, 0.0), |b| days_with_news(b, now.day(), |day| day.networks)),
-        Subject::Service(..) => baseline.map_or((0.0, 0.0), |b| days_with_news(b, now.day(), |day| day.services)),
+        Subject::Network(_) => days_with_news(baseline, now.day(), |day| day.networks),
+        Subject::Service(..) => days_with_news(baseline, now.day(), |day| day.services),
         // How this very network wanders, not how others do.
-        Subject::Prefix(_) => baselines.network(owner, rungs.network).map_or((0.0, 0.0), |network| {
+        Subject::Prefix(_) => baseline.network(rungs.network).map_or((0.0, 0.0), |network| {
             (f64::from(network.n_late_prefixes), f64::from(network.known.n_days.saturating_sub(1)))
         }),
     };
-    let (n_new_networks, network_exposure) =
-        baseline.map_or((0.0, 0.0), |baseline| days_with_news(baseline, now.day(), |day| day.networks));
-    let known = baseline.and_then(|baseline| baseline.known);
+    let (n_new_networks, network_exposure) = days_with_news(baseline, now.day(), |day| day.networks);
+    let known = baseline.known;
     let n_owners_knowing = match subject {
-        Subject::Prefix(prefix) => baselines.n_owners_knowing_prefix(prefix),
-        _ => baselines.n_owners_knowing(rungs.network),
+        Subject::Prefix(prefix) => fleet.n_owners_knowing_prefix(prefix),
+        _ => fleet.n_owners_knowing(rungs.network),
     };
-    let (n_new_ports, port_exposure) =
-        baseline.map_or((0.0, 0.0), |baseline| days_with_news(baseline, now.day(), |day| day.ports));
+    let (n_new_ports, port_exposure) = days_with_news(baseline, now.day(), |day| day.ports);
     Circumstances {
         n_days: known.map_or(0, |known| known.n_days),
         n_new,
         exposure,
         n_owners_knowing,
-        n_owners: baselines.owners.len() as u32,
-        port_known: baselines.port(owner, row.port, row.protocol).is_some(),
+        n_owners: fleet.owners.len() as u32,
+        port_known: baseline.port(row.port, row.protocol).is_some(),
         n_new_networks,
         network_exposure,
         n_new_ports,

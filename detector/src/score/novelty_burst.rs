@@ -58,7 +58,7 @@ impl Check for NoveltyBurst {
             (n, std::cmp::Reverse(from))
         });
         let Some((n, std::cmp::Reverse(from))) = bursts.max().filter(|(n, _)| *n >= MIN_NEW) else { return Vec::new() };
-        let most = view.baseline().map_or(0, |baseline| novelty::most_in_a_day(baseline, view.window.day()));
+        let most = novelty::most_in_a_day(view.baseline, view.window.day());
         if n <= most as usize {
             return Vec::new();
         }

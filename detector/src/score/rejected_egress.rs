@@ -32,14 +32,13 @@ impl Check for RejectedEgress {
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
         let mut out: Vec<Oddity> = Vec::new();
         for (row, standing) in view.rows().filter(|(row, _)| row.n_rejected > 0 && row.n_flows == 0) {
-            if view.baselines.destination(&(view.owner, row.peer, row.port, row.protocol)).is_some()
-                && standing == Standing::Settled
+            if view.baseline.destination(&(row.peer, row.port, row.protocol)).is_some() && standing == Standing::Settled
             {
                 continue;
             }
             let (topic, base) = match standing {
                 Standing::New(subject) | Standing::Watched(subject) => {
-                    let newcomer = view.baselines.newcomer(view.owner, subject);
+                    let newcomer = view.baseline.newcomer(subject);
                     if !newcomer.is_some_and(|newcomer| view.was_met_ready(&newcomer)) {
                         continue;
                     }

@@ -38,10 +38,10 @@ impl Check for UnusualResolver {
             if !is_dns && !is_https {
                 continue;
             }
-            let destination = view.baselines.destination(&(view.owner, row.peer, row.port, row.protocol));
+            let destination = view.baseline.destination(&(row.peer, row.port, row.protocol));
             let topic = match standing {
                 Standing::New(subject) | Standing::Watched(subject) => {
-                    let newcomer = view.baselines.newcomer(view.owner, subject);
+                    let newcomer = view.baseline.newcomer(subject);
                     if !newcomer.is_some_and(|newcomer| view.was_met_ready(&newcomer)) {
                         continue;
                     }
@@ -93,5 +93,5 @@ impl Check for UnusualResolver {
 
 /// Everything exchanged with a newcomer.
 fn newcomer_destinations(view: &View<'_>, subject: Subject) -> Vec<Contacted> {
-    view.baselines.newcomer(view.owner, subject).map(|newcomer| newcomer.destinations).unwrap_or_default()
+    view.baseline.newcomer(subject).map(|newcomer| newcomer.destinations).unwrap_or_default()
 }

@@ -3,8 +3,8 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use baselines::Baselines;
-use baselines::baseline::{Baseline, Standing};
+use baselines::Fleet;
+use baselines::baseline::{Baseline, Found, Standing};
 use baselines::ladder::{Rungs, is_private, to_ip};
 use baselines::newcomer::{Newcomer, Subject};
 use baselines::observation::Observation;
@@ -20,16 +20,16 @@ const RENTED_BLOCKS: [&str; 3] = ["EC2", "AMAZON", "GLOBALACCELERATOR"];
 
 /// One owner's window: what was observed in it and what was known before it.
 pub(super) struct View<'a> {
-    /// Everything learned before the window; newcomers already hold their contacts of the window.
-    pub(super) baselines: &'a Baselines,
-    /// The owner's number.
-    pub(super) owner: u32,
+    /// What all owners share, as it was before the window.
+    pub(super) fleet: Fleet<'a>,
+    /// What was learned of the owner before the window; newcomers already hold their contacts of the window.
+    pub(super) baseline: &'a Baseline,
     /// The window.
     pub(super) window: Window,
     /// Its observations, one a destination, sorted by address, port and protocol.
     pub(super) rows: &'a [Observation],
     /// Where each row's destination stood before the window.
-    pub(super) standings: &'a [Standing],
+    pub(super) found: &'a [Found],
     /// Newcomers met in the window.
     pub(super) subjects: &'a [Subject],
     /// The same, opened when the first check asks for them.
@@ -45,14 +45,9 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    /// What is known of the owner as a whole.
-    pub(super) fn baseline(&self) -> Option<&Baseline> {
-        self.baselines.baseline(self.owner)
-    }
-
     /// The newcomers met in the window, other than more blocks of a service that AWS runs.
     pub(super) fn newcomers(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
-        let open = |&subject: &Subject| Some((subject, self.baselines.newcomer(self.owner, subject)?));
+        let open = |&subject: &Subject| Some((subject, self.baseline.newcomer(subject)?));
         let all = self.opened.get_or_init(|| self.subjects.iter().filter_map(open).collect());
         let all = all.iter().map(|(subject, newcomer)| (*subject, newcomer));
         all.filter(|(subject, newcomer)| !self.is_part_of_aws(*subject, newcomer))
@@ -66,7 +61,7 @@ impl View<'_> {
 
     /// Whether a newcomer was met after the owner's warm-up.
     pub(super) fn was_met_ready(&self, newcomer: &Newcomer) -> bool {
-        self.baseline().and_then(|baseline| baseline.known).is_some_and(|known| {
+        self.baseline.known.is_some_and(|known| {
             newcomer.met.n_days >= super::Scorer::READY_DAYS
                 && newcomer.known.first.start() - known.first.start() >= self.warm_up_secs
         })
@@ -76,7 +71,7 @@ impl View<'_> {
     /// means nothing.
     fn is_part_of_aws(&self, subject: Subject, newcomer: &Newcomer) -> bool {
         let (Subject::Prefix(_), Some(destination)) = (subject, newcomer.destinations.first()) else { return false };
-        let key = self.baselines.ladder.networks().name(self.rungs(destination.peer).network);
+        let key = self.fleet.ladder.networks().name(self.rungs(destination.peer).network);
         let mut words = key.split(' ');
         words.next() == Some("AWS") && words.next().is_some_and(|service| !RENTED_BLOCKS.contains(&service))
     }
@@ -88,17 +83,17 @@ impl View<'_> {
 
     /// Rows with where their destinations stood.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&Observation, Standing)> {
-        self.rows.iter().zip(self.standings.iter().copied())
+        self.rows.iter().zip(self.found.iter().map(|found| found.standing))
     }
 
     /// The address of a row and the rungs above it.
     pub(super) fn rungs(&self, peer: u32) -> Rungs {
-        self.baselines.ladder.rungs(peer)
+        self.fleet.ladder.rungs(peer)
     }
 
     /// The label of a network.
     pub(super) fn network(&self, network: u32) -> Arc<str> {
-        self.baselines.ladder.label(network)
+        self.fleet.ladder.label(network)
     }
 
     /// What a subject is, in words.
@@ -108,7 +103,7 @@ impl View<'_> {
             Subject::Service(network, port, protocol) => {
                 format!("{} port {port}/{}", self.network(network), protocol_name(protocol))
             }
-            Subject::Prefix(prefix) => self.baselines.ladder.prefix(prefix).to_string(),
+            Subject::Prefix(prefix) => self.fleet.ladder.prefix(prefix).to_string(),
         }
     }
 
@@ -120,10 +115,7 @@ impl View<'_> {
 
     /// How long the owner has been known, in words.
     pub(super) fn age_words(&self) -> String {
-        let secs = self
-            .baseline()
-            .and_then(|baseline| baseline.known)
-            .map_or(0, |known| self.window.start() - known.first.start());
+        let secs = self.baseline.known.map_or(0, |known| self.window.start() - known.first.start());
         span_words(secs)
     }
 }

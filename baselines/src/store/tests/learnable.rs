@@ -4,7 +4,8 @@
 use proptest::prelude::*;
 
 use super::super::{decode, encode};
-use crate::baseline::Baselines;
+use crate::baseline::Found;
+use crate::baselines::Baselines;
 use crate::fleet::{START, dump};
 use crate::ladder::{Network, from_ip};
 use crate::newcomer::{Circumstances, Subject};
@@ -136,7 +137,7 @@ fn circumstances(owner: usize) -> Circumstances {
 
 /// Newcomers in an order that does not depend on the numbers of a process.
 fn newcomers(of: &Baselines) -> Vec<(u32, Subject)> {
-    let mut all: Vec<(u32, Subject)> = of.newcomers().map(|(key, _)| *key).collect();
+    let mut all: Vec<(u32, Subject)> = of.watched().map(|(owner, subject, _)| (owner, subject)).collect();
     all.sort_by_cached_key(|&(owner, subject)| {
         let words = match subject {
             Subject::Network(id) => format!("0 {}", of.ladder.networks().name(id)),
@@ -172,11 +173,12 @@ fn take(baselines: &mut Baselines, step: &Step) {
         }
         Step::Note { owner, window } => {
             let id = baselines.owner(OWNERS[*owner]);
-            let settled: Vec<_> = baselines.destinations().map(|(key, _)| *key).filter(|key| key.0 == id).collect();
-            let rows: Vec<Observation> = settled
-                .iter()
-                .map(|&(owner, peer, port, protocol)| Observation {
-                    owner,
+            let (fleet, mut of) = baselines.side_by_side([id]);
+            let baseline = of.pop().unwrap();
+            let rows: Vec<Observation> = baseline
+                .destinations()
+                .map(|(&(peer, port, protocol), _)| Observation {
+                    owner: id,
                     peer,
                     port,
                     protocol,
@@ -186,13 +188,14 @@ fn take(baselines: &mut Baselines, step: &Step) {
                     ..Observation::default()
                 })
                 .collect();
-            baselines.note_activity(id, *window, &rows);
+            let found: Vec<Found> = rows.iter().map(|row| baseline.find(fleet.ladder, row)).collect();
+            baseline.note_activity(*window, &rows, &found);
         }
         Step::Name(owner) => drop(baselines.owner(OWNERS[*owner])),
         Step::Find(nth, finding) => {
             let all = newcomers(baselines);
             if let Some(&(owner, subject)) = nth.checked_rem(all.len()).and_then(|nth| all.get(nth)) {
-                baselines.set_finding(owner, subject, *finding);
+                baselines.baseline_mut(owner).unwrap().set_finding(subject, *finding);
             }
         }
         Step::Age(now, days) => baselines.age(*now, *days),
@@ -279,7 +282,7 @@ fn newcomers_that_are_all_prefixes_are_stored() {
                 meet(&mut baselines, 3, 0x2d00_0000 + (n << 8), "AS1");
             }
         }
-        let prefixes = baselines.newcomers().filter(|(key, _)| matches!(key.1, Subject::Prefix(_))).count();
+        let prefixes = baselines.watched().filter(|(_, subject, _)| matches!(subject, Subject::Prefix(_))).count();
         assert_eq!(prefixes as u32, n_owners * n_prefixes);
         reloaded(&baselines);
     }

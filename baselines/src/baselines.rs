@@ -1,0 +1,261 @@
+//! Baselines: those of all owners, and what the owners share: the ladder, and how many of them know what.
+//!
+//! Owners are learned and judged side by side, see [`Baselines::side_by_side`]: what one learns of itself is in its own
+//! [`Baseline`], what others may ask of it comes back as [`Learned`] and is noted once all are done.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::baseline::{Baseline, Found, Learned, Standing};
+use crate::ladder::Ladder;
+use crate::names::Names;
+use crate::newcomer::{Circumstances, Newcomer, Subject};
+use crate::observation::Observation;
+use crate::watched::Watched;
+use crate::window::Window;
+
+/// Everything learned.
+#[derive(Clone, Debug, Default)]
+pub struct Baselines {
+    /// Owners by number.
+    pub owners: Names,
+    /// Addresses, prefixes and networks by number.
+    pub ladder: Ladder,
+    pub(crate) of_owner: Vec<Baseline>,
+    /// Derived from what the owners know.
+    prevalence: Prevalence,
+    /// Findings a person accepted: see [`Baselines::accept`].
+    pub(crate) accepted: BTreeSet<u128>,
+    /// Interfaces, objects and rows are the detector's business; this says what was learned from.
+    pub learned_from: LearnedFrom,
+}
+
+/// What a baseline was learned from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LearnedFrom {
+    /// Objects read.
+    pub n_objects: u64,
+    /// Observations learned: destinations by window, one told in two parts counted once.
+    pub n_observations: u64,
+    /// First second of the first window and first second after the last; `None` before the first.
+    pub span: Option<(i64, i64)>,
+}
+
+/// How many owners know each network and each prefix, watched ones too.
+#[derive(Clone, Debug, Default)]
+struct Prevalence {
+    networks: Vec<u32>,
+    prefixes: Vec<u32>,
+}
+
+/// What owners share: what an owner is judged by beside its own baseline.
+#[derive(Clone, Copy, Debug)]
+pub struct Fleet<'a> {
+    /// Owners by number.
+    pub owners: &'a Names,
+    /// Addresses, prefixes and networks by number.
+    pub ladder: &'a Ladder,
+    prevalence: &'a Prevalence,
+}
+
+impl Fleet<'_> {
+    /// How many owners know a network.
+    pub fn n_owners_knowing(&self, network: u32) -> u32 {
+        self.prevalence.networks.get(network as usize).copied().unwrap_or(0)
+    }
+
+    /// How many owners know a prefix.
+    pub fn n_owners_knowing_prefix(&self, prefix: u32) -> u32 {
+        self.prevalence.prefixes.get(prefix as usize).copied().unwrap_or(0)
+    }
+}
+
+impl Baselines {
+    /// The number of an owner, given on first sight.
+    pub fn owner(&mut self, name: &str) -> u32 {
+        let id = self.owners.intern(name);
+        if self.of_owner.len() <= id as usize {
+            self.of_owner.resize_with(id as usize + 1, Baseline::default);
+        }
+        id
+    }
+
+    /// What is known of an owner.
+    pub fn baseline(&self, owner: u32) -> Option<&Baseline> {
+        self.of_owner.get(owner as usize)
+    }
+
+    /// What is known of an owner, to change.
+    pub fn baseline_mut(&mut self, owner: u32) -> Option<&mut Baseline> {
+        self.of_owner.get_mut(owner as usize)
+    }
+
+    /// What owners share.
+    pub fn fleet(&self) -> Fleet<'_> {
+        Fleet { owners: &self.owners, ladder: &self.ladder, prevalence: &self.prevalence }
+    }
+
+    /// The baselines of some owners, to change side by side, and what they share. `owners` rise; of one that is not known
+    /// there is none.
+    pub fn side_by_side(&mut self, owners: impl IntoIterator<Item = u32>) -> (Fleet<'_>, Vec<&mut Baseline>) {
+        let fleet = Fleet { owners: &self.owners, ladder: &self.ladder, prevalence: &self.prevalence };
+        let (mut rest, mut next) = (self.of_owner.iter_mut(), 0);
+        let take = |owner: u32| {
+            let skipped = owner.checked_sub(next)?;
+            next = owner.saturating_add(1);
+            rest.nth(skipped as usize)
+        };
+        (fleet, owners.into_iter().filter_map(take).collect())
+    }
+
+    /// Notes what one window taught of one owner: after it other owners may ask how many know a network.
+    pub fn note(&mut self, window: Window, learned: &Learned) {
+        for &network in &learned.networks {
+            count(&mut self.prevalence.networks, network);
+        }
+        for &prefix in &learned.prefixes {
+            count(&mut self.prevalence.prefixes, prefix);
+        }
+        self.learned_from.n_observations += learned.n_observations;
+        let (from, until) = self.learned_from.span.unwrap_or((window.start(), window.end()));
+        self.learned_from.span = Some((from.min(window.start()), until.max(window.end())));
+    }
+
+    /// Follows one owner's newcomers: see [`Baseline::follow`].
+    pub fn follow(
+        &mut self,
+        owner: u32,
+        window: Window,
+        rows: &[Observation],
+        met: impl FnMut(&Baseline, Subject, &Observation) -> Circumstances,
+    ) -> Vec<Subject> {
+        let Some(baseline) = self.of_owner.get_mut(owner as usize) else { return Vec::new() };
+        let found: Vec<Found> = rows.iter().map(|row| baseline.find(&self.ladder, row)).collect();
+        baseline.follow(&self.ladder, window, rows, &found, met)
+    }
+
+    /// Learns one owner's window: see [`Baseline::learn`].
+    pub fn learn(&mut self, owner: u32, window: Window, rows: &[Observation]) {
+        let Some(baseline) = self.of_owner.get_mut(owner as usize) else { return };
+        let found: Vec<Found> = rows.iter().map(|row| baseline.find(&self.ladder, row)).collect();
+        let learned = baseline.learn(&self.ladder, window, rows, &found);
+        self.note(window, &learned);
+    }
+
+    /// Where a destination of an owner stands: see [`Baseline::find`].
+    pub fn standing(&self, owner: u32, row: &Observation) -> Standing {
+        self.baseline(owner).map_or(Standing::Settled, |baseline| baseline.find(&self.ladder, row).standing)
+    }
+
+    /// A destination under watch, opened: see [`crate::watched`].
+    pub fn newcomer(&self, owner: u32, subject: Subject) -> Option<Newcomer> {
+        self.baseline(owner)?.newcomer(subject)
+    }
+
+    /// All owners with what is known of them, by number.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Baseline)> {
+        self.owners.iter().zip(&self.of_owner)
+    }
+
+    /// Baselines with the numbers of their owners.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Baseline)> {
+        (0..).zip(&self.of_owner)
+    }
+
+    /// The newcomers of all owners.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = (u32, Subject, &Watched)> {
+        self.numbered().flat_map(|(owner, baseline)| {
+            baseline.newcomers.iter().map(move |(&subject, newcomer)| (owner, subject, newcomer))
+        })
+    }
+
+    /// How many destinations are known.
+    pub fn n_destinations(&self) -> usize {
+        self.of_owner.iter().map(|baseline| baseline.destinations.len()).sum()
+    }
+
+    /// Forgets what was not met for `memory_days` and settles newcomers that aged unremarkably; once a day is enough.
+    /// Numbers of [`crate::table::Table`]s given before are void afterwards; those of owners and the ladder stay.
+    pub fn age(&mut self, now: Window, memory_days: u32) {
+        self.of_owner.par_iter_mut().for_each(|baseline| baseline.age(now, memory_days));
+        self.recount();
+    }
+
+    /// Derives anew how many owners know what.
+    pub(crate) fn recount(&mut self) {
+        let Prevalence { networks, prefixes } = &mut self.prevalence;
+        networks.clear();
+        prefixes.clear();
+        for baseline in &self.of_owner {
+            baseline.networks.iter().for_each(|(&network, _)| count(networks, network));
+            baseline.prefixes.iter().for_each(|(&prefix, _)| count(prefixes, prefix));
+        }
+    }
+}
+
+/// Adds one to a counter in a vector that grows as needed.
+fn count(counters: &mut Vec<u32>, id: u32) {
+    let slot = id as usize;
+    if counters.len() <= slot {
+        counters.resize(slot + 1, 0);
+    }
+    if let Some(n) = counters.get_mut(slot) {
+        *n += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ladder::{Network, from_ip};
+
+    /// Three owners and an observation of one address.
+    fn fleet() -> (Baselines, Observation) {
+        let mut baselines = Baselines::default();
+        ["a", "b", "c"].map(|name| baselines.owner(name));
+        let network = || Network { key: "AS1".into(), label: "AS1 One".into() };
+        let peer = baselines.ladder.peer(from_ip([203, 0, 113, 7].into()), network);
+        let row = Observation { peer, port: 443, protocol: 6, window: Window(2_950_000), ..Observation::default() };
+        (baselines, row)
+    }
+
+    #[test]
+    fn what_owners_learn_side_by_side_others_know_after_the_window() {
+        let (mut baselines, row) = fleet();
+        let (fleet, own) = baselines.side_by_side([0, 2]);
+        let learned: Vec<Learned> = own
+            .into_iter()
+            .map(|baseline| {
+                let found = [baseline.find(fleet.ladder, &row)];
+                assert_eq!(found[0].standing, Standing::New(Subject::Network(0)));
+                let learned = baseline.learn(fleet.ladder, row.window, &[row], &found);
+                assert_eq!(fleet.n_owners_knowing(0), 0, "the order of owners says nothing");
+                learned
+            })
+            .collect();
+        learned.iter().for_each(|learned| baselines.note(row.window, learned));
+        let fleet = baselines.fleet();
+        assert_eq!((fleet.n_owners_knowing(0), fleet.n_owners_knowing_prefix(0)), (2, 2));
+        let knowing: Vec<bool> = baselines.iter().map(|(_, baseline)| baseline.network(0).is_some()).collect();
+        assert_eq!((knowing, baselines.learned_from.n_observations), (vec![true, false, true], 2));
+        baselines.recount();
+        assert_eq!(baselines.fleet().n_owners_knowing(0), 2, "kept as it goes and derived anew are the same");
+    }
+
+    #[test]
+    fn side_by_side_are_those_asked_for() {
+        let (mut baselines, _) = fleet();
+        for (owner, n) in [(0, 7), (1, 8), (2, 9)] {
+            baselines.baseline_mut(owner).unwrap().hours = vec![n];
+        }
+        let mut hours = |owners: &[u32]| -> Vec<u32> {
+            baselines.side_by_side(owners.iter().copied()).1.iter().map(|of| of.hours[0]).collect()
+        };
+        assert_eq!(
+            [hours(&[0, 1, 2]), hours(&[1]), hours(&[0, 2, 3]), hours(&[])],
+            [vec![7, 8, 9], vec![8], vec![7, 9], vec![]]
+        );
+    }
+}
