@@ -185,15 +185,24 @@ pub struct Found {
     destination: Option<u32>,
 }
 
-/// What a window taught that concerns more than its owner.
+/// What was learned of one owner that concerns the fleet: see [`crate::Baselines::note`].
 #[derive(Debug, Default)]
-#[must_use = "the fleet is to learn it: see `Baselines::note`"]
 pub struct Learned {
     pub(crate) n_observations: u64,
+    /// First second of the first window and first second after the last.
+    pub(crate) span: Option<(i64, i64)>,
     /// Networks its owner met for the first time.
     pub(crate) networks: Vec<u32>,
     /// Prefixes its owner met for the first time.
     pub(crate) prefixes: Vec<u32>,
+}
+
+/// The span of time two spans cover together.
+pub(crate) fn span_of(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
 }
 
 impl Baseline {
@@ -302,8 +311,15 @@ impl Baseline {
     ///
     /// `rows` are of this owner and window, their `peer` a number of the ladder; several of one destination (on several
     /// interfaces) are allowed. `found` says where each stood before the window. What stands under a finding does not
-    /// enter the distributions.
-    pub fn learn(&mut self, ladder: &Ladder, window: Window, rows: &[Observation], found: &[Found]) -> Learned {
+    /// enter the distributions. What concerns the fleet is added to `learned`.
+    pub fn learn(
+        &mut self,
+        ladder: &Ladder,
+        window: Window,
+        rows: &[Observation],
+        found: &[Found],
+        learned: &mut Learned,
+    ) {
         match &mut self.known {
             Some(known) => {
                 let is_another = window != known.last;
@@ -319,7 +335,6 @@ impl Baseline {
         }
         self.diary_of(window.day());
         self.note_activity(window, rows, found);
-        let mut learned = Learned::default();
         let mut total = Totals::default();
         for (row, found) in rows.iter().zip(found) {
             let entries = found.destination.and_then(|id| Some((id, self.settled_entries(id)?)));
@@ -327,7 +342,7 @@ impl Baseline {
                 self.learn_settled(row, destination, entries, &mut total);
                 false
             } else {
-                self.learn_row(ladder, row, found.standing, &mut total, &mut learned)
+                self.learn_row(ladder, row, found.standing, &mut total, learned)
             };
             if !under_finding {
                 total.add(&sent(row));
@@ -338,8 +353,8 @@ impl Baseline {
             self.window_peers.record(totals.n_peers);
         }
         self.volumes.add(window, &total);
-        learned.n_observations = total.n_peers;
-        learned
+        learned.n_observations += total.n_peers;
+        learned.span = span_of(learned.span, Some((window.start(), window.end())));
     }
 
     /// Notes in which minutes of a window the owner was active with what it knows, and nothing else.

@@ -1,14 +1,14 @@
 //! Baselines: those of all owners, and what the owners share: the ladder, and how many of them know what.
 //!
 //! Owners are learned and judged side by side, see [`Baselines::side_by_side`]: what one learns of itself is in its own
-//! [`Baseline`], what others may ask of it comes back as [`Learned`] and is noted once all are done.
+//! [`Baseline`], what others may ask of it comes back as [`Learned`] and is noted later.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::baseline::{Baseline, Found, Learned, Standing};
+use crate::baseline::{Baseline, Found, Learned, Standing, span_of};
 use crate::ladder::Ladder;
 use crate::names::Names;
 use crate::newcomer::{Circumstances, Newcomer, Subject};
@@ -110,8 +110,8 @@ impl Baselines {
         (fleet, owners.into_iter().filter_map(take).collect())
     }
 
-    /// Notes what one window taught of one owner: after it other owners may ask how many know a network.
-    pub fn note(&mut self, window: Window, learned: &Learned) {
+    /// Notes what was learned of an owner: after it other owners may ask how many know a network.
+    pub fn note(&mut self, learned: &Learned) {
         for &network in &learned.networks {
             count(&mut self.prevalence.networks, network);
         }
@@ -119,8 +119,7 @@ impl Baselines {
             count(&mut self.prevalence.prefixes, prefix);
         }
         self.learned_from.n_observations += learned.n_observations;
-        let (from, until) = self.learned_from.span.unwrap_or((window.start(), window.end()));
-        self.learned_from.span = Some((from.min(window.start()), until.max(window.end())));
+        self.learned_from.span = span_of(self.learned_from.span, learned.span);
     }
 
     /// Follows one owner's newcomers: see [`Baseline::follow`].
@@ -140,8 +139,9 @@ impl Baselines {
     pub fn learn(&mut self, owner: u32, window: Window, rows: &[Observation]) {
         let Some(baseline) = self.of_owner.get_mut(owner as usize) else { return };
         let found: Vec<Found> = rows.iter().map(|row| baseline.find(&self.ladder, row)).collect();
-        let learned = baseline.learn(&self.ladder, window, rows, &found);
-        self.note(window, &learned);
+        let mut learned = Learned::default();
+        baseline.learn(&self.ladder, window, rows, &found, &mut learned);
+        self.note(&learned);
     }
 
     /// Where a destination of an owner stands: see [`Baseline::find`].
@@ -214,7 +214,9 @@ mod tests {
     /// Three owners and an observation of one address.
     fn fleet() -> (Baselines, Observation) {
         let mut baselines = Baselines::default();
-        ["a", "b", "c"].map(|name| baselines.owner(name));
+        for name in ["a", "b", "c"] {
+            baselines.owner(name);
+        }
         let network = || Network { key: "AS1".into(), label: "AS1 One".into() };
         let peer = baselines.ladder.peer(from_ip([203, 0, 113, 7].into()), network);
         let row = Observation { peer, port: 443, protocol: 6, window: Window(2_950_000), ..Observation::default() };
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_owners_learn_side_by_side_others_know_after_the_window() {
+    fn what_owners_learn_side_by_side_others_know_once_it_is_noted() {
         let (mut baselines, row) = fleet();
         let (fleet, own) = baselines.side_by_side([0, 2]);
         let learned: Vec<Learned> = own
@@ -230,12 +232,15 @@ mod tests {
             .map(|baseline| {
                 let found = [baseline.find(fleet.ladder, &row)];
                 assert_eq!(found[0].standing, Standing::New(Subject::Network(0)));
-                let learned = baseline.learn(fleet.ladder, row.window, &[row], &found);
+                let mut learned = Learned::default();
+                baseline.learn(fleet.ladder, row.window, &[row], &found, &mut learned);
                 assert_eq!(fleet.n_owners_knowing(0), 0, "the order of owners says nothing");
                 learned
             })
             .collect();
-        learned.iter().for_each(|learned| baselines.note(row.window, learned));
+        for learned in &learned {
+            baselines.note(learned);
+        }
         let fleet = baselines.fleet();
         assert_eq!((fleet.n_owners_knowing(0), fleet.n_owners_knowing_prefix(0)), (2, 2));
         let knowing: Vec<bool> = baselines.iter().map(|(_, baseline)| baseline.network(0).is_some()).collect();

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::baseline::{Baseline, DIARY_DAYS, DiaryDay};
+use crate::baseline::{Baseline, DIARY_DAYS, DiaryDay, span_of};
 use crate::baselines::Baselines;
 use crate::known::Known;
 use crate::newcomer::Subject;
@@ -46,10 +46,7 @@ impl Baselines {
         }
         self.learned_from.n_objects += other.learned_from.n_objects;
         self.learned_from.n_observations += other.learned_from.n_observations;
-        self.learned_from.span = match (self.learned_from.span, other.learned_from.span) {
-            (Some(mine), Some(theirs)) => Some((mine.0.min(theirs.0), mine.1.max(theirs.1))),
-            (mine, theirs) => mine.or(theirs),
-        };
+        self.learned_from.span = span_of(self.learned_from.span, other.learned_from.span);
         self.accepted.extend(&other.accepted);
         self.recount();
     }

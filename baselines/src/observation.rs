@@ -169,18 +169,17 @@ impl Ranks {
         }
     }
 
-    /// What a row of the set is sorted by: window, owner, address, port, protocol and interface, packed into a number.
+    /// What a row of the set is sorted by: owner, window, address, port, protocol and interface, packed into a number.
     ///
-    /// Three bytes hold the window until the year 2288 and more owners and interfaces than a fleet has; what is beyond
-    /// shares the last place.
-    pub fn place(&self, row: &Observation) -> u128 {
-        const THREE_BYTES: u32 = (1 << 24) - 1;
-        u128::from(row.window.0.min(THREE_BYTES)) << 104
-            | u128::from(rank(&self.owners, row.owner).min(THREE_BYTES)) << 80
-            | u128::from(rank(&self.peers, row.peer)) << 48
-            | u128::from(row.port) << 32
-            | u128::from(row.protocol) << 24
-            | u128::from(rank(&self.enis, row.eni).min(THREE_BYTES))
+    /// Of windows those are told apart that follow `first` within a day and more, up to 255.
+    pub fn place(&self, first: Window, row: &Observation) -> u128 {
+        let window = row.window.0.saturating_sub(first.0).min(u8::MAX.into());
+        u128::from(rank(&self.owners, row.owner)) << 96
+            | u128::from(window) << 88
+            | u128::from(rank(&self.peers, row.peer)) << 56
+            | u128::from(row.port) << 40
+            | u128::from(row.protocol) << 32
+            | u128::from(rank(&self.enis, row.eni))
     }
 }
 

@@ -1,48 +1,28 @@
-//! Judge: one window, its owners side by side: each is judged by what was known before the window, then learned.
+//! Judge: owners of one hour, side by side: window by window each is judged by what was known before, then learned.
 //!
-//! What an owner is judged by beside its own past, how many others know a network, is what was known when the window
-//! began: so neither the order of owners nor the number of threads shows. What is worth a word is told in the order of
-//! names, afterwards.
+//! What an owner is judged by beside its own past, how many others know a network, is what was known when the hour
+//! began: so neither the order of owners nor the number of threads shows, and what an hour asks of one owner is asked
+//! at once, while it is in the cache.
 
-use std::borrow::Cow;
-
-use baselines::baseline::{Baseline, Found, Learned};
+use baselines::baseline::{Found, Learned};
 use baselines::observation::Observation;
-use baselines::window::Window;
 use baselines::{Baselines, Fleet};
 use rayon::prelude::*;
 
 use super::shelf::Tables;
 use super::{Job, Mode};
-use crate::score::{Loud, Scorer, Seen, by_destination};
+use crate::score::{Own, OwnIncidents, Scorer, Seen, by_destination};
 
-/// Owners a thread takes at least: handing over one takes as long as judging a small one.
-const MIN_OWNERS: usize = 4;
-
-/// One owner's part of a window.
-struct Owned<'a> {
+/// One owner's part of an hour.
+struct Part<'a> {
     owner: u32,
-    /// Where it stands among the window's owners, by name.
-    place: usize,
     rows: &'a [Observation],
+    incidents: OwnIncidents,
+    learned: Learned,
 }
 
-/// An owner's part that is worth a word, to be learned once it is told.
-struct Pending<'a> {
-    owned: &'a Owned<'a>,
-    baseline: &'a mut Baseline,
-    merged: Cow<'a, [Observation]>,
-    found: Vec<Found>,
-    loud: Vec<Loud>,
-}
-
-/// What became of an owner's part.
-enum Done<'a> {
-    Learned(Learned),
-    Pending(Pending<'a>),
-}
-
-/// Judges a window's observations, sorted by owner, and learns them.
+/// Judges observations of an hour, sorted by owner and window, and learns them. Gives what the fleet is to learn when the
+/// hour is over.
 pub(super) fn judge(
     job: &Job<'_>,
     scorer: &mut Scorer<'_>,
@@ -50,78 +30,57 @@ pub(super) fn judge(
     renumber: &mut Renumber,
     tables: &Tables,
     rows: &mut [Observation],
-) {
-    let Some(window) = rows.first().map(|row| row.window) else { return };
+) -> Vec<Learned> {
     for row in &mut *rows {
         row.peer = renumber.peer(job, tables, baselines, row.peer);
+        row.owner = renumber.owner(tables, baselines, row.owner);
     }
-    let mut owners: Vec<Owned<'_>> = rows
+    let mut parts: Vec<Part<'_>> = rows
         .chunk_by(|a, b| a.owner == b.owner)
-        .enumerate()
-        .filter_map(|(place, rows)| {
-            Some(Owned { owner: renumber.owner(tables, baselines, rows.first()?.owner), place, rows })
+        .filter_map(|rows| {
+            let owner = rows.first()?.owner;
+            Some(Part { owner, rows, incidents: scorer.incidents.take(owner), learned: Learned::default() })
         })
         .collect();
-    owners.sort_unstable_by_key(|owned| owned.owner);
-    scorer.begin(baselines, window);
-    let (fleet, own) = baselines.side_by_side(owners.iter().map(|owned| owned.owner));
+    parts.sort_unstable_by_key(|part| part.owner);
+    let (fleet, baselines) = baselines.side_by_side(parts.iter().map(|part| part.owner));
     let judging = &*scorer;
-    let done: Vec<Done<'_>> = owners
-        .par_iter()
-        .zip(own)
-        .with_min_len(MIN_OWNERS)
-        .map(|(owned, baseline)| judge_owner(job, judging, fleet, window, owned, baseline))
-        .collect();
-    let (mut learned, mut pending) = (Vec::with_capacity(done.len()), Vec::new());
-    for done in done {
-        match done {
-            Done::Learned(one) => learned.push(one),
-            Done::Pending(one) => pending.push(one),
+    parts.par_iter_mut().zip(baselines).for_each(|(part, baseline)| {
+        let Part { owner, rows, incidents, learned } = part;
+        let mut own = Own { owner: *owner, baseline, incidents };
+        for rows in rows.chunk_by(|a, b| a.window == b.window) {
+            judge_window(job, judging, fleet, &mut own, rows, tables, learned);
         }
-    }
-    pending.sort_unstable_by_key(|one| one.owned.place);
-    for Pending { owned, baseline, merged, found, loud } in pending {
-        scorer.tell(fleet, owned.owner, baseline, window, loud, owned.rows, &tables.set.enis);
-        learned.push(learn(job, fleet, baseline, Seen { window, rows: &merged, found: &found }));
-    }
-    for learned in learned.iter().filter(|_| job.mode != Mode::Scan) {
-        baselines.note(window, learned);
-    }
+    });
+    let done = parts.into_iter().map(|part| {
+        scorer.incidents.put(part.owner, part.incidents);
+        part.learned
+    });
+    done.collect()
 }
 
-/// Judges one owner's part, and learns it when there is nothing to tell.
-fn judge_owner<'a>(
+/// Judges one owner's window and learns it; of a scan nothing is learned but when the owner was active.
+fn judge_window(
     job: &Job<'_>,
     scorer: &Scorer<'_>,
     fleet: Fleet<'_>,
-    window: Window,
-    owned: &'a Owned<'a>,
-    baseline: &'a mut Baseline,
-) -> Done<'a> {
-    let merged = by_destination(owned.rows);
-    let found: Vec<Found> = merged.iter().map(|row| baseline.find(fleet.ladder, row)).collect();
-    let seen = Seen { window, rows: &merged, found: &found };
-    let loud = match job.mode {
-        Mode::Replay | Mode::Scan => scorer.judge(fleet, baseline, seen),
-        Mode::Learn => {
-            Scorer::follow(fleet, baseline, seen);
-            Vec::new()
-        }
-    };
-    if loud.is_empty() {
-        return Done::Learned(learn(job, fleet, baseline, seen));
+    own: &mut Own<'_>,
+    told: &[Observation],
+    tables: &Tables,
+    learned: &mut Learned,
+) {
+    let Some(window) = told.first().map(|row| row.window) else { return };
+    let rows = &*by_destination(told);
+    let found: Vec<Found> = rows.iter().map(|row| own.baseline.find(fleet.ladder, row)).collect();
+    let seen = Seen { window, rows, found: &found };
+    match job.mode {
+        Mode::Replay | Mode::Scan => scorer.judge(fleet, own, seen, told, &tables.set.enis),
+        Mode::Learn => drop(Scorer::follow(fleet, own.baseline, seen)),
     }
-    Done::Pending(Pending { owned, baseline, merged, found, loud })
-}
-
-/// Learns one owner's part; of a scan nothing is learned but when the owner was active.
-fn learn(job: &Job<'_>, fleet: Fleet<'_>, baseline: &mut Baseline, seen: Seen<'_>) -> Learned {
-    let Seen { window, rows, found } = seen;
-    if job.mode == Mode::Scan {
-        baseline.note_activity(window, rows, found);
-        return Learned::default();
+    match job.mode {
+        Mode::Replay | Mode::Learn => own.baseline.learn(fleet.ladder, window, rows, &found, learned),
+        Mode::Scan => own.baseline.note_activity(window, rows, &found),
     }
-    baseline.learn(fleet.ladder, window, rows, found)
 }
 
 /// From the shelf's numbers to the baselines'.

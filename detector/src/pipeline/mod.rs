@@ -4,7 +4,7 @@
 //! [`Mode`]. It starts no thread of its own: it works in the rayon pool it is called in.
 //!
 //! ```text
-//!  objects ─▶ read ─▶ rollup ─▶ shelf, by hour ─▶ walk: window by window, owners side by side: judge, then learn ─▶ findings
+//!  objects ─▶ read ─▶ rollup ─▶ shelf, by hour ─▶ walk: hour by hour, owners side by side: judge, then learn ─▶ findings
 //!  (any order, in parallel)                       (event time, in order)
 //! ```
 

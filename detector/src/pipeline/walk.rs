@@ -1,4 +1,4 @@
-//! Walk: the hours in event time, window by window; each is handed to [`judge`].
+//! Walk: the hours in event time, their owners side by side: see [`judge`].
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,16 +8,20 @@ use baselines::window::{Day, Window};
 
 use super::changes::Changes;
 use super::judge::{self, Renumber};
-use super::shelf::{At, HourRows, Row, Shelf, Tables};
+use super::shelf::{At, Hour, HourRows, Row, Shelf, Tables};
 use super::{Job, Memory, Mode, strays};
 use crate::coverage::Coverage;
 use crate::finding::Finding;
 use crate::score::Scorer;
 
+/// Observations that are made ready at a time, and whole owners beyond: enough for the threads there are, and few beside
+/// the hour they come from.
+const N_READY: usize = 1 << 15;
+
 /// Walks all hours of the shelf from where `memory` stands.
 ///
-/// The last day stays open: what ages at a day's end ages when a later day begins, or when the caller closes it. While one
-/// window is judged the next is made ready.
+/// The last day stays open: what ages at a day's end ages when a later day begins, or when the caller closes it. While
+/// some owners are judged the next are made ready.
 pub(super) fn walk(
     job: &Job<'_>,
     shelf: Shelf,
@@ -39,34 +43,47 @@ pub(super) fn walk(
         coverage.n_stray += rows.all().map(|at| n_records(&rows.row(at).observation)).sum::<u64>();
     }
     let mut next = hours.iter();
-    let mut hour: Option<Sorted> = None;
+    let mut sorted: Option<Sorted> = None;
     let mut make_ready = || -> io::Result<Option<Settled>> {
         loop {
-            if let Some(settled) = hour.as_mut().and_then(Sorted::next_window) {
+            if let Some(settled) = sorted.as_mut().and_then(Sorted::next_owners) {
                 return Ok(Some(settled));
             }
             let Some(&following) = next.next() else { return Ok(None) };
             // One hour is let go of before the next is taken.
-            hour = None;
-            hour = Some(Sorted::new(shelved.take(following)?, &tables, &ranks));
+            sorted = None;
+            sorted = Some(Sorted::new(following, shelved.take(following)?, &tables, &ranks));
         }
     };
     let mut ready = make_ready()?;
     let mut changes = Changes::default();
-    while let Some(Settled { window, mut rows, n_repeated }) = ready {
-        if let Some(before) = open_day.filter(|before| *before < window.day() && job.mode != Mode::Scan) {
-            baselines.age(before.first_window(), job.config.novelty_memory_days);
+    let mut hour = None;
+    let mut learned = Vec::new();
+    while let Some(Settled { hour: of, mut rows, n_repeated }) = ready {
+        if hour.replace(of) != Some(of) {
+            for learned in learned.drain(..) {
+                baselines.note(&learned);
+            }
+            let day = of.day();
+            if let Some(before) = open_day.filter(|before| *before < day && job.mode != Mode::Scan) {
+                baselines.age(before.first_window(), job.config.novelty_memory_days);
+            }
+            if open_day < Some(day) && job.mode != Mode::Scan {
+                changes.note(&baselines, day.first_window(), job.config.warm_up_secs as i64);
+            }
+            open_day = open_day.max(Some(day));
+            scorer.begin(&baselines, day);
         }
-        if open_day < Some(window.day()) && job.mode != Mode::Scan {
-            changes.note(&baselines, window.day().first_window(), job.config.warm_up_secs as i64);
-        }
-        open_day = open_day.max(Some(window.day()));
         coverage.n_observations += rows.len() as u64;
         coverage.n_repeated += n_repeated;
-        let (following, ()) = rayon::join(&mut make_ready, || {
-            judge::judge(job, &mut scorer, &mut baselines, &mut renumber, &tables, &mut rows);
+        let (following, now) = rayon::join(&mut make_ready, || {
+            judge::judge(job, &mut scorer, &mut baselines, &mut renumber, &tables, &mut rows)
         });
+        learned.extend(now);
         ready = following?;
+    }
+    for learned in &learned {
+        baselines.note(learned);
     }
     let findings = scorer.findings(&baselines);
     let last = hours.last().map_or(Window(0), |hour| Window(hour.day().first_window().0 + 143));
@@ -83,43 +100,44 @@ pub(super) fn walk(
     Ok((findings, Memory { baselines, incidents, open_day }))
 }
 
-/// A window's observations, ready to be judged.
+/// Observations of some owners in an hour, ready to be judged.
 struct Settled {
-    window: Window,
-    /// Each told once, sorted by owner, destination and interface: an order that speaks of names and addresses only.
+    hour: Hour,
+    /// Each told once, sorted by owner, window, destination and interface: an order that speaks of names and addresses only.
     rows: Vec<Observation>,
     /// Flow records that were told more than once.
     n_repeated: u64,
 }
 
-/// An hour's rows in order, of which window after window is settled.
+/// An hour's rows in order, of which some owners' after others' are settled.
 struct Sorted {
+    hour: Hour,
     rows: HourRows,
     order: std::vec::IntoIter<At>,
-    /// The first row of the window to come.
+    /// The first row of the owner to come.
     next: Option<Row>,
     best: Option<BTreeMap<u32, u32>>,
 }
 
 impl Sorted {
-    fn new(rows: HourRows, tables: &Tables, ranks: &Ranks) -> Self {
+    fn new(hour: Hour, rows: HourRows, tables: &Tables, ranks: &Ranks) -> Self {
         let order = rows.sorted(ranks);
         let best = best_sources(&rows, &order, tables);
         let mut order = order.into_iter();
         let next = order.next().map(|at| rows.row(at));
-        Self { rows, order, next, best }
+        Self { hour, rows, order, next, best }
     }
 
-    /// The next window, without what was told before.
-    fn next_window(&mut self) -> Option<Settled> {
+    /// The next owners, without what was told before.
+    fn next_owners(&mut self) -> Option<Settled> {
         let mut row = self.next.take()?;
-        let window = row.observation.window;
-        let mut settled = Settled { window, rows: Vec::new(), n_repeated: 0 };
+        let mut settled = Settled { hour: self.hour, rows: Vec::new(), n_repeated: 0 };
         let mut latest = None;
         loop {
+            let owner = row.observation.owner;
             self.settle(&row, &mut latest, &mut settled);
             row = match self.order.next().map(|at| self.rows.row(at)) {
-                Some(next) if next.observation.window == window => next,
+                Some(next) if next.observation.owner == owner || settled.rows.len() < N_READY => next,
                 next => {
                     self.next = next;
                     return Some(settled);
@@ -128,7 +146,7 @@ impl Sorted {
         }
     }
 
-    /// Adds a row to its window, unless it was told before. `latest` is the latest that was not.
+    /// Adds a row, unless it was told before. `latest` is the latest that was not.
     fn settle(&self, row: &Row, latest: &mut Option<Row>, into: &mut Settled) {
         let Row { source, observation } = row;
         let is_told_again = latest.is_some_and(|latest| is_told_again(&latest, row));

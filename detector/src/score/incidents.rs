@@ -67,15 +67,18 @@ struct Told {
     evidence: Vec<Evidence>,
 }
 
-/// All incidents of a run, in order of their beginning.
+/// All incidents of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Incidents {
-    all: Vec<Incident>,
-    /// Incidents of each owner, latest last.
-    of_owner: BTreeMap<u32, Vec<usize>>,
+    /// Those of each owner, in order of their beginning.
+    of_owner: BTreeMap<u32, OwnIncidents>,
 }
 
-impl Incidents {
+/// The incidents of one owner, in order of their beginning.
+#[derive(Clone, Debug, Default)]
+pub struct OwnIncidents(Vec<Incident>);
+
+impl OwnIncidents {
     /// Whether a topic is already told, so that further contact belongs to it.
     pub(super) fn goes_on(baseline: &Baseline, topic: Topic) -> bool {
         match topic {
@@ -99,17 +102,14 @@ impl Incidents {
         rows: &[Observation],
         enis: &[Eni],
     ) -> Fingerprint {
-        let own = self.of_owner.entry(owner).or_default();
         let holds_topic = |incident: &Incident| incident.topics.contains(&topic);
         let is_recent = |incident: &Incident| window.start() - incident.last.end() <= config.incident_gap_secs as i64;
-        let latest =
-            |fits: &dyn Fn(&Incident) -> bool| own.iter().rev().copied().find(|&at| self.all.get(at).is_some_and(fits));
-        let open = latest(&holds_topic).or_else(|| latest(&is_recent));
+        let open = self.0.iter().rposition(holds_topic).or_else(|| self.0.iter().rposition(is_recent));
         let at = open.unwrap_or_else(|| {
             let name = fleet.owners.name(owner);
             let until = window.end();
             let from = window.start() - config.deployment_window_secs as i64;
-            self.all.push(Incident {
+            self.0.push(Incident {
                 id: fingerprint(&name, &topic_words(fleet.ladder, topic), window),
                 owner,
                 first: window,
@@ -122,11 +122,10 @@ impl Incidents {
                 enis: BTreeMap::new(),
                 deployment: facts.deployment(&name, from, until),
             });
-            own.push(self.all.len() - 1);
-            self.all.len() - 1
+            self.0.len() - 1
         });
         #[expect(clippy::indexing_slicing, reason = "`at` was found in or just pushed to this very vector")]
-        let incident = &mut self.all[at];
+        let incident = &mut self.0[at];
         if incident.count == 0 || window > incident.last {
             incident.count += 1;
         }
@@ -158,21 +157,39 @@ impl Incidents {
         }
         incident.id
     }
+}
+
+impl Incidents {
+    /// Takes out those of an owner, to be added to.
+    pub fn take(&mut self, owner: u32) -> OwnIncidents {
+        self.of_owner.remove(&owner).unwrap_or_default()
+    }
+
+    /// Puts back those of an owner.
+    pub fn put(&mut self, owner: u32, own: OwnIncidents) {
+        if !own.0.is_empty() {
+            self.of_owner.insert(owner, own);
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Incident> {
+        self.of_owner.values().flat_map(|own| &own.0)
+    }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.all.len()
+        self.iter().count()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
+        self.of_owner.is_empty()
     }
 
     /// The findings of all incidents, sorted by time of the first record, then id.
     pub(super) fn findings(&self, config: &Config, facts: &dyn Facts, baselines: &Baselines) -> Vec<Finding> {
         let mut findings: Vec<Finding> =
-            self.all.iter().map(|incident| incident.finding(config, facts, baselines)).collect();
+            self.iter().map(|incident| incident.finding(config, facts, baselines)).collect();
         findings.sort_by_key(|finding| (finding.first_seen, finding.id));
         findings
     }

@@ -37,7 +37,7 @@ use baselines::{Baselines, Fleet};
 
 use crate::config::{Config, Sensitivity};
 use crate::finding::{CheckId, Deployment, Finding};
-pub use incidents::{Incident, Incidents, StoredError};
+pub use incidents::{Incident, Incidents, OwnIncidents, StoredError};
 use novelty::Prior;
 use oddity::{Oddity, Topic};
 use view::View;
@@ -106,12 +106,14 @@ pub struct Scorer<'a> {
     pub incidents: Incidents,
 }
 
-/// A topic of an owner's window that is worth a word.
-#[derive(Debug)]
-pub struct Loud {
-    topic: Topic,
-    bans: f64,
-    oddities: Vec<Oddity>,
+/// One owner: what is known of it, and what was told of it.
+pub struct Own<'a> {
+    /// Its number.
+    pub owner: u32,
+    /// What is known of it.
+    pub baseline: &'a mut Baseline,
+    /// What was told of it.
+    pub incidents: &'a mut OwnIncidents,
 }
 
 /// One owner's window.
@@ -135,15 +137,34 @@ impl<'a> Scorer<'a> {
         Self { config, facts, prior: (Day(0), Prior::default()), incidents: Incidents::default() }
     }
 
-    /// Looks at the fleet before a window is judged.
-    pub fn begin(&mut self, baselines: &Baselines, window: Window) {
-        if self.prior.0 != window.day() {
-            self.prior = (window.day(), Prior::of(baselines, window.day()));
+    /// Looks at the fleet before a day is judged.
+    pub fn begin(&mut self, baselines: &Baselines, day: Day) {
+        if self.prior.0 != day {
+            self.prior = (day, Prior::of(baselines, day));
         }
     }
 
-    /// Judges one owner's window and follows its newcomers. Telling of it and learning it are the caller's, afterwards.
-    pub fn judge(&self, fleet: Fleet<'_>, baseline: &mut Baseline, seen: Seen<'_>) -> Vec<Loud> {
+    /// Judges one owner's window, tells of it and follows its newcomers. Learning is the caller's, afterwards.
+    ///
+    /// # Columns
+    /// `told`: the window's observations as they were told, on each interface; `eni` one of `enis`.
+    pub fn judge(&self, fleet: Fleet<'_>, own: &mut Own<'_>, seen: Seen<'_>, told: &[Observation], enis: &[Eni]) {
+        let (config, facts) = (self.config, self.facts);
+        for (topic, bans, oddities) in self.topics(fleet, own.baseline, seen) {
+            let goes_on = OwnIncidents::goes_on(own.baseline, topic);
+            if bans < needed_bans(config.sensitivity) && !goes_on {
+                continue;
+            }
+            let (owner, window) = (own.owner, seen.window);
+            let finding = own.incidents.add(config, facts, fleet, owner, window, topic, bans, oddities, told, enis);
+            if let Topic::Newcomer(subject) = topic {
+                own.baseline.set_finding(subject, finding.0);
+            }
+        }
+    }
+
+    /// What the checks say of a window, by topic, with the topic's bans.
+    fn topics(&self, fleet: Fleet<'_>, baseline: &mut Baseline, seen: Seen<'_>) -> Vec<(Topic, f64, Vec<Oddity>)> {
         let subjects = Self::follow(fleet, baseline, seen);
         let Seen { window, rows, found } = seen;
         let warm_up_secs = self.config.warm_up_secs as i64;
@@ -172,36 +193,8 @@ impl<'a> Scorer<'a> {
         // By name: the first topic of a window names the incident, and numbers are another process's after a reload.
         let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
         topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(fleet.ladder, *topic));
-        let weighed = loudest(topics).into_iter().map(|(topic, oddities)| {
-            let bans = total_bans(&oddities);
-            Loud { topic, bans, oddities }
-        });
-        let needed = needed_bans(self.config.sensitivity);
-        weighed.filter(|loud| loud.bans >= needed || Incidents::goes_on(baseline, loud.topic)).collect()
-    }
-
-    /// Tells of an owner's window: adds what was judged to be loud to the incidents, and puts newcomers under them.
-    ///
-    /// # Columns
-    /// `rows`: observations of this owner and window, `eni` one of `enis`.
-    #[expect(clippy::too_many_arguments, reason = "one caller, and each is a different thing")]
-    pub fn tell(
-        &mut self,
-        fleet: Fleet<'_>,
-        owner: u32,
-        baseline: &mut Baseline,
-        window: Window,
-        loud: Vec<Loud>,
-        rows: &[Observation],
-        enis: &[Eni],
-    ) {
-        for Loud { topic, bans, oddities } in loud {
-            let (config, facts) = (self.config, self.facts);
-            let finding = self.incidents.add(config, facts, fleet, owner, window, topic, bans, oddities, rows, enis);
-            if let Topic::Newcomer(subject) = topic {
-                baseline.set_finding(subject, finding.0);
-            }
-        }
+        let weighed = loudest(topics).into_iter();
+        weighed.map(|(topic, oddities)| (topic, total_bans(&oddities), oddities)).collect()
     }
 
     /// Follows one owner's newcomers without judging anything; gives those met in the window.

@@ -68,8 +68,9 @@ impl HourRows {
 
     /// Where each row lies, in the order of `ranks`; of the same place in an order that speaks of what is told only.
     pub(in crate::pipeline) fn sorted(&self, ranks: &Ranks) -> Vec<At> {
-        let mut places: Vec<(u128, usize)> =
-            self.all().map(|At(at)| (ranks.place(&self.subject(At(at)).observation), at)).collect();
+        let first = Window(self.hour.first_window());
+        let place = |At(at)| (ranks.place(first, &self.subject(At(at)).observation), at);
+        let mut places: Vec<(u128, usize)> = self.all().map(place).collect();
         let told = |at: usize| {
             let row = self.subject(At(at));
             (row.observation.digest, row.source)
