@@ -169,17 +169,23 @@ impl Ranks {
         }
     }
 
-    /// What a row of the set is sorted by: owner, window, address, port, protocol and interface, packed into a number.
-    ///
-    /// Of windows those are told apart that follow `first` within a day and more, up to 255.
-    pub fn place(&self, first: Window, row: &Observation) -> u128 {
-        let window = row.window.0.saturating_sub(first.0).min(u8::MAX.into());
-        u128::from(rank(&self.owners, row.owner)) << 96
-            | u128::from(window) << 88
+    /// What an owner's rows are sorted by: window, address, port, protocol and interface, packed into a number.
+    pub fn place(&self, row: &Observation) -> u128 {
+        u128::from(row.window.0) << 88
             | u128::from(rank(&self.peers, row.peer)) << 56
             | u128::from(row.port) << 40
             | u128::from(row.protocol) << 32
             | u128::from(rank(&self.enis, row.eni))
+    }
+
+    /// The place of an owner by name.
+    pub fn owner(&self, owner: u32) -> u32 {
+        rank(&self.owners, owner)
+    }
+
+    /// The place of a peer by address.
+    pub fn peer(&self, peer: u32) -> u32 {
+        rank(&self.peers, peer)
     }
 }
 

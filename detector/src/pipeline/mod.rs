@@ -12,6 +12,7 @@ mod changes;
 mod details;
 mod gather;
 mod judge;
+mod settle;
 mod shelf;
 mod strays;
 mod walk;

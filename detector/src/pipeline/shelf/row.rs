@@ -7,7 +7,7 @@
 
 use std::iter;
 
-use baselines::observation::{Observation, Ranks};
+use baselines::observation::Observation;
 use baselines::packed::{Packer, Unpacker};
 use baselines::window::Window;
 
@@ -66,23 +66,6 @@ impl HourRows {
         Self { hour, bytes }
     }
 
-    /// Where each row lies, in the order of `ranks`; of the same place in an order that speaks of what is told only.
-    pub(in crate::pipeline) fn sorted(&self, ranks: &Ranks) -> Vec<At> {
-        let first = Window(self.hour.first_window());
-        let place = |At(at)| (ranks.place(first, &self.subject(At(at)).observation), at);
-        let mut places: Vec<(u128, usize)> = self.all().map(place).collect();
-        let told = |at: usize| {
-            let row = self.subject(At(at));
-            (row.observation.digest, row.source)
-        };
-        // Objects put their rows down sorted: a sort that looks for runs merges them.
-        places.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| told(a.1).cmp(&told(b.1))));
-        // Not in the same memory: it is four times as much.
-        let mut sorted = Vec::with_capacity(places.len());
-        sorted.extend(places.into_iter().map(|(_, at)| At(at)));
-        sorted
-    }
-
     /// Where each row lies, as they were put down.
     pub(in crate::pipeline) fn all(&self) -> impl Iterator<Item = At> {
         let length = |at: usize| self.bytes.get(at).map(|&length| usize::from(length).max(1));
@@ -91,7 +74,7 @@ impl HourRows {
     }
 
     /// What a row is of, its digest and who told it.
-    fn subject(&self, at: At) -> Row {
+    pub(in crate::pipeline) fn subject(&self, at: At) -> Row {
         self.read(at).0
     }
 
