@@ -261,13 +261,6 @@ impl Baseline {
         self.newcomers.get(&subject).map_or(0, Watched::finding)
     }
 
-    /// Puts a destination under a finding, or takes it from under one (0).
-    pub fn set_finding(&mut self, subject: Subject, finding: u128) {
-        if let Some(newcomer) = self.newcomers.get_mut(&subject) {
-            newcomer.set_finding(finding);
-        }
-    }
-
     /// Where a destination stands: the highest rung that is new or watched.
     ///
     /// Inside the VPC a new address is no news (a database fails over, an endpoint moves), only a new port is.

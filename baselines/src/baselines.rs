@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::baseline::{Baseline, Found, Learned, Standing, span_of};
+use crate::follow::Open;
 use crate::ladder::Ladder;
 use crate::names::Names;
 use crate::newcomer::{Circumstances, Newcomer, Subject};
@@ -88,7 +89,7 @@ impl Baselines {
     }
 
     /// What is known of an owner, to change.
-    pub fn baseline_mut(&mut self, owner: u32) -> Option<&mut Baseline> {
+    pub(crate) fn baseline_mut(&mut self, owner: u32) -> Option<&mut Baseline> {
         self.of_owner.get_mut(owner as usize)
     }
 
@@ -132,7 +133,17 @@ impl Baselines {
     ) -> Vec<Subject> {
         let Some(baseline) = self.of_owner.get_mut(owner as usize) else { return Vec::new() };
         let found: Vec<Found> = rows.iter().map(|row| baseline.find(&self.ladder, row)).collect();
-        baseline.follow(&self.ladder, window, rows, &found, met)
+        let mut open = Open::default();
+        let touched = baseline.follow(&self.ladder, window, rows, &found, &mut open, met);
+        baseline.close(open);
+        touched
+    }
+
+    /// Puts a newcomer of an owner under a finding: see [`Baseline::set_finding`].
+    pub fn set_finding(&mut self, owner: u32, subject: Subject, finding: u128) {
+        if let Some(baseline) = self.of_owner.get_mut(owner as usize) {
+            baseline.set_finding(&mut Open::default(), subject, finding);
+        }
     }
 
     /// Learns one owner's window: see [`Baseline::learn`].

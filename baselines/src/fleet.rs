@@ -118,7 +118,7 @@ fn learn_window(into: &mut Baselines, told: &[Told], mode: Mode) {
     }
     for (row, told) in rows.iter().zip(told).filter(|(_, told)| told.is_odd) {
         if let crate::baseline::Standing::Watched(subject) = into.standing(owner, row) {
-            into.baseline_mut(owner).unwrap().set_finding(subject, u128::from(told.window) + 1);
+            into.set_finding(owner, subject, u128::from(told.window) + 1);
         }
     }
     into.learn(owner, window, &rows);

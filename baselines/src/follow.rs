@@ -10,9 +10,21 @@ use crate::observation::Observation;
 use crate::watched::Watched;
 use crate::window::Window;
 
+/// Files of one owner's newcomers that are open: what several windows add to one is put into it at once.
+#[derive(Debug, Default)]
+pub struct Open(BTreeMap<Subject, Newcomer>);
+
+impl Open {
+    /// The file of a newcomer met since these were opened.
+    pub fn get(&self, subject: Subject) -> Option<&Newcomer> {
+        self.0.get(&subject)
+    }
+}
+
 impl Baseline {
-    /// Follows newcomers: every row that is new or watched is added to the file of its subject. `found` says where each row
-    /// stood before the window, `met` gives the circumstances of a first contact. Returns the subjects touched, in order.
+    /// Follows newcomers: every row that is new or watched is added to the file of its subject, which is open then until
+    /// [`Baseline::close`]. `found` says where each row stood before the window, `met` gives the circumstances of a first
+    /// contact. Returns the subjects touched, in order.
     ///
     /// Call before [`Baseline::learn`] of the same window, which makes the rungs known.
     pub fn follow(
@@ -21,10 +33,10 @@ impl Baseline {
         window: Window,
         rows: &[Observation],
         found: &[Found],
+        open: &mut Open,
         mut met: impl FnMut(&Self, Subject, &Observation) -> Circumstances,
     ) -> Vec<Subject> {
         let mut touched: BTreeMap<Subject, (u64, u64)> = BTreeMap::new();
-        let mut open: BTreeMap<Subject, Newcomer> = BTreeMap::new();
         for (row, found) in rows.iter().zip(found) {
             let subject = match found.standing {
                 Standing::Settled => continue,
@@ -35,16 +47,16 @@ impl Baseline {
                         let circumstances = met(self, subject, row);
                         if self.is_watch_full() {
                             // Who says the least is judged by all of what was said.
-                            self.close(std::mem::take(&mut open));
+                            self.close(std::mem::take(open));
                         }
                         let newcomer = Newcomer::new(window, circumstances);
                         self.watch(ladder, subject, &newcomer);
-                        open.insert(subject, newcomer);
+                        open.0.insert(subject, newcomer);
                     }
                     subject
                 }
             };
-            if let Some(newcomer) = self.opened(subject, &mut open) {
+            if let Some(newcomer) = self.opened(subject, open) {
                 newcomer.add(row);
             }
             let (early, late) = touched.entry(subject).or_default();
@@ -52,25 +64,34 @@ impl Baseline {
             *late |= row.ports_late;
         }
         for (&subject, &(early, late)) in &touched {
-            if let Some(newcomer) = self.opened(subject, &mut open) {
+            if let Some(newcomer) = self.opened(subject, open) {
                 newcomer.held.extend(window, early, late);
             }
         }
-        self.close(open);
         touched.into_keys().collect()
     }
 
     /// A newcomer among those open; one that is not is opened, unless it is not watched.
-    fn opened<'a>(&self, subject: Subject, open: &'a mut BTreeMap<Subject, Newcomer>) -> Option<&'a mut Newcomer> {
-        match open.entry(subject) {
+    fn opened<'a>(&self, subject: Subject, open: &'a mut Open) -> Option<&'a mut Newcomer> {
+        match open.0.entry(subject) {
             Entry::Occupied(newcomer) => Some(newcomer.into_mut()),
             Entry::Vacant(slot) => Some(slot.insert(self.newcomer(subject)?)),
         }
     }
 
+    /// Puts a newcomer under a finding, or takes it from under one (0), in its file and where it is open.
+    pub fn set_finding(&mut self, open: &mut Open, subject: Subject, finding: u128) {
+        if let Some(newcomer) = open.0.get_mut(&subject) {
+            newcomer.finding = finding;
+        }
+        if let Some(newcomer) = self.newcomers.get_mut(&subject) {
+            newcomer.set_finding(finding);
+        }
+    }
+
     /// Closes newcomers that were opened.
-    fn close(&mut self, open: BTreeMap<Subject, Newcomer>) {
-        for (subject, newcomer) in open {
+    pub fn close(&mut self, open: Open) {
+        for (subject, newcomer) in open.0 {
             if let Some(watched) = self.newcomers.get_mut(&subject) {
                 *watched = Watched::close(&newcomer);
             }

@@ -10,7 +10,7 @@ mod bounds;
 pub mod distribution;
 #[cfg(test)]
 mod fleet;
-mod follow;
+pub mod follow;
 pub mod known;
 pub mod ladder;
 mod merge;

@@ -5,6 +5,7 @@
 //! at once, while it is in the cache.
 
 use baselines::baseline::{Found, Learned};
+use baselines::follow::Open;
 use baselines::observation::{Observation, Ranks};
 use baselines::{Baselines, Fleet};
 use rayon::prelude::*;
@@ -80,10 +81,12 @@ impl<'a> Judge<'a> {
                 (row.owner, row.peer) = (*owner, number(&self.peers, row.peer));
             }
             *account = Account { n_observations: settled.rows.len() as u64, n_repeated: settled.n_repeated };
-            let mut own = Own { owner: *owner, baseline, incidents };
+            let mut own = Own { owner: *owner, baseline, incidents, open: Open::default() };
             for told in settled.rows.chunk_by(|a, b| a.window == b.window) {
                 self.window(judging, fleet, &mut own, told, learned);
             }
+            let Own { baseline, open, .. } = own;
+            baseline.close(open);
         });
         let mut account = Account::default();
         for part in parts {
@@ -126,7 +129,7 @@ impl<'a> Judge<'a> {
         let seen = Seen { window, rows, found: &found };
         match self.job.mode {
             Mode::Replay | Mode::Scan => scorer.judge(fleet, own, seen, told, &self.tables.set.enis),
-            Mode::Learn => drop(Scorer::follow(fleet, own.baseline, seen)),
+            Mode::Learn => drop(Scorer::follow(fleet, own, seen)),
         }
         match self.job.mode {
             Mode::Replay | Mode::Learn => own.baseline.learn(fleet.ladder, window, rows, &found, learned),

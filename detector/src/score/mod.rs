@@ -25,11 +25,11 @@ mod unusual_resolver;
 mod view;
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use baselines::baseline::{Baseline, Found, Standing};
+use baselines::follow::Open;
 use baselines::newcomer::Subject;
 use baselines::observation::{Eni, Observation};
 use baselines::window::{Day, Window};
@@ -114,6 +114,8 @@ pub struct Own<'a> {
     pub baseline: &'a mut Baseline,
     /// What was told of it.
     pub incidents: &'a mut OwnIncidents,
+    /// Its newcomers that are open, to be closed when the owner's hour is over.
+    pub open: Open,
 }
 
 /// One owner's window.
@@ -150,7 +152,7 @@ impl<'a> Scorer<'a> {
     /// `told`: the window's observations as they were told, on each interface; `eni` one of `enis`.
     pub fn judge(&self, fleet: Fleet<'_>, own: &mut Own<'_>, seen: Seen<'_>, told: &[Observation], enis: &[Eni]) {
         let (config, facts) = (self.config, self.facts);
-        for (topic, bans, oddities) in self.topics(fleet, own.baseline, seen) {
+        for (topic, bans, oddities) in self.topics(fleet, own, seen) {
             let goes_on = OwnIncidents::goes_on(own.baseline, topic);
             if bans < needed_bans(config.sensitivity) && !goes_on {
                 continue;
@@ -158,14 +160,15 @@ impl<'a> Scorer<'a> {
             let (owner, window) = (own.owner, seen.window);
             let finding = own.incidents.add(config, facts, fleet, owner, window, topic, bans, oddities, told, enis);
             if let Topic::Newcomer(subject) = topic {
-                own.baseline.set_finding(subject, finding.0);
+                own.baseline.set_finding(&mut own.open, subject, finding.0);
             }
         }
     }
 
     /// What the checks say of a window, by topic, with the topic's bans.
-    fn topics(&self, fleet: Fleet<'_>, baseline: &mut Baseline, seen: Seen<'_>) -> Vec<(Topic, f64, Vec<Oddity>)> {
-        let subjects = Self::follow(fleet, baseline, seen);
+    fn topics(&self, fleet: Fleet<'_>, own: &mut Own<'_>, seen: Seen<'_>) -> Vec<(Topic, f64, Vec<Oddity>)> {
+        let subjects = Self::follow(fleet, own, seen);
+        let Own { baseline, open, .. } = own;
         let Seen { window, rows, found } = seen;
         let warm_up_secs = self.config.warm_up_secs as i64;
         let is_ready = Self::is_ready(baseline, window, warm_up_secs);
@@ -176,7 +179,7 @@ impl<'a> Scorer<'a> {
             rows,
             found,
             subjects: &subjects,
-            opened: OnceCell::new(),
+            open,
             is_ready,
             warm_up_secs,
             prior: &self.prior.1,
@@ -198,12 +201,12 @@ impl<'a> Scorer<'a> {
     }
 
     /// Follows one owner's newcomers without judging anything; gives those met in the window.
-    pub fn follow(fleet: Fleet<'_>, baseline: &mut Baseline, seen: Seen<'_>) -> Vec<Subject> {
+    pub fn follow(fleet: Fleet<'_>, own: &mut Own<'_>, seen: Seen<'_>) -> Vec<Subject> {
         let Seen { window, rows, found } = seen;
         if found.iter().all(|found| found.standing == Standing::Settled) {
             return Vec::new();
         }
-        baseline.follow(fleet.ladder, window, rows, found, |baseline, subject, row| {
+        own.baseline.follow(fleet.ladder, window, rows, found, &mut own.open, |baseline, subject, row| {
             novelty::circumstances(fleet, baseline, subject, row, window)
         })
     }

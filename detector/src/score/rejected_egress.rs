@@ -38,8 +38,8 @@ impl Check for RejectedEgress {
             }
             let (topic, base) = match standing {
                 Standing::New(subject) | Standing::Watched(subject) => {
-                    let newcomer = view.baseline.newcomer(subject);
-                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(&newcomer)) {
+                    let newcomer = view.open.get(subject);
+                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(newcomer)) {
                         continue;
                     }
                     (Topic::Newcomer(subject), NEWCOMER_BANS)

@@ -41,8 +41,8 @@ impl Check for UnusualResolver {
             let destination = view.baseline.destination(&(row.peer, row.port, row.protocol));
             let topic = match standing {
                 Standing::New(subject) | Standing::Watched(subject) => {
-                    let newcomer = view.baseline.newcomer(subject);
-                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(&newcomer)) {
+                    let newcomer = view.open.get(subject);
+                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(newcomer)) {
                         continue;
                     }
                     Topic::Newcomer(subject)
@@ -93,5 +93,5 @@ impl Check for UnusualResolver {
 
 /// Everything exchanged with a newcomer.
 fn newcomer_destinations(view: &View<'_>, subject: Subject) -> Vec<Contacted> {
-    view.baseline.newcomer(subject).map(|newcomer| newcomer.destinations).unwrap_or_default()
+    view.open.get(subject).map(|newcomer| newcomer.destinations.clone()).unwrap_or_default()
 }

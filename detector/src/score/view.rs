@@ -1,10 +1,10 @@
 //! The view: one owner's window, as the checks see it, with what was known before it.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
 
 use baselines::Fleet;
 use baselines::baseline::{Baseline, Found, Standing};
+use baselines::follow::Open;
 use baselines::ladder::{Rungs, is_private, to_ip};
 use baselines::newcomer::{Newcomer, Subject};
 use baselines::observation::Observation;
@@ -32,8 +32,8 @@ pub(super) struct View<'a> {
     pub(super) found: &'a [Found],
     /// Newcomers met in the window.
     pub(super) subjects: &'a [Subject],
-    /// The same, opened when the first check asks for them.
-    pub(super) opened: OnceCell<Vec<(Subject, Newcomer)>>,
+    /// Their files.
+    pub(super) open: &'a Open,
     /// Whether the owner was observed long enough to be judged by its behaviour.
     pub(super) is_ready: bool,
     /// How long an owner is observed before it is judged.
@@ -47,10 +47,8 @@ pub(super) struct View<'a> {
 impl View<'_> {
     /// The newcomers met in the window, other than more blocks of a service that AWS runs.
     pub(super) fn newcomers(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
-        let open = |&subject: &Subject| Some((subject, self.baseline.newcomer(subject)?));
-        let all = self.opened.get_or_init(|| self.subjects.iter().filter_map(open).collect());
-        let all = all.iter().map(|(subject, newcomer)| (*subject, newcomer));
-        all.filter(|(subject, newcomer)| !self.is_part_of_aws(*subject, newcomer))
+        let open = |&subject: &Subject| Some((subject, self.open.get(subject)?));
+        self.subjects.iter().filter_map(open).filter(|(subject, newcomer)| !self.is_part_of_aws(*subject, newcomer))
     }
 
     /// The newcomers met in the window after the owner's warm-up: what was met before is part of how it works, unless it

@@ -195,7 +195,7 @@ fn take(baselines: &mut Baselines, step: &Step) {
         Step::Find(nth, finding) => {
             let all = newcomers(baselines);
             if let Some(&(owner, subject)) = nth.checked_rem(all.len()).and_then(|nth| all.get(nth)) {
-                baselines.baseline_mut(owner).unwrap().set_finding(subject, *finding);
+                baselines.set_finding(owner, subject, *finding);
             }
         }
         Step::Age(now, days) => baselines.age(*now, *days),
