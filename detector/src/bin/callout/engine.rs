@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -235,7 +236,8 @@ fn store(dir: &Path, baselines: &Baselines) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the objects while the baseline to start from is loaded, then walks.
+/// Reads the objects while the baseline to start from is loaded, then walks. What the objects are read by comes before
+/// both.
 fn run(
     request: &Request<'_>,
     knowledge: Knowledge,
@@ -251,19 +253,17 @@ fn run(
     };
     let progress = Passed(progress);
     let (config, span) = (request.config, span(request));
-    let read = || -> anyhow::Result<(pipeline::Knowledge, io::Result<Shelved>)> {
-        let knowledge = knowledge.parse(request.all_interfaces)?;
-        let job = Job { config, knowledge: &knowledge, mode, span, progress: &progress };
-        let objects = objects(request).into_iter();
-        let objects = objects.map(|object| Arc::new(Needed { object, is_unneeded: Arc::clone(&is_unusable) }) as _);
-        let shelved = Shelved::read(&job, objects.collect(), Box::new(TempScratch::default()));
-        Ok((knowledge, shelved))
-    };
     let outcome = threads(request)?.install(|| {
-        let (baselines, read) = rayon::join(load, read);
-        let baselines = baselines?;
-        let (knowledge, shelved) = read?;
+        // Forgotten like what was learned: see `leave`.
+        let knowledge = ManuallyDrop::new(knowledge.parse(request.all_interfaces)?);
         let job = Job { config, knowledge: &knowledge, mode, span, progress: &progress };
+        let read = || {
+            let objects = objects(request).into_iter();
+            let objects = objects.map(|object| Arc::new(Needed { object, is_unneeded: Arc::clone(&is_unusable) }) as _);
+            Shelved::read(&job, objects.collect(), Box::new(TempScratch::default()))
+        };
+        let (baselines, shelved) = rayon::join(load, read);
+        let baselines = baselines?;
         shelved
             .and_then(|shelved| shelved.walk(&job, baselines))
             .context("temporary files could not be kept; is there room in the folder TMPDIR names?")
