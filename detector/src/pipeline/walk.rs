@@ -1,4 +1,4 @@
-//! Walk: the hours in event time, their owners side by side: see [`judge`].
+//! Walk: the hours in event time, their owners side by side: see `judge`.
 
 use std::io;
 

@@ -97,7 +97,7 @@ fn needed_bans(sensitivity: Sensitivity) -> f64 {
     }
 }
 
-/// Judges windows one by one, in order of event time; the owners of a window side by side.
+/// Judges windows one by one, each owner's in order of event time; owners side by side.
 pub struct Scorer<'a> {
     config: &'a Config,
     facts: &'a dyn Facts,

@@ -20,7 +20,7 @@ const RENTED_BLOCKS: [&str; 3] = ["EC2", "AMAZON", "GLOBALACCELERATOR"];
 
 /// One owner's window: what was observed in it and what was known before it.
 pub(super) struct View<'a> {
-    /// What all owners share, as it was before the window.
+    /// What all owners share, as it was when the hour began.
     pub(super) fleet: Fleet<'a>,
     /// What was learned of the owner before the window; newcomers already hold their contacts of the window.
     pub(super) baseline: &'a Baseline,
