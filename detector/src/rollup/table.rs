@@ -37,11 +37,21 @@ impl Block {
 }
 
 /// Groups by key: open addressing, linear probing, at most half full.
+///
+/// A slot holds the number of its group plus one and, in the bits that such numbers leave free, some of its key's hash: nearly
+/// all groups that are not the wanted one are passed by without a look at them. 0 is an empty slot.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// Number of the group plus one; 0 for none. As many as a power of two.
+    /// As many as a power of two.
     slots: Vec<u32>,
     groups: Vec<Group>,
+}
+
+/// Where the search for a key begins, and what its slot shows of its hash.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    at: usize,
+    tag: u32,
 }
 
 impl Table {
@@ -49,13 +59,17 @@ impl Table {
     pub(super) fn add(&mut self, block: &Block, flow_of: impl Fn(u32) -> Flow) {
         let Block { keys, records } = block;
         self.make_room(keys.len());
-        let mut ids = [0u32; Block::N_ROWS];
-        let mask = self.slots.len().wrapping_sub(1);
-        for (id, key) in ids.iter_mut().zip(keys) {
-            *id = self.slots.get(key.hash() as usize & mask).copied().unwrap_or(0);
+        let mut places = [(Place::default(), 0); Block::N_ROWS];
+        for ((place, slot), key) in places.iter_mut().zip(keys) {
+            *place = self.place(*key);
+            *slot = self.slots.get(place.at).copied().unwrap_or(0);
         }
-        // Most are there, or are at once known not to be; both without a look at another slot. The minutes are in a group's
-        // other line: reading them has it come, too.
+        // The slots are near by now, and their neighbours with them.
+        let mut ids = [0u32; Block::N_ROWS];
+        for (id, (place, slot)) in ids.iter_mut().zip(&places).take(keys.len()) {
+            *id = self.first_shown(*place, *slot);
+        }
+        // Most are there. The minutes are in a group's other line: reading them has it come, too.
         let mut is_found = [false; Block::N_ROWS];
         let mut minutes = 0;
         for ((is_found, id), key) in is_found.iter_mut().zip(&ids).zip(keys) {
@@ -77,24 +91,59 @@ impl Table {
         }
     }
 
+    /// The bits of a slot that hold a number.
+    #[inline]
+    fn mask(&self) -> u32 {
+        (self.slots.len() as u32).wrapping_sub(1)
+    }
+
+    #[inline]
+    fn place(&self, key: Key) -> Place {
+        let hash = key.hash();
+        Place { at: (hash as u32 & self.mask()) as usize, tag: (hash >> 32) as u32 & !self.mask() }
+    }
+
+    #[inline]
+    fn next(&self, at: usize) -> usize {
+        (at + 1) & self.mask() as usize
+    }
+
+    /// The number plus one of the first group that shows the tag; 0 for none. `slot` is what the place holds.
+    #[inline]
+    fn first_shown(&self, Place { mut at, tag }: Place, mut slot: u32) -> u32 {
+        while slot != 0 && slot & !self.mask() != tag {
+            at = self.next(at);
+            slot = self.slots.get(at).copied().unwrap_or(0);
+        }
+        slot & self.mask()
+    }
+
+    /// A key's group by number, or the empty slot in which the search for it ends. There must be slots.
+    fn find(&self, key: Key) -> Result<usize, usize> {
+        let Place { mut at, tag } = self.place(key);
+        while let Some(&slot) = self.slots.get(at).filter(|slot| **slot != 0) {
+            let number = ((slot & self.mask()) as usize).wrapping_sub(1);
+            if slot & !self.mask() == tag && self.groups.get(number).is_some_and(|group| group.key == key) {
+                return Ok(number);
+            }
+            at = self.next(at);
+        }
+        Err(at)
+    }
+
     /// The number plus one of a key's group, made if it is not there. There must be room.
     fn find_or_add(&mut self, key: Key) -> u32 {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut at = key.hash() as usize & mask;
-        loop {
-            match self.slots.get_mut(at) {
-                Some(slot) if *slot == 0 => {
-                    self.groups.push(Group::new(key));
-                    *slot = self.groups.len() as u32;
-                    return *slot;
-                }
-                Some(slot) if self.groups.get(*slot as usize - 1).is_some_and(|group| group.key == key) => {
-                    return *slot;
-                }
-                Some(_) => at = (at + 1) & mask,
-                None => return 0,
-            }
+        let at = match self.find(key) {
+            Ok(number) => return number as u32 + 1,
+            Err(at) => at,
+        };
+        self.groups.push(Group::new(key));
+        let id = self.groups.len() as u32;
+        let tag = self.place(key).tag;
+        if let Some(slot) = self.slots.get_mut(at) {
+            *slot = tag | id;
         }
+        id
     }
 
     /// Makes room for more groups, so that the table stays at most half full.
@@ -104,15 +153,13 @@ impl Table {
             return;
         }
         self.slots = vec![0; needed];
-        let mask = needed - 1;
-        for (number, group) in (1..).zip(&self.groups) {
-            let mut at = group.key.hash() as usize & mask;
-            while let Some(slot) = self.slots.get_mut(at) {
-                if *slot == 0 {
-                    *slot = number;
-                    break;
-                }
-                at = (at + 1) & mask;
+        for (id, group) in (1..).zip(&self.groups) {
+            let Place { mut at, tag } = self.place(group.key);
+            while self.slots.get(at).is_some_and(|slot| *slot != 0) {
+                at = self.next(at);
+            }
+            if let Some(slot) = self.slots.get_mut(at) {
+                *slot = tag | id;
             }
         }
     }
@@ -128,15 +175,7 @@ impl Table {
 
     /// A key's group.
     pub(super) fn get(&self, key: Key) -> Option<&Group> {
-        let mask = self.slots.len().checked_sub(1)?;
-        let mut at = key.hash() as usize & mask;
-        loop {
-            let group = self.groups.get((*self.slots.get(at)? as usize).checked_sub(1)?)?;
-            if group.key == key {
-                return Some(group);
-            }
-            at = (at + 1) & mask;
-        }
+        self.find(key).ok().and_then(|number| self.groups.get(number))
     }
 
     /// All groups, in the order they were met.
