@@ -81,6 +81,15 @@ impl Observation {
         self.digest = self.digest.wrapping_add(other.digest);
     }
 
+    /// [`Observation::key`] as a number, in the same order.
+    fn packed_key(&self) -> u128 {
+        u128::from(self.window.0) << 88
+            | u128::from(self.owner) << 56
+            | u128::from(self.peer) << 24
+            | u128::from(self.port) << 8
+            | u128::from(self.protocol)
+    }
+
     /// What the observation is of, apart from the interface: it merges with others of the same key.
     pub fn key(&self) -> (Window, u32, u32, u16, u8) {
         (self.window, self.owner, self.peer, self.port, self.protocol)
@@ -142,11 +151,15 @@ impl Observations {
         self.services.sort();
         self.enis.sort();
         self.peers.sort_unstable();
-        // By key, not in place: rows are wide. The digest is for two addresses of one interface that met the same destination.
-        self.rows.sort_by_cached_key(|row| {
-            let key = (u64::from(row.window.0) << 32) | u64::from(row.owner);
-            (key, row.peer, row.port, row.protocol, row.eni, row.digest)
-        });
+        // By key, not in place: rows are wide.
+        let mut order: Vec<(u128, u32)> = self.rows.iter().map(Observation::packed_key).zip(0..).collect();
+        order.sort_unstable_by_key(|&(key, _)| key);
+        let row = |n: u32| self.rows.get(n as usize).copied().unwrap_or_default();
+        for of_key in order.chunk_by_mut(|a, b| a.0 == b.0).filter(|of_key| of_key.len() > 1) {
+            // The digest is for two addresses of one interface that met the same destination.
+            of_key.sort_unstable_by_key(|&(_, n)| (row(n).eni, row(n).digest));
+        }
+        self.rows = order.into_iter().map(|(_, n)| row(n)).collect();
         self
     }
 }
@@ -191,12 +204,11 @@ impl Ranks {
 
 /// The place of each value when all are sorted.
 fn ranks<T: Ord>(values: impl Iterator<Item = T>) -> Vec<u32> {
-    let values: Vec<T> = values.collect();
-    let mut sorted: Vec<usize> = (0..values.len()).collect();
-    sorted.sort_unstable_by_key(|&id| values.get(id));
-    let mut ranks = vec![0; values.len()];
-    for (rank, id) in (0..).zip(sorted) {
-        if let Some(slot) = ranks.get_mut(id) {
+    let mut sorted: Vec<(T, u32)> = values.zip(0..).collect();
+    sorted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let mut ranks = vec![0; sorted.len()];
+    for (rank, (_, id)) in (0..).zip(sorted) {
+        if let Some(slot) = ranks.get_mut(id as usize) {
             *slot = rank;
         }
     }
@@ -250,7 +262,12 @@ impl Collector {
     ///
     /// An address told with a service once keeps it; of several, the alphabetically last, so that order does not matter.
     pub fn peer(&mut self, address: u128, service: &str) -> u32 {
-        let service = if service.is_empty() { 0 } else { self.set.services.intern(service) };
+        let service = self.set.services.intern(service);
+        self.peer_of(address, service)
+    }
+
+    /// The same of an address told with a service by number.
+    fn peer_of(&mut self, address: u128, service: u32) -> u32 {
         let id = *self.peers.entry(address).or_insert_with(|| {
             self.set.peers.push(Peer { address, service });
             (self.set.peers.len() - 1) as u32
@@ -292,10 +309,13 @@ impl Collector {
 
     /// Takes in another set's tables; gives what its numbers are here.
     pub fn renumber(&mut self, other: &Observations) -> Renumbering {
+        let services: Vec<u32> = other.services.iter().map(|name| self.set.services.intern(name)).collect();
         Renumbering {
             owners: other.owners.iter().map(|name| self.set.owners.intern(name)).collect(),
             enis: other.enis.iter().map(|eni| self.eni(eni)).collect(),
-            peers: other.peers.iter().map(|peer| self.peer(peer.address, &other.services.name(peer.service))).collect(),
+            peers: (other.peers.iter())
+                .map(|peer| self.peer_of(peer.address, services.get(peer.service as usize).copied().unwrap_or(0)))
+                .collect(),
         }
     }
 

@@ -71,10 +71,8 @@ impl Key {
 #[repr(C, align(64))]
 pub(super) struct Group {
     pub(super) key: Key,
-    packets_asked: u64,
-    bytes_asked: u64,
-    packets_answered: u64,
-    bytes_answered: u64,
+    /// Of accepted records, by [`Sense`].
+    amounts: [Amounts; 2],
     pub(super) first: i64,
     last: i64,
     ports_early: u64,
@@ -87,14 +85,26 @@ pub(super) struct Group {
     pub(super) minutes: u16,
 }
 
+/// What records amount to, at most [`u64::MAX`] of each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Amounts {
+    packets: u64,
+    bytes: u64,
+}
+
+impl Amounts {
+    #[inline]
+    fn add(&mut self, other: Self) {
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
 impl Group {
     pub(super) fn new(key: Key) -> Self {
         Self {
             key,
-            packets_asked: 0,
-            bytes_asked: 0,
-            packets_answered: 0,
-            bytes_answered: 0,
+            amounts: [Amounts::default(); 2],
             first: i64::MAX,
             last: i64::MIN,
             ports_early: 0,
@@ -113,28 +123,30 @@ impl Group {
         u64::from(self.n_asked) + u64::from(self.n_rejected)
     }
 
+    /// Adds a record. Counts cannot overflow: an object has fewer records.
     #[inline]
     pub(super) fn add(&mut self, record: &Flow, sense: Sense) {
-        let asks = u64::from(sense == Sense::Asks);
-        let accepted = u64::from(!record.rejected);
-        let asked = asks & accepted;
-        let answered = (1 - asks) & accepted;
-        let within = record.start - self.key.window().start();
-        self.n_rows = self.n_rows.saturating_add(1);
+        let asks = u32::from(sense == Sense::Asks);
+        let is_accepted = u32::from(!record.rejected);
+        let window = self.key.window().start();
+        self.n_rows = self.n_rows.wrapping_add(1);
+        self.n_asked = self.n_asked.wrapping_add(asks & is_accepted);
+        self.n_rejected = self.n_rejected.wrapping_add(asks & (is_accepted ^ 1));
+        self.n_opened = self.n_opened.wrapping_add(asks & u32::from(record.flags & initiator::SYN != 0));
+        // Amounts without branches: which way a record goes is as good as random.
+        let [asked, answered] = &mut self.amounts;
+        let amounts = if sense == Sense::Asks { asked } else { answered };
+        amounts.add(Amounts {
+            packets: if record.rejected { 0 } else { record.packets },
+            bytes: if record.rejected { 0 } else { record.bytes },
+        });
         self.first = self.first.min(record.start);
         self.last = self.last.max(record.end);
-        // Amounts without branches: which way a record goes is as good as random.
-        self.n_asked = self.n_asked.saturating_add(asked as u32);
-        self.n_rejected = self.n_rejected.saturating_add((asks & (1 - accepted)) as u32);
-        self.packets_asked = self.packets_asked.saturating_add(asked * record.packets);
-        self.bytes_asked = self.bytes_asked.saturating_add(asked * record.bytes);
-        self.packets_answered = self.packets_answered.saturating_add(answered * record.packets);
-        self.bytes_answered = self.bytes_answered.saturating_add(answered * record.bytes);
-        self.n_opened = self.n_opened.saturating_add(asks as u32 & u32::from(record.flags & initiator::SYN != 0));
-        self.minutes |= (asks as u16) << (within / 60).clamp(0, 9);
-        let bit = accepted << (record.client_port(sense) & 63);
-        self.ports_early |= if within < WINDOW_SECS / 2 { bit } else { 0 };
-        self.ports_late |= if record.end - record.start + within >= WINDOW_SECS / 2 { bit } else { 0 };
+        let within = (record.start - window) as u64;
+        self.minutes |= (asks as u16) << (within / 60).min(9);
+        let bit = u64::from(is_accepted) << (record.client_port(sense) & 63);
+        self.ports_early |= if record.start - window < WINDOW_SECS / 2 { bit } else { 0 };
+        self.ports_late |= if record.end - window >= WINDOW_SECS / 2 { bit } else { 0 };
         self.digest = self.digest.wrapping_add(digest(record, sense));
     }
 
@@ -143,10 +155,9 @@ impl Group {
         self.n_asked = self.n_asked.saturating_add(other.n_asked);
         self.n_rejected = self.n_rejected.saturating_add(other.n_rejected);
         self.n_opened = self.n_opened.saturating_add(other.n_opened);
-        self.packets_asked = self.packets_asked.saturating_add(other.packets_asked);
-        self.bytes_asked = self.bytes_asked.saturating_add(other.bytes_asked);
-        self.packets_answered = self.packets_answered.saturating_add(other.packets_answered);
-        self.bytes_answered = self.bytes_answered.saturating_add(other.bytes_answered);
+        for (amounts, other) in self.amounts.iter_mut().zip(other.amounts) {
+            amounts.add(other);
+        }
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.minutes |= other.minutes;
@@ -157,6 +168,7 @@ impl Group {
 
     /// The observation of a group whose client is the interface's own side; owner, interface and peer are the caller's.
     pub(super) fn observation(&self) -> Observation {
+        let [asked, answered] = self.amounts;
         Observation {
             port: self.key.port(),
             protocol: self.key.protocol(),
@@ -164,10 +176,10 @@ impl Group {
             n_flows: self.n_asked,
             n_rejected: self.n_rejected,
             n_opened: self.n_opened,
-            packets_out: self.packets_asked,
-            bytes_out: self.bytes_asked,
-            packets_in: self.packets_answered,
-            bytes_in: self.bytes_answered,
+            packets_out: asked.packets,
+            bytes_out: asked.bytes,
+            packets_in: answered.packets,
+            bytes_in: answered.bytes,
             first: self.first,
             last: self.last,
             minutes: self.minutes,

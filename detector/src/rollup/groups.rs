@@ -200,9 +200,14 @@ impl Groups {
         self.addresses.len()
     }
 
-    /// The service of an address; empty for none.
-    pub(super) fn service(&self, address: u32) -> Arc<str> {
-        self.services.name(self.service_of.get(address as usize).copied().unwrap_or(0))
+    /// The names of services, by number.
+    pub(super) fn service_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.services.iter()
+    }
+
+    /// The number of an address's service, 0 for none.
+    pub(super) fn service(&self, address: u32) -> u32 {
+        self.service_of.get(address as usize).copied().unwrap_or(0)
     }
 
     /// What is known of an interface.

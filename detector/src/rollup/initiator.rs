@@ -41,13 +41,13 @@ pub(super) enum Sense {
 }
 
 impl Sense {
-    /// What the record itself says; `None` when neither flags nor ports do. Without branches: flags and ports are as good as
-    /// random.
+    /// What the record itself says, of which [`by_port`] has what its ports say; `None` when neither they nor its flags tell.
+    /// Without branches: flags and ports are as good as random.
     #[inline]
-    pub(super) fn of(flow: &Flow) -> Option<Self> {
+    pub(super) fn of(flow: &Flow, by_port: Option<Self>) -> Option<Self> {
         let by_flags = if flow.flags & ACK == 0 { Some(Self::Asks) } else { Some(Self::Answers) };
         // No ports and no flags: both directions go into groups of their own, see `Groups::answers`.
-        let without_flags = if is_portless(flow.protocol) { Some(Self::Asks) } else { by_port(flow) };
+        let without_flags = if is_portless(flow.protocol) { Some(Self::Asks) } else { by_port };
         if flow.protocol == TCP && flow.flags & SYN != 0 { by_flags } else { without_flags }
     }
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_buffer::NullBuffer;
-use baselines::observation::{Collector, Eni, Observation, Observations};
+use baselines::observation::{Eni, Observation, Observations, Peer};
 use baselines::window::Window;
 
 use crate::flow::{Coded, DIRECTION_UNKNOWN, EGRESS, FlowBatch, REJECT};
@@ -151,11 +151,10 @@ impl Rollup {
         let n_rows = batch.n_rows();
         let Self { groups, undecided, account, span, block, .. } = self;
         let interfaces = self.interface_ids.interfaces(batch.interface(), groups, judge);
-        let interface_codes = &batch.interface().codes()[..n_rows];
         let interface_nulls = batch.interface().nulls();
         // Most rows of a VPC-wide log may be of interfaces nobody asked about.
         if interfaces.iter().all(|&id| id >= UNKNOWN) && interface_nulls.is_none() {
-            for &code in interface_codes {
+            for &code in batch.interface().codes() {
                 account.pass(interfaces[code as usize]);
             }
             return;
@@ -172,49 +171,50 @@ impl Rollup {
         let pkt_dst = batch.pkt_dst().filter(|column| !column.is_same(batch.dst()));
         let pkt_src = pkt_src.map(|column| Numbered::new(column, self.pkt_src_ids.addresses(column, groups)));
         let pkt_dst = pkt_dst.map(|column| Numbered::new(column, self.pkt_dst_ids.addresses(column, groups)));
-        let (src, dst) = (&batch.src().codes()[..n_rows], &batch.dst().codes()[..n_rows]);
-        let flows = Flows::new(batch);
-        let direction = batch.direction();
+        let columns = Columns::of(batch);
         let (from, until) = span.unwrap_or((i64::MIN, i64::MAX));
         groups.describe(batch, interfaces);
 
         for first in (0..n_rows).step_by(Block::N_ROWS) {
-            for row in first..n_rows.min(first + Block::N_ROWS) {
+            let records = columns.part(first, Block::N_ROWS.min(n_rows - first));
+            for row in 0..records.n_rows {
                 let interface = match interface_nulls {
-                    Some(nulls) if nulls.is_null(row) => OTHER,
-                    _ => interfaces[interface_codes[row] as usize],
+                    Some(nulls) if nulls.is_null(first + row) => OTHER,
+                    _ => interfaces[records.interface[row] as usize],
                 };
                 if interface >= UNKNOWN {
                     account.pass(interface);
                     continue;
                 }
-                if flows.start[row] < from || flows.start[row] >= until {
+                if records.start[row] < from || records.start[row] >= until {
                     account.n_outside_span += 1;
                     continue;
                 }
-                let (mut src, mut dst) = (src_ids[src[row] as usize], dst_ids[dst[row] as usize]);
-                let direction = direction.map_or(0, |direction| direction[row]);
+                let (mut src, mut dst) = (src_ids[records.src[row] as usize], dst_ids[records.dst[row] as usize]);
+                let direction = records.direction[row];
                 if direction != DIRECTION_UNKNOWN {
                     // Without a branch: which way a record goes is as good as random.
                     groups.own(interface, if direction == EGRESS { src } else { dst });
                     if pkt_src.is_some() || pkt_dst.is_some() {
-                        let packet = |column: &Option<Numbered<'_>>| column.as_ref().and_then(|column| column.at(row));
+                        let packet =
+                            |column: &Option<Numbered<'_>>| column.as_ref().and_then(|column| column.at(first + row));
                         (src, dst) =
                             groups.through(interface, direction, (src, dst), (packet(&pkt_src), packet(&pkt_dst)));
                     }
                 }
-                let flow = flows.at(row);
-                match Sense::of(&flow) {
+                let flow = records.flow(row);
+                let by_port = initiator::by_port(&flow);
+                match Sense::of(&flow, by_port) {
                     Some(sense) => {
                         block.push(key(interface, src, dst, &flow, sense), row as u32, sense);
-                        if flow.flags & initiator::SYN != 0 && initiator::by_port(&flow).is_none() {
+                        if flow.flags & initiator::SYN != 0 && by_port.is_none() {
                             undecided.learn(&Record { interface, src, dst, flow }, sense);
                         }
                     }
                     None => undecided.add(&Record { interface, src, dst, flow }),
                 }
             }
-            groups.add(block, |row| flows.at(row as usize));
+            groups.add(block, |row| records.flow(row as usize));
             block.clear();
         }
         if let Some(service) = batch.aws_service() {
@@ -246,11 +246,13 @@ impl Rollup {
         let own = own::addresses(groups, own);
         let answers = groups.answers();
         let mut account = self.account;
-        let mut out = Collector::default();
-        // Whose an interface was in a window, and each address's number: asked once, not for every group.
-        let mut owners: HashMap<(u32, Window), Option<(u32, u32)>, FixedState> = HashMap::default();
+        let mut out = Observations::default();
+        let services: Vec<u32> = groups.service_names().map(|name| out.services.intern(name)).collect();
+        // Whose an interface was in a window: asked once, not for every group.
+        let mut owners: HashMap<(u32, Window), Option<u32>, FixedState> = HashMap::default();
+        // The numbers of interfaces and addresses in `out`.
+        let mut enis = vec![None; groups.all_interfaces().len()];
         let mut peers = vec![None; groups.n_addresses()];
-        let mut rows = Vec::new();
         for group in groups.iter() {
             let key = group.key;
             let is_call_out = !groups.interface(key.interface()).forwards
@@ -262,23 +264,37 @@ impl Rollup {
                 account.n_not_egress += u64::from(group.n_rows);
                 continue;
             }
-            let known = *owners.entry((key.interface(), key.window())).or_insert_with(|| {
-                let InterfaceSeen { id, account, region, vpc, .. } = groups.interface(key.interface());
-                let name = owner(id, key.window())?;
-                let [id, account, region, vpc] = [id, account, region, vpc].map(Arc::clone);
-                Some((out.owner(&name), out.eni(&Eni { id, account, region, vpc })))
-            });
-            let Some((owner, eni)) = known else {
+            let InterfaceSeen { id, account: of_account, region, vpc, .. } = groups.interface(key.interface());
+            let known = *owners
+                .entry((key.interface(), key.window()))
+                .or_insert_with(|| owner(id, key.window()).map(|name| out.owners.intern(&name)));
+            let Some(owner) = known else {
                 account.n_unknown_interface += u64::from(group.n_rows);
                 continue;
             };
             account.n_observed += u64::from(group.n_rows);
-            let mut number = || out.peer(groups.address(key.server()), &groups.service(key.server()));
-            let peer = peers.get_mut(key.server() as usize).map_or(0, |peer| *peer.get_or_insert_with(&mut number));
-            rows.push(Observation { owner, eni, peer, ..group.observation() });
+            let eni = numbered(&mut enis, key.interface(), &mut out.enis, || {
+                let [id, account, region, vpc] = [id, of_account, region, vpc].map(Arc::clone);
+                Eni { id, account, region, vpc }
+            });
+            let peer = numbered(&mut peers, key.server(), &mut out.peers, || {
+                let service = services.get(groups.service(key.server()) as usize).copied().unwrap_or(0);
+                Peer { address: groups.address(key.server()), service }
+            });
+            out.rows.push(Observation { owner, eni, peer, ..group.observation() });
         }
-        (out.finish(rows).sorted(), account)
+        (out.sorted(), account)
     }
+}
+
+/// The number in a table of what has another number elsewhere; comes into the table with its first use.
+fn numbered<T>(numbers: &mut [Option<u32>], id: u32, table: &mut Vec<T>, entry: impl FnOnce() -> T) -> u32 {
+    numbers.get_mut(id as usize).map_or(0, |number| {
+        *number.get_or_insert_with(|| {
+            table.push(entry());
+            (table.len() - 1) as u32
+        })
+    })
 }
 
 impl Account {
@@ -357,8 +373,12 @@ fn key(interface: u32, src: u32, dst: u32, flow: &Flow, sense: Sense) -> Key {
     Key::new(interface, client, server, port, flow.protocol, Window::of(flow.start))
 }
 
-/// The columns of a batch that make [`Flow`]s, all of the batch's length.
-struct Flows<'a> {
+/// The columns of a batch that every record needs.
+struct Columns<'a> {
+    interface: &'a [i32],
+    src: &'a [i32],
+    dst: &'a [i32],
+    direction: Option<&'a [u8]>,
     src_port: &'a [u16],
     dst_port: &'a [u16],
     protocol: &'a [u8],
@@ -370,9 +390,32 @@ struct Flows<'a> {
     end: &'a [i64],
 }
 
-impl<'a> Flows<'a> {
-    fn new(batch: &'a FlowBatch) -> Self {
+/// The same of at most [`Block::N_ROWS`] records: where the batch lacks a column, what stands for nothing.
+#[derive(Clone, Copy)]
+struct Records<'a> {
+    n_rows: usize,
+    interface: &'a [i32],
+    src: &'a [i32],
+    dst: &'a [i32],
+    direction: &'a [u8],
+    src_port: &'a [u16],
+    dst_port: &'a [u16],
+    protocol: &'a [u8],
+    flags: &'a [u8],
+    action: &'a [u8],
+    packets: &'a [u64],
+    bytes: &'a [u64],
+    start: &'a [i64],
+    end: &'a [i64],
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &'a FlowBatch) -> Self {
         Self {
+            interface: batch.interface().codes(),
+            src: batch.src().codes(),
+            dst: batch.dst().codes(),
+            direction: batch.direction(),
             src_port: batch.src_port(),
             dst_port: batch.dst_port(),
             protocol: batch.protocol(),
@@ -385,15 +428,40 @@ impl<'a> Flows<'a> {
         }
     }
 
-    /// The values at a row below the batch's.
+    /// So many records, all of them the batch's.
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "all columns have the batch's rows")]
-    fn at(&self, row: usize) -> Flow {
+    fn part(&self, first: usize, n_rows: usize) -> Records<'a> {
+        const NOTHING: &[u8] = &[0; Block::N_ROWS];
+        Records {
+            n_rows,
+            interface: &self.interface[first..][..n_rows],
+            src: &self.src[first..][..n_rows],
+            dst: &self.dst[first..][..n_rows],
+            direction: &self.direction.map_or(NOTHING, |direction| &direction[first..])[..n_rows],
+            src_port: &self.src_port[first..][..n_rows],
+            dst_port: &self.dst_port[first..][..n_rows],
+            protocol: &self.protocol[first..][..n_rows],
+            flags: &self.flags.map_or(NOTHING, |flags| &flags[first..])[..n_rows],
+            action: &self.action[first..][..n_rows],
+            packets: &self.packets[first..][..n_rows],
+            bytes: &self.bytes[first..][..n_rows],
+            start: &self.start[first..][..n_rows],
+            end: &self.end[first..][..n_rows],
+        }
+    }
+}
+
+impl Records<'_> {
+    /// The values at a row below `n_rows`.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "all columns have so many rows")]
+    fn flow(&self, row: usize) -> Flow {
         Flow {
             src_port: self.src_port[row],
             dst_port: self.dst_port[row],
             protocol: self.protocol[row],
-            flags: self.flags.map_or(0, |flags| flags[row]),
+            flags: self.flags[row],
             rejected: self.action[row] == REJECT,
             packets: self.packets[row],
             bytes: self.bytes[row],
