@@ -39,6 +39,11 @@ impl<'a> Packer<'a> {
     pub fn put_bits(&mut self, bits: u64) {
         self.bytes.extend_from_slice(&bits.to_le_bytes());
     }
+
+    /// The same of half as many bits.
+    pub fn put_half(&mut self, bits: u32) {
+        self.bytes.extend_from_slice(&bits.to_le_bytes());
+    }
 }
 
 /// Takes numbers in the order they were put down; 0 where there are none left.
@@ -85,6 +90,13 @@ impl<'a> Unpacker<'a> {
         u64::from_le_bytes(*bits)
     }
 
+    /// See [`Packer::put_half`].
+    pub fn take_half(&mut self) -> u32 {
+        let Some((bits, rest)) = self.bytes.split_first_chunk() else { return 0 };
+        self.bytes = rest;
+        u32::from_le_bytes(*bits)
+    }
+
     /// See [`Packer::put_f64`].
     pub fn take_f64(&mut self) -> f64 {
         f64::from_bits(self.take().swap_bytes())
@@ -108,6 +120,7 @@ mod tests {
                 packer.put_from(base, other);
                 packer.put_f64(f64::from_bits(bits));
                 packer.put_bits(bits);
+                packer.put_half(bits as u32);
             }
             let mut unpacker = Unpacker::new(&bytes);
             for (number, [base, other], bits) in numbers {
@@ -115,6 +128,7 @@ mod tests {
                 prop_assert_eq!(unpacker.take_from(base), other);
                 prop_assert_eq!(unpacker.take_f64().to_bits(), bits);
                 prop_assert_eq!(unpacker.take_bits(), bits);
+                prop_assert_eq!(unpacker.take_half(), bits as u32);
             }
             prop_assert_eq!(unpacker.take(), 0, "nothing is left");
         }

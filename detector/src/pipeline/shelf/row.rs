@@ -1,9 +1,12 @@
-//! A row on the shelf, in as few bytes as it needs: most amounts are small, most times close to their window.
+//! A row on the shelf, in few bytes: most amounts are small, most times close to their window.
 //!
 //! ```text
 //!  length  digest  what it is of, and who told it                amounts
-//!  1       8       window owner peer port protocol eni source    …        (varints, and two masks of 8)
+//!  1       8       owner peer eni source port protocol window    …        (varints, and two masks of 8)
+//!                  4     4    4   4      2    1        1
 //! ```
+//!
+//! What a row is of is asked more often than its amounts: it lies at fixed places.
 
 use std::iter;
 
@@ -28,10 +31,10 @@ impl Row {
         out.push(0);
         let mut packer = Packer::new(out);
         packer.put_bits(o.digest);
-        let window = o.window.0 - hour.first_window();
-        for id in [window, o.owner, o.peer, o.port.into(), o.protocol.into(), o.eni, self.source] {
-            packer.put(id);
-        }
+        packer.put_bits(u64::from(o.owner) << 32 | u64::from(o.peer));
+        packer.put_bits(u64::from(o.eni) << 32 | u64::from(self.source));
+        let window = (o.window.0 - hour.first_window()) & 0xff;
+        packer.put_half(u32::from(o.port) << 16 | u32::from(o.protocol) << 8 | window);
         for number in [o.n_flows, o.n_rejected, o.n_opened, o.minutes.into()] {
             packer.put(number);
         }
@@ -44,7 +47,7 @@ impl Row {
         packer.put_bits(o.ports_late);
         let length = out.len() - start;
         if let Some(first) = out.get_mut(start) {
-            // Below 140: eight bytes three times and at most ten for each number.
+            // Below 160: 29 bytes before the amounts, eight twice, and at most ten for each number.
             *first = length as u8;
         }
     }
@@ -94,9 +97,13 @@ impl HourRows {
     fn read(&self, At(at): At) -> (Row, Unpacker<'_>) {
         let mut rest = Unpacker::new(self.bytes.get(at + 1..).unwrap_or_default());
         let digest = rest.take_bits();
-        let [window, owner, peer, port, protocol, eni, source] = [(); 7].map(|()| rest.take_u32());
-        let window = Window(self.hour.first_window().saturating_add(window));
-        let (port, protocol) = (port as u16, protocol as u8);
+        let [(owner, peer), (eni, source)] = [(); 2].map(|()| {
+            let pair = rest.take_bits();
+            ((pair >> 32) as u32, pair as u32)
+        });
+        let destination = rest.take_half();
+        let (port, protocol) = ((destination >> 16) as u16, (destination >> 8) as u8);
+        let window = Window(self.hour.first_window().saturating_add(destination & 0xff));
         let observation = Observation { window, owner, peer, port, protocol, eni, digest, ..Observation::default() };
         (Row { source, observation }, rest)
     }
