@@ -1,5 +1,7 @@
 //! A group: what one client exchanged with one server on one interface in one window, and the key it is found by.
 
+use std::hint::select_unpredictable;
+
 use baselines::observation::Observation;
 use baselines::window::{WINDOW_SECS, Window};
 
@@ -132,11 +134,9 @@ impl Group {
         self.n_rows = self.n_rows.wrapping_add(1);
         self.n_asked = self.n_asked.wrapping_add(asks & is_accepted);
         self.n_rejected = self.n_rejected.wrapping_add(asks & (is_accepted ^ 1));
-        self.n_opened = self.n_opened.wrapping_add(asks & u32::from(record.flags & initiator::SYN != 0));
-        // Amounts without branches: which way a record goes is as good as random.
+        self.n_opened = self.n_opened.wrapping_add(asks & u32::from(initiator::opens(record)));
         let [asked, answered] = &mut self.amounts;
-        let amounts = if sense == Sense::Asks { asked } else { answered };
-        amounts.add(Amounts {
+        select_unpredictable(sense == Sense::Asks, asked, answered).add(Amounts {
             packets: if record.rejected { 0 } else { record.packets },
             bytes: if record.rejected { 0 } else { record.bytes },
         });
@@ -144,9 +144,9 @@ impl Group {
         self.last = self.last.max(record.end);
         let within = (record.start - window) as u64;
         self.minutes |= (asks as u16) << (within / 60).min(9);
-        let bit = u64::from(is_accepted) << (record.client_port(sense) & 63);
-        self.ports_early |= if record.start - window < WINDOW_SECS / 2 { bit } else { 0 };
-        self.ports_late |= if record.end - window >= WINDOW_SECS / 2 { bit } else { 0 };
+        let bit = |is_in_half: bool| u64::from(!record.rejected & is_in_half) << (record.client_port(sense) & 63);
+        self.ports_early |= bit(record.start - window < WINDOW_SECS / 2);
+        self.ports_late |= bit(record.end - window >= WINDOW_SECS / 2);
         self.digest = self.digest.wrapping_add(digest(record, sense));
     }
 

@@ -4,6 +4,8 @@
 //! trust is fixed: the SYN without ACK; a port on one side only that is privileged or that services are known to listen
 //! on; the flags of another record of the connection; the side whose port other connections share; the lower port.
 
+use std::hint::select_unpredictable;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -12,7 +14,7 @@ use super::table::Block;
 use super::{Flow, Record, key};
 
 /// TCP flag bits of VPC flow logs. Source: AWS, "Flow log records", `tcp-flags`.
-pub(super) const SYN: u8 = 2;
+const SYN: u8 = 2;
 const ACK: u8 = 16;
 
 const ICMP: u8 = 1;
@@ -48,8 +50,14 @@ impl Sense {
         let by_flags = if flow.flags & ACK == 0 { Some(Self::Asks) } else { Some(Self::Answers) };
         // No ports and no flags: both directions go into groups of their own, see `Groups::answers`.
         let without_flags = if is_portless(flow.protocol) { Some(Self::Asks) } else { by_port };
-        if flow.protocol == TCP && flow.flags & SYN != 0 { by_flags } else { without_flags }
+        select_unpredictable((flow.protocol == TCP) & opens(flow), by_flags, without_flags)
     }
+}
+
+/// Whether a packet of the record asked for a connection or granted one: SYN, with or without ACK.
+#[inline]
+pub(super) fn opens(flow: &Flow) -> bool {
+    flow.flags & SYN != 0
 }
 
 /// What the ports of a record say: a privileged one against an ephemeral one, else a service's against a nameless one.

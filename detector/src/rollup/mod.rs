@@ -22,6 +22,7 @@ mod initiator;
 mod own;
 mod table;
 
+use std::hint::select_unpredictable;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
@@ -193,8 +194,7 @@ impl Rollup {
                 let (mut src, mut dst) = (src_ids[records.src[row] as usize], dst_ids[records.dst[row] as usize]);
                 let direction = records.direction[row];
                 if direction != DIRECTION_UNKNOWN {
-                    // Without a branch: which way a record goes is as good as random.
-                    groups.own(interface, if direction == EGRESS { src } else { dst });
+                    groups.own(interface, select_unpredictable(direction == EGRESS, src, dst));
                     if pkt_src.is_some() || pkt_dst.is_some() {
                         let packet =
                             |column: &Option<Numbered<'_>>| column.as_ref().and_then(|column| column.at(first + row));
@@ -207,7 +207,7 @@ impl Rollup {
                 match Sense::of(&flow, by_port) {
                     Some(sense) => {
                         block.push(key(interface, src, dst, &flow, sense), row as u32, sense);
-                        if flow.flags & initiator::SYN != 0 && by_port.is_none() {
+                        if initiator::opens(&flow) & by_port.is_none() {
                             undecided.learn(&Record { interface, src, dst, flow }, sense);
                         }
                     }
@@ -356,20 +356,16 @@ struct Flow {
 impl Flow {
     /// The port of the side that opened the connection.
     fn client_port(&self, sense: Sense) -> u16 {
-        match sense {
-            Sense::Asks => self.src_port,
-            Sense::Answers => self.dst_port,
-        }
+        select_unpredictable(sense == Sense::Asks, self.src_port, self.dst_port)
     }
 }
 
 /// The key of a record that is known to ask or to answer.
 #[inline]
 fn key(interface: u32, src: u32, dst: u32, flow: &Flow, sense: Sense) -> Key {
-    let (client, server, port) = match sense {
-        Sense::Asks => (src, dst, flow.dst_port),
-        Sense::Answers => (dst, src, flow.src_port),
-    };
+    let asks = sense == Sense::Asks;
+    let (client, server) = (select_unpredictable(asks, src, dst), select_unpredictable(asks, dst, src));
+    let port = select_unpredictable(asks, flow.dst_port, flow.src_port);
     Key::new(interface, client, server, port, flow.protocol, Window::of(flow.start))
 }
 
