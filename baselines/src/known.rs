@@ -168,20 +168,20 @@ impl Volumes {
         if totals == Totals::default() {
             return;
         }
-        self.past.record(Measure::WindowBytes, totals.bytes_out);
-        self.past.record(Measure::WindowFlows, totals.n_flows);
-        if let (Some(out), Some(into)) =
-            (totals.bytes_out.checked_div(totals.n_flows), totals.bytes_in.checked_div(totals.n_flows))
-        {
-            self.past.record(Measure::FlowBytesOut, out);
-            self.past.record(Measure::FlowBytesIn, into);
+        let of_window = [(Measure::WindowBytes, totals.bytes_out), (Measure::WindowFlows, totals.n_flows)];
+        match (totals.bytes_out.checked_div(totals.n_flows), totals.bytes_in.checked_div(totals.n_flows)) {
+            (Some(out), Some(into)) => {
+                let [bytes, flows] = of_window;
+                self.past.record(&[bytes, flows, (Measure::FlowBytesOut, out), (Measure::FlowBytesIn, into)]);
+            }
+            _ => self.past.record(&of_window),
         }
     }
 
     /// Counts the day that was growing.
     fn close_day(&mut self) {
         if self.open_day.1 != Totals::default() {
-            self.past.record(Measure::DayBytes, self.open_day.1.bytes_out);
+            self.past.record(&[(Measure::DayBytes, self.open_day.1.bytes_out)]);
         }
     }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use crate::observation::sort;
+
 /// An append-only set of strings, each with a dense number in order of arrival.
 ///
 /// The numbers are private to one set: what leaves the process carries the strings.
@@ -37,10 +39,13 @@ impl Names {
         self.names.get(id as usize).cloned().unwrap_or_default()
     }
 
-    /// Numbers the names in their order.
-    pub fn sort(&mut self) {
-        self.names.sort();
-        self.ids = self.names.iter().map(Arc::clone).zip(0..).collect();
+    /// Numbers the names in their order; gives the new number of each.
+    pub fn sort(&mut self) -> Vec<u32> {
+        let numbers = sort(&mut self.names);
+        for id in self.ids.values_mut() {
+            *id = numbers.get(*id as usize).copied().unwrap_or(*id);
+        }
+        numbers
     }
 
     /// All names, by number.

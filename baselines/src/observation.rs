@@ -139,18 +139,15 @@ impl Observations {
     /// address: an order that speaks of what is told only, never of arrival.
     #[must_use]
     pub fn sorted(mut self) -> Self {
-        let service_ranks = ranks(self.services.iter());
+        let services = self.services.sort();
         for peer in &mut self.peers {
-            peer.service = rank(&service_ranks, peer.service);
+            peer.service = rank(&services, peer.service);
         }
-        let Ranks { owners, enis, peers } = Ranks::of(&self);
+        let owners = self.owners.sort();
+        let (enis, peers) = (sort(&mut self.enis), sort(&mut self.peers));
         for row in &mut self.rows {
             (row.owner, row.eni, row.peer) = (rank(&owners, row.owner), rank(&enis, row.eni), rank(&peers, row.peer));
         }
-        self.owners.sort();
-        self.services.sort();
-        self.enis.sort();
-        self.peers.sort_unstable();
         // By key, not in place: rows are wide.
         let mut order: Vec<(u128, u32)> = self.rows.iter().map(Observation::packed_key).zip(0..).collect();
         order.sort_unstable_by_key(|&(key, _)| key);
@@ -204,15 +201,21 @@ impl Ranks {
 
 /// The place of each value when all are sorted.
 fn ranks<T: Ord>(values: impl Iterator<Item = T>) -> Vec<u32> {
-    let mut sorted: Vec<(T, u32)> = values.zip(0..).collect();
+    sort(&mut values.collect())
+}
+
+/// Sorts values; gives the place of each.
+pub(crate) fn sort<T: Ord>(values: &mut Vec<T>) -> Vec<u32> {
+    let mut sorted: Vec<(T, u32)> = std::mem::take(values).into_iter().zip(0..).collect();
     sorted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let mut ranks = vec![0; sorted.len()];
-    for (rank, (_, id)) in (0..).zip(sorted) {
-        if let Some(slot) = ranks.get_mut(id as usize) {
-            *slot = rank;
+    let mut places = vec![0; sorted.len()];
+    for (place, (_, id)) in (0..).zip(&sorted) {
+        if let Some(slot) = places.get_mut(*id as usize) {
+            *slot = place;
         }
     }
-    ranks
+    values.extend(sorted.into_iter().map(|(value, _)| value));
+    places
 }
 
 fn rank(ranks: &[u32], id: u32) -> u32 {

@@ -3,6 +3,8 @@
 //! Each of them has a handful of cells at first and some dozens after weeks. As vectors of their own they took more for
 //! their addresses, lengths and room to grow than for what they count.
 
+use std::ops::Range;
+
 use crate::distribution::{Counts, DecodeError, decode_into};
 
 /// What is counted, in the order of the words.
@@ -40,19 +42,22 @@ impl Past {
         Counts::over(self.words.get(self.range(measure as usize)).unwrap_or_default())
     }
 
-    /// Counts a value once.
-    pub(crate) fn record(&mut self, measure: Measure, value: u64) {
-        let range = self.range(measure as usize);
-        let start = range.start;
-        let Err((at, word)) = Counts::record_in(self.words.get_mut(range).unwrap_or_default(), value) else { return };
+    /// Counts values once, each of its measure. What is kept grows at most once.
+    pub(crate) fn record(&mut self, values: &[(Measure, u64)]) {
         let mut words = std::mem::take(&mut self.words).into_vec();
-        if words.is_empty() {
-            words.reserve_exact(N_ENDS + 1);
-            words.resize(N_ENDS, 0);
+        for (n_done, &(measure, value)) in values.iter().enumerate() {
+            let range = range(&words, measure as usize);
+            let start = range.start;
+            let Err((at, word)) = Counts::record_in(words.get_mut(range).unwrap_or_default(), value) else { continue };
+            let n_left = values.len() - n_done;
+            if words.is_empty() {
+                words.reserve_exact(N_ENDS + n_left);
+                words.resize(N_ENDS, 0);
+            }
+            words.reserve_exact(n_left);
+            words.insert((start + at).min(words.len()), word);
+            move_ends(&mut words, measure as usize, 1);
         }
-        words.reserve_exact(1);
-        words.insert((start + at).min(words.len()), word);
-        move_ends(&mut words, measure as usize, 1);
         self.words = words.into_boxed_slice();
     }
 
@@ -100,14 +105,18 @@ impl Past {
         Self { words: if words.len() > N_ENDS { words.into() } else { Box::default() } }
     }
 
-    /// Where the words of a distribution lie.
-    fn range(&self, at: usize) -> std::ops::Range<usize> {
-        let end = |at: usize| {
-            let pair = self.words.get(at / 2).copied().unwrap_or(0);
-            N_ENDS + (pair >> (END_BITS * (at % 2)) & 0xffff) as usize
-        };
-        at.checked_sub(1).map_or(N_ENDS, end)..end(at)
+    fn range(&self, at: usize) -> Range<usize> {
+        range(&self.words, at)
     }
+}
+
+/// Where the words of a distribution lie.
+fn range(words: &[u32], at: usize) -> Range<usize> {
+    let end = |at: usize| {
+        let pair = words.get(at / 2).copied().unwrap_or(0);
+        N_ENDS + (pair >> (END_BITS * (at % 2)) & 0xffff) as usize
+    };
+    at.checked_sub(1).map_or(N_ENDS, end)..end(at)
 }
 
 /// Notes that a distribution has so many words more, or less.
@@ -132,9 +141,9 @@ mod tests {
     /// A past and the same distributions apart.
     fn of(values: &[(usize, u64)]) -> (Past, [Distribution; N_MEASURES]) {
         let (mut past, mut apart) = (Past::default(), <[Distribution; N_MEASURES]>::default());
-        for &(at, value) in values {
-            past.record(MEASURES[at], value);
-            apart[at].record(value);
+        for values in values.chunks(3) {
+            past.record(&values.iter().map(|&(at, value)| (MEASURES[at], value)).collect::<Vec<_>>());
+            values.iter().for_each(|&(at, value)| apart[at].record(value));
         }
         (past, apart)
     }

@@ -33,6 +33,8 @@ pub(super) struct Groups {
     table: Table,
     interface_ids: HashMap<Arc<str>, u32, FixedState>,
     interfaces: Vec<InterfaceSeen>,
+    /// Accounts, regions and VPCs: many interfaces share them.
+    places: Names,
     /// The address each interface was last seen to own.
     latest_own: Vec<u32>,
     address_ids: HashMap<u128, u32, FixedState>,
@@ -103,11 +105,15 @@ impl Groups {
             let Some(seen) = self.interfaces.get_mut(id as usize).filter(|seen| seen.account.is_empty()) else {
                 continue;
             };
-            let text = |column: Option<Coded<'_>>| column.and_then(|c| Some(Arc::from(c.text(row)?)));
+            let mut text = |column: Option<Coded<'_>>, lacking: &str| {
+                let text = column.and_then(|column| column.text(row)).unwrap_or(lacking);
+                let number = self.places.intern(text);
+                self.places.name(number)
+            };
             // `-` marks an interface whose rows never say it, so that they are not asked again.
-            seen.account = text(account).unwrap_or_else(|| "-".into());
-            seen.region = text(region).unwrap_or_default();
-            seen.vpc = text(vpc).unwrap_or_default();
+            seen.account = text(account, "-");
+            seen.region = text(region, "");
+            seen.vpc = text(vpc, "");
         }
     }
 
