@@ -56,6 +56,11 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
+    /// How many entries.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The address's code.
     pub(super) fn code_of(&mut self, address: [u8; ADDRESS_BYTES]) -> i32 {
         self.complete_table();

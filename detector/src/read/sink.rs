@@ -131,12 +131,14 @@ enum Side {
     Receiver,
 }
 
-/// Entries of the table of recent addresses: 96 KiB, so that it stays in the second-level cache.
-const N_RECENT: usize = 4096;
+/// Entries of the table of recent addresses at first, and at most, 768 KiB: it grows with the dictionary, so that a small
+/// object does not pay for a large one.
+const MIN_RECENT: usize = 1 << 10;
+const MAX_RECENT: usize = 1 << 15;
 
 impl SharedAddresses {
     pub(super) fn new() -> Self {
-        let recent = vec![(Key::NONE, 0); N_RECENT];
+        let recent = vec![(Key::NONE, 0); MIN_RECENT];
         Self { dictionary: Addresses::default(), recent, senders: Vec::new(), receivers: Vec::new() }
     }
 
@@ -177,7 +179,7 @@ impl SharedAddresses {
     /// The code of an address met lately.
     #[inline]
     fn known(&self, key: Key<2>) -> Option<i32> {
-        let (other, code) = self.recent.get(key.slot(N_RECENT))?;
+        let (other, code) = self.recent.get(key.slot(self.recent.len()))?;
         key.is(*other).then_some(*code)
     }
 
@@ -188,11 +190,22 @@ impl SharedAddresses {
         // What is missing is not in the table: it has no code in other columns.
         if code != NULL
             && let Some(key) = Key::of(token)
-            && let Some(slot) = self.recent.get_mut(key.slot(N_RECENT))
         {
-            *slot = (key, code);
+            if self.dictionary.len() > self.recent.len() && self.recent.len() < MAX_RECENT {
+                let larger = vec![(Key::NONE, 0); 2 * self.recent.len()];
+                let before = std::mem::replace(&mut self.recent, larger);
+                before.into_iter().for_each(|(key, code)| self.remember(key, code));
+            }
+            self.remember(key, code);
         }
         Ok(code)
+    }
+
+    fn remember(&mut self, key: Key<2>, code: i32) {
+        let n_slots = self.recent.len();
+        if let Some(slot) = self.recent.get_mut(key.slot(n_slots)) {
+            *slot = (key, code);
+        }
     }
 
     /// Forgets all when there is too much to carry on to the next batch.

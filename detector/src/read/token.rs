@@ -78,7 +78,7 @@ impl<const WORDS: usize> Key<WORDS> {
     pub(super) fn slot(self, n_slots: usize) -> usize {
         // Fibonacci hashing: an odd number without pattern makes the high bits depend on all of the key.
         let folded = self.0.iter().fold(0_u64, |folded, word| folded.rotate_left(21) ^ word);
-        (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % n_slots
+        (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & n_slots.wrapping_sub(1)
     }
 }
 
