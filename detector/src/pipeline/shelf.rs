@@ -148,6 +148,8 @@ impl Hours {
         if bytes.is_empty() {
             bytes = in_memory;
         } else {
+            // Of a large fleet an hour is most of what is in memory: no room to grow beside it.
+            bytes.reserve_exact(in_memory.len());
             bytes.extend_from_slice(&in_memory);
         }
         Ok(HourRows::new(hour, bytes))

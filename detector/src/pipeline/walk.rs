@@ -15,8 +15,7 @@ use crate::score::Scorer;
 
 /// Walks all hours of the shelf from where `memory` stands.
 ///
-/// The last day stays open: what ages at a day's end ages when a later day begins, or when the caller closes it. While
-/// one hour is judged the next is made ready.
+/// The last day stays open: what ages at a day's end ages when a later day begins, or when the caller closes it.
 pub(super) fn walk(
     job: &Job<'_>,
     shelf: Shelf,
@@ -40,8 +39,7 @@ pub(super) fn walk(
     let mut to_come = Hours { shelved, next: hours.iter(), ranks: &ranks, owners, peers };
     let mut judge = Judge::new(job, &tables, &ranks);
     let mut changes = Changes::default();
-    let mut ready = to_come.next()?;
-    while let Some(hour) = ready {
+    while let Some(hour) = to_come.next()? {
         let day = hour.hour.day();
         if let Some(before) = open_day.filter(|before| *before < day && job.mode != Mode::Scan) {
             baselines.age(before.first_window(), job.config.novelty_memory_days);
@@ -51,11 +49,9 @@ pub(super) fn walk(
         }
         open_day = open_day.max(Some(day));
         scorer.begin(&baselines, day);
-        let (following, account) = rayon::join(|| to_come.next(), || judge.hour(&mut scorer, &mut baselines, &hour));
+        let account = judge.hour(&mut scorer, &mut baselines, &hour);
         coverage.n_observations += account.n_observations;
         coverage.n_repeated += account.n_repeated;
-        drop(hour);
-        ready = following?;
     }
     let findings = scorer.findings(&baselines);
     let last = hours.last().map_or(Window(0), |hour| Window(hour.day().first_window().0 + 143));
