@@ -143,7 +143,9 @@ mod tests {
         let (mut past, mut apart) = (Past::default(), <[Distribution; N_MEASURES]>::default());
         for values in values.chunks(3) {
             past.record(&values.iter().map(|&(at, value)| (MEASURES[at], value)).collect::<Vec<_>>());
-            values.iter().for_each(|&(at, value)| apart[at].record(value));
+            for &(at, value) in values {
+                apart[at].record(value);
+            }
         }
         (past, apart)
     }

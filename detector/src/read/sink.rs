@@ -194,7 +194,9 @@ impl SharedAddresses {
             if self.dictionary.len() > self.recent.len() && self.recent.len() < MAX_RECENT {
                 let larger = vec![(Key::NONE, 0); 2 * self.recent.len()];
                 let before = std::mem::replace(&mut self.recent, larger);
-                before.into_iter().for_each(|(key, code)| self.remember(key, code));
+                for (key, code) in before {
+                    self.remember(key, code);
+                }
             }
             self.remember(key, code);
         }
