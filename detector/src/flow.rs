@@ -472,3 +472,29 @@ impl<'a> Coded<'a> {
         usize::try_from(*self.codes.get(row)?).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::are_below;
+
+    proptest! {
+        #[test]
+        fn codes_point_into_the_dictionary_or_are_refused(
+            codes in prop::collection::vec(prop_oneof![0..40i32, -3..4i32, any::<i32>()], 0..40),
+            n_entries in 1usize..44,
+        ) {
+            let is_below = |code: &i32| usize::try_from(*code).is_ok_and(|code| code < n_entries);
+            prop_assert_eq!(are_below(&codes, n_entries), codes.iter().all(is_below));
+        }
+    }
+
+    #[test]
+    fn the_last_and_the_first_too_high() {
+        assert!(are_below(&[0, 2], 3) && !are_below(&[0, 3], 3) && !are_below(&[-1, 2], 3));
+        assert!(!are_below(&[0], 0));
+        assert!(are_below(&[i32::MAX, 0], usize::MAX) && !are_below(&[i32::MIN], usize::MAX));
+        assert!(!are_below(&[i32::MAX], i32::MAX as usize));
+    }
+}

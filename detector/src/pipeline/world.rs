@@ -32,10 +32,10 @@ impl Knowledge {
     /// The owner of an interface in a window; `None` where nobody knows.
     pub(super) fn owner(&self, eni_id: &str, window: Window) -> Option<Arc<str>> {
         match self.inventory.owner(eni_id, window.start()) {
-            Attribution::Functions(functions) => {
-                let arns: Vec<&str> = functions.iter().map(|function| &*function.arn).collect();
-                Some(arns.join(",").into())
-            }
+            Attribution::Functions(functions) => Some(match &*functions {
+                [function] => Arc::clone(&function.arn),
+                several => several.iter().map(|function| &*function.arn).collect::<Vec<_>>().join(",").into(),
+            }),
             Attribution::Other(_) | Attribution::Unknown => {
                 let is_owner = self.all_interfaces || self.inventory.is_empty() || self.knows_no_function();
                 is_owner.then(|| eni_id.into())

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 use std::sync::{Arc, OnceLock};
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
 use super::Error;
 use super::functions::{Deployment, Function, FunctionNumber, Functions, PairNumber};
 use super::inventory::{self, Page, RawEni, Wanted, unix_secs};
@@ -72,7 +75,7 @@ pub struct Counts {
 /// combination of subnet and security groups, shared by all functions that have it.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    enis: BTreeMap<Arc<str>, Eni>,
+    enis: HashMap<Arc<str>, Eni, FixedState>,
     functions: Functions,
     n_rejected_times: u64,
     n_unfinished: u64,
@@ -96,7 +99,7 @@ enum Use {
 
 #[derive(Debug, Default)]
 struct Joined {
-    spans: BTreeMap<Arc<str>, Vec<Span>>,
+    spans: HashMap<Arc<str>, Vec<Span>, FixedState>,
     counts: Counts,
 }
 

@@ -201,6 +201,11 @@ impl Groups {
         self.addresses.get(id as usize).copied().unwrap_or(0)
     }
 
+    /// The number of an address; `None` when no record has it.
+    pub(super) fn number(&self, address: u128) -> Option<u32> {
+        self.address_ids.get(&address).copied()
+    }
+
     /// How many addresses there are.
     pub(super) fn n_addresses(&self) -> usize {
         self.addresses.len()

@@ -32,15 +32,9 @@ impl Own {
 pub(super) fn addresses(groups: &Groups, inventory: &dyn Fn(&str) -> Vec<u128>) -> Own {
     let known: Vec<Vec<u128>> = groups.all_interfaces().iter().map(|seen| inventory(&seen.id)).collect();
     let mut own = Own(groups.all_interfaces().iter().map(|seen| seen.own.clone()).collect());
-    if known.iter().any(|known| !known.is_empty()) {
-        for group in groups.iter() {
-            let interface = group.key.interface();
-            let Some(known) = known.get(interface as usize).filter(|known| !known.is_empty()) else { continue };
-            for side in [group.key.client(), group.key.server()] {
-                if known.contains(&groups.address(side)) {
-                    own.insert(interface, side);
-                }
-            }
+    for (interface, known) in (0..).zip(&known) {
+        for number in known.iter().filter_map(|address| groups.number(*address)) {
+            own.insert(interface, number);
         }
     }
     let open: Vec<bool> = groups

@@ -183,3 +183,29 @@ impl Table {
         &self.groups
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use baselines::window::Window;
+
+    use super::*;
+
+    fn key(n: u32) -> Key {
+        Key::new(n % 400, n, n / 7, 443, 6, Window(2_960_000))
+    }
+
+    #[test]
+    fn every_key_has_its_group_however_many_share_a_slot_or_what_it_shows() {
+        const N: u32 = 100_000;
+        let mut table = Table::default();
+        assert!(table.get(key(0)).is_none());
+        for n in (0..N).chain(0..N) {
+            let mut group = Group::new(key(n));
+            group.n_rows = 1;
+            table.merge(key(n), &group);
+        }
+        assert_eq!(table.groups().len(), N as usize);
+        assert!((0..N).all(|n| table.get(key(n)).is_some_and(|group| group.key == key(n) && group.n_rows == 2)));
+        assert!((N..2 * N).all(|n| table.get(key(n)).is_none()));
+    }
+}
