@@ -140,7 +140,8 @@ impl Baselines {
     }
 
     /// Puts a newcomer of an owner under a finding: see [`Baseline::set_finding`].
-    pub fn set_finding(&mut self, owner: u32, subject: Subject, finding: u128) {
+    #[cfg(test)]
+    pub(crate) fn set_finding(&mut self, owner: u32, subject: Subject, finding: u128) {
         if let Some(baseline) = self.of_owner.get_mut(owner as usize) {
             baseline.set_finding(&mut Open::default(), subject, finding);
         }

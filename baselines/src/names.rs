@@ -5,8 +5,6 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::observation::sort;
-
 /// An append-only set of strings, each with a dense number in order of arrival.
 ///
 /// The numbers are private to one set: what leaves the process carries the strings.
@@ -64,6 +62,20 @@ impl Names {
     }
 }
 
+/// Sorts values; gives the place of each.
+pub(crate) fn sort<T: Ord>(values: &mut Vec<T>) -> Vec<u32> {
+    let mut sorted: Vec<(T, u32)> = std::mem::take(values).into_iter().zip(0..).collect();
+    sorted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let mut places = vec![0; sorted.len()];
+    for (place, (_, id)) in (0..).zip(&sorted) {
+        if let Some(slot) = places.get_mut(*id as usize) {
+            *slot = place;
+        }
+    }
+    values.extend(sorted.into_iter().map(|(value, _)| value));
+    places
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +87,18 @@ mod tests {
         assert_eq!(&*names.name(1), "b");
         assert_eq!((names.id("b"), names.id("c"), names.len()), (Some(1), None, 2));
         assert_eq!(&*names.name(9), "");
+    }
+
+    #[test]
+    fn sorted_names_are_found_by_their_new_numbers() {
+        let mut names = Names::default();
+        for name in ["b", "c", "a"] {
+            names.intern(name);
+        }
+        assert_eq!(names.sort(), [1, 2, 0]);
+        assert!(
+            ["a", "b", "c"].iter().zip(0..).all(|(name, id)| names.id(name) == Some(id) && &*names.name(id) == *name)
+        );
+        assert_eq!(names.intern("d"), 3);
     }
 }

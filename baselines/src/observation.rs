@@ -16,7 +16,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::names::Names;
+use crate::names::{Names, sort};
 use crate::window::Window;
 
 /// Totals of one owner × interface × destination × window. Merging adds amounts and joins masks: associative and
@@ -202,20 +202,6 @@ impl Ranks {
 /// The place of each value when all are sorted.
 fn ranks<T: Ord>(values: impl Iterator<Item = T>) -> Vec<u32> {
     sort(&mut values.collect())
-}
-
-/// Sorts values; gives the place of each.
-pub(crate) fn sort<T: Ord>(values: &mut Vec<T>) -> Vec<u32> {
-    let mut sorted: Vec<(T, u32)> = std::mem::take(values).into_iter().zip(0..).collect();
-    sorted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    let mut places = vec![0; sorted.len()];
-    for (place, (_, id)) in (0..).zip(&sorted) {
-        if let Some(slot) = places.get_mut(*id as usize) {
-            *slot = place;
-        }
-    }
-    values.extend(sorted.into_iter().map(|(value, _)| value));
-    places
 }
 
 fn rank(ranks: &[u32], id: u32) -> u32 {

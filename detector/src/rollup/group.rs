@@ -125,16 +125,15 @@ impl Group {
         u64::from(self.n_asked) + u64::from(self.n_rejected)
     }
 
-    /// Adds a record. Counts cannot overflow: an object has fewer records.
     #[inline]
     pub(super) fn add(&mut self, record: &Flow, sense: Sense) {
         let asks = u32::from(sense == Sense::Asks);
         let is_accepted = u32::from(!record.rejected);
         let window = self.key.window().start();
-        self.n_rows = self.n_rows.wrapping_add(1);
-        self.n_asked = self.n_asked.wrapping_add(asks & is_accepted);
-        self.n_rejected = self.n_rejected.wrapping_add(asks & (is_accepted ^ 1));
-        self.n_opened = self.n_opened.wrapping_add(asks & u32::from(initiator::opens(record)));
+        self.n_rows = self.n_rows.saturating_add(1);
+        self.n_asked = self.n_asked.saturating_add(asks & is_accepted);
+        self.n_rejected = self.n_rejected.saturating_add(asks & (is_accepted ^ 1));
+        self.n_opened = self.n_opened.saturating_add(asks & u32::from(initiator::opens(record)));
         let [asked, answered] = &mut self.amounts;
         select_unpredictable(sense == Sense::Asks, asked, answered).add(Amounts {
             packets: if record.rejected { 0 } else { record.packets },

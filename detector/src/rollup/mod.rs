@@ -172,12 +172,11 @@ impl Rollup {
         let pkt_dst = batch.pkt_dst().filter(|column| !column.is_same(batch.dst()));
         let pkt_src = pkt_src.map(|column| Numbered::new(column, self.pkt_src_ids.addresses(column, groups)));
         let pkt_dst = pkt_dst.map(|column| Numbered::new(column, self.pkt_dst_ids.addresses(column, groups)));
-        let columns = Columns::of(batch);
         let (from, until) = span.unwrap_or((i64::MIN, i64::MAX));
         groups.describe(batch, interfaces);
 
         for first in (0..n_rows).step_by(Block::N_ROWS) {
-            let records = columns.part(first, Block::N_ROWS.min(n_rows - first));
+            let records = Records::of(batch, first, Block::N_ROWS.min(n_rows - first));
             for row in 0..records.n_rows {
                 let interface = match interface_nulls {
                     Some(nulls) if nulls.is_null(first + row) => OTHER,
@@ -369,24 +368,7 @@ fn key(interface: u32, src: u32, dst: u32, flow: &Flow, sense: Sense) -> Key {
     Key::new(interface, client, server, port, flow.protocol, Window::of(flow.start))
 }
 
-/// The columns of a batch that every record needs.
-struct Columns<'a> {
-    interface: &'a [i32],
-    src: &'a [i32],
-    dst: &'a [i32],
-    direction: Option<&'a [u8]>,
-    src_port: &'a [u16],
-    dst_port: &'a [u16],
-    protocol: &'a [u8],
-    flags: Option<&'a [u8]>,
-    action: &'a [u8],
-    packets: &'a [u64],
-    bytes: &'a [u64],
-    start: &'a [i64],
-    end: &'a [i64],
-}
-
-/// The same of at most [`Block::N_ROWS`] records: where the batch lacks a column, what stands for nothing.
+/// Columns of at most [`Block::N_ROWS`] records; where the batch lacks one, what stands for nothing.
 #[derive(Clone, Copy)]
 struct Records<'a> {
     n_rows: usize,
@@ -405,45 +387,34 @@ struct Records<'a> {
     end: &'a [i64],
 }
 
-impl<'a> Columns<'a> {
-    fn of(batch: &'a FlowBatch) -> Self {
-        Self {
-            interface: batch.interface().codes(),
-            src: batch.src().codes(),
-            dst: batch.dst().codes(),
-            direction: batch.direction(),
-            src_port: batch.src_port(),
-            dst_port: batch.dst_port(),
-            protocol: batch.protocol(),
-            flags: batch.tcp_flags(),
-            action: batch.action(),
-            packets: batch.packets(),
-            bytes: batch.bytes(),
-            start: batch.start(),
-            end: batch.end(),
-        }
-    }
-
-    /// So many records, all of them the batch's.
-    #[inline]
-    #[expect(clippy::indexing_slicing, reason = "all columns have the batch's rows")]
-    fn part(&self, first: usize, n_rows: usize) -> Records<'a> {
+impl<'a> Records<'a> {
+    /// So many records of a batch, all of them there: of columns of one length nothing has to be checked row by row.
+    fn of(batch: &'a FlowBatch, first: usize, n_rows: usize) -> Self {
         const NOTHING: &[u8] = &[0; Block::N_ROWS];
-        Records {
+        #[inline]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "all columns have the batch's rows, and `NOTHING` those of a block"
+        )]
+        fn part<T>(column: &[T], first: usize, n_rows: usize) -> &[T] {
+            &column[first..][..n_rows]
+        }
+        let optional = |column: Option<&'a [u8]>| column.map_or(part(NOTHING, 0, n_rows), |it| part(it, first, n_rows));
+        Self {
             n_rows,
-            interface: &self.interface[first..][..n_rows],
-            src: &self.src[first..][..n_rows],
-            dst: &self.dst[first..][..n_rows],
-            direction: &self.direction.map_or(NOTHING, |direction| &direction[first..])[..n_rows],
-            src_port: &self.src_port[first..][..n_rows],
-            dst_port: &self.dst_port[first..][..n_rows],
-            protocol: &self.protocol[first..][..n_rows],
-            flags: &self.flags.map_or(NOTHING, |flags| &flags[first..])[..n_rows],
-            action: &self.action[first..][..n_rows],
-            packets: &self.packets[first..][..n_rows],
-            bytes: &self.bytes[first..][..n_rows],
-            start: &self.start[first..][..n_rows],
-            end: &self.end[first..][..n_rows],
+            interface: part(batch.interface().codes(), first, n_rows),
+            src: part(batch.src().codes(), first, n_rows),
+            dst: part(batch.dst().codes(), first, n_rows),
+            direction: optional(batch.direction()),
+            src_port: part(batch.src_port(), first, n_rows),
+            dst_port: part(batch.dst_port(), first, n_rows),
+            protocol: part(batch.protocol(), first, n_rows),
+            flags: optional(batch.tcp_flags()),
+            action: part(batch.action(), first, n_rows),
+            packets: part(batch.packets(), first, n_rows),
+            bytes: part(batch.bytes(), first, n_rows),
+            start: part(batch.start(), first, n_rows),
+            end: part(batch.end(), first, n_rows),
         }
     }
 }
