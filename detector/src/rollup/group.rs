@@ -12,7 +12,7 @@ use super::initiator::{self, Sense};
 ///
 /// An object with more than a million interfaces or 64 million addresses would need wider fields; `intern` stops
 /// numbering there, and the surplus shares the last number rather than wrapping into another's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key(u128);
 
 pub(super) const MAX_INTERFACES: u32 = 1 << 20;
@@ -80,10 +80,10 @@ pub(super) struct Group {
     ports_early: u64,
     ports_late: u64,
     digest: u64,
-    pub(super) n_rows: u32,
-    n_asked: u32,
-    n_rejected: u32,
-    n_opened: u32,
+    pub(super) n_rows: u64,
+    n_asked: u64,
+    n_rejected: u64,
+    n_opened: u64,
     pub(super) minutes: u16,
 }
 
@@ -122,18 +122,18 @@ impl Group {
 
     /// Records from the client to the server, refused ones too.
     pub(super) fn n_sent(&self) -> u64 {
-        u64::from(self.n_asked) + u64::from(self.n_rejected)
+        self.n_asked + self.n_rejected
     }
 
     #[inline]
     pub(super) fn add(&mut self, record: &Flow, sense: Sense) {
-        let asks = u32::from(sense == Sense::Asks);
-        let is_accepted = u32::from(!record.rejected);
+        let asks = u64::from(sense == Sense::Asks);
+        let is_accepted = u64::from(!record.rejected);
         let window = self.key.window().start();
-        self.n_rows = self.n_rows.saturating_add(1);
-        self.n_asked = self.n_asked.saturating_add(asks & is_accepted);
-        self.n_rejected = self.n_rejected.saturating_add(asks & (is_accepted ^ 1));
-        self.n_opened = self.n_opened.saturating_add(asks & u32::from(initiator::opens(record)));
+        self.n_rows += 1;
+        self.n_asked += asks & is_accepted;
+        self.n_rejected += asks & (is_accepted ^ 1);
+        self.n_opened += asks & u64::from(initiator::opens(record));
         let [asked, answered] = &mut self.amounts;
         select_unpredictable(sense == Sense::Asks, asked, answered).add(Amounts {
             packets: if record.rejected { 0 } else { record.packets },
@@ -150,10 +150,10 @@ impl Group {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        self.n_rows = self.n_rows.saturating_add(other.n_rows);
-        self.n_asked = self.n_asked.saturating_add(other.n_asked);
-        self.n_rejected = self.n_rejected.saturating_add(other.n_rejected);
-        self.n_opened = self.n_opened.saturating_add(other.n_opened);
+        self.n_rows += other.n_rows;
+        self.n_asked += other.n_asked;
+        self.n_rejected += other.n_rejected;
+        self.n_opened += other.n_opened;
         for (amounts, other) in self.amounts.iter_mut().zip(other.amounts) {
             amounts.add(other);
         }
@@ -172,9 +172,9 @@ impl Group {
             port: self.key.port(),
             protocol: self.key.protocol(),
             window: self.key.window(),
-            n_flows: self.n_asked,
-            n_rejected: self.n_rejected,
-            n_opened: self.n_opened,
+            n_flows: count(self.n_asked),
+            n_rejected: count(self.n_rejected),
+            n_opened: count(self.n_opened),
             packets_out: asked.packets,
             bytes_out: asked.bytes,
             packets_in: answered.packets,
@@ -188,6 +188,11 @@ impl Group {
             ..Observation::default()
         }
     }
+}
+
+/// A count in fewer bits, at most [`u32::MAX`].
+fn count(n: u64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 // Odd constants from the fractional part of the golden ratio and of π: multiply and fold, as foldhash does.

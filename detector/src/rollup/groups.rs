@@ -8,10 +8,11 @@ use baselines::names::Names;
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 
+use super::block::Block;
 use super::group::{Group, Key, MAX_ADDRESSES, MAX_INTERFACES};
 use super::initiator;
-use super::table::{Block, Table};
-use super::{Flow, Interface, Numbered, OTHER, UNKNOWN};
+use super::table::Table;
+use super::{Interface, Numbered, OTHER, UNKNOWN};
 use crate::flow::{Coded, EGRESS, FlowBatch};
 
 /// An interface of the object, with what the records say of it.
@@ -147,9 +148,9 @@ impl Groups {
         }
     }
 
-    /// Adds the records of a block; `flow_of` gives what each tells beside its key.
-    pub(super) fn add(&mut self, block: &Block, flow_of: impl Fn(u32) -> Flow) {
-        self.table.add(block, flow_of);
+    /// Adds the records of a block.
+    pub(super) fn add(&mut self, block: &Block) {
+        self.table.add(block);
     }
 
     /// Looks at a record's packet, whose own addresses may differ from those the interface saw; gives the addresses with the

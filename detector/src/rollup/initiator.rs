@@ -9,8 +9,8 @@ use std::hint::select_unpredictable;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use super::block::Block;
 use super::groups::Groups;
-use super::table::Block;
 use super::{Flow, Record, key};
 
 /// TCP flag bits of VPC flow logs. Source: AWS, "Flow log records", `tcp-flags`.
@@ -228,11 +228,10 @@ impl Undecided {
             .collect();
         let mut block = Block::default();
         for (records, senses) in self.records.chunks(Block::N_ROWS).zip(decided.chunks(Block::N_ROWS)) {
-            for ((number, r), &sense) in (0..).zip(records).zip(senses) {
-                block.push(key(r.interface, r.src, r.dst, &r.flow, sense), number, sense);
+            for (r, &sense) in records.iter().zip(senses) {
+                block.put(&r.flow, key(r.interface, r.src, r.dst, &r.flow, sense), sense);
             }
-            #[expect(clippy::indexing_slicing, reason = "numbers are those given above")]
-            groups.add(&block, |number| records[number as usize].flow);
+            groups.add(&block);
             block.clear();
         }
     }

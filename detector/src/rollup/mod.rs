@@ -16,6 +16,7 @@
 //! each connection from what other records of the object say ([`initiator`]). Which side is the interface's own comes
 //! from the inventory, the records' direction, or the address that all of an interface's records share.
 
+mod block;
 mod group;
 mod groups;
 mod initiator;
@@ -30,13 +31,13 @@ use arrow_buffer::NullBuffer;
 use baselines::observation::{Eni, Observation, Observations, Peer};
 use baselines::window::Window;
 
-use crate::flow::{Coded, DIRECTION_UNKNOWN, EGRESS, FlowBatch, REJECT};
+use crate::flow::{Coded, DIRECTION_UNKNOWN, EGRESS, FlowBatch};
+use block::{Block, Numbers};
 use foldhash::fast::FixedState;
 use group::Key;
 use groups::{Groups, InterfaceSeen};
 use hashbrown::HashMap;
 use initiator::{Sense, Undecided};
-use table::Block;
 
 /// What becomes of an interface's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +122,7 @@ impl Mapped {
 pub struct Rollup {
     groups: Groups,
     /// Used again from block to block.
-    block: Block,
+    block: Box<Block>,
     undecided: Undecided,
     account: Account,
     /// `--from` and `--until`, half-open.
@@ -175,37 +176,34 @@ impl Rollup {
         let (from, until) = span.unwrap_or((i64::MIN, i64::MAX));
         groups.describe(batch, interfaces);
 
+        let numbers = Numbers { interface: interfaces, src: src_ids, dst: dst_ids };
         for first in (0..n_rows).step_by(Block::N_ROWS) {
-            let records = Records::of(batch, first, Block::N_ROWS.min(n_rows - first));
-            for row in 0..records.n_rows {
-                let interface = match interface_nulls {
-                    Some(nulls) if nulls.is_null(first + row) => OTHER,
-                    _ => interfaces[records.interface[row] as usize],
-                };
+            block.load(batch, first, &numbers);
+            for row in block.rows() {
+                let Record { interface, mut src, mut dst, flow } = block.record(row);
                 if interface >= UNKNOWN {
                     account.pass(interface);
                     continue;
                 }
-                if records.start[row] < from || records.start[row] >= until {
+                if flow.start < from || flow.start >= until {
                     account.n_outside_span += 1;
                     continue;
                 }
-                let (mut src, mut dst) = (src_ids[records.src[row] as usize], dst_ids[records.dst[row] as usize]);
-                let direction = records.direction[row];
+                let direction = block.direction(row);
                 if direction != DIRECTION_UNKNOWN {
                     groups.own(interface, select_unpredictable(direction == EGRESS, src, dst));
                     if pkt_src.is_some() || pkt_dst.is_some() {
-                        let packet =
-                            |column: &Option<Numbered<'_>>| column.as_ref().and_then(|column| column.at(first + row));
+                        let packet = |column: &Option<Numbered<'_>>| {
+                            column.as_ref().and_then(|column| column.at(first + usize::from(row)))
+                        };
                         (src, dst) =
                             groups.through(interface, direction, (src, dst), (packet(&pkt_src), packet(&pkt_dst)));
                     }
                 }
-                let flow = records.flow(row);
                 let by_port = initiator::by_port(&flow);
                 match Sense::of(&flow, by_port) {
                     Some(sense) => {
-                        block.push(key(interface, src, dst, &flow, sense), row as u32, sense);
+                        block.group(row, key(interface, src, dst, &flow, sense), sense);
                         if initiator::opens(&flow) & by_port.is_none() {
                             undecided.learn(&Record { interface, src, dst, flow }, sense);
                         }
@@ -213,8 +211,7 @@ impl Rollup {
                     None => undecided.add(&Record { interface, src, dst, flow }),
                 }
             }
-            groups.add(block, |row| records.flow(row as usize));
-            block.clear();
+            groups.add(block);
         }
         if let Some(service) = batch.aws_service() {
             groups.services(service, &pkt_dst.unwrap_or(Numbered::new(batch.dst(), dst_ids)));
@@ -260,7 +257,7 @@ impl Rollup {
                 && !own.contains(key.interface(), key.server())
                 && !answers.contains(group);
             if !is_call_out {
-                account.n_not_egress += u64::from(group.n_rows);
+                account.n_not_egress += group.n_rows;
                 continue;
             }
             let InterfaceSeen { id, account: of_account, region, vpc, .. } = groups.interface(key.interface());
@@ -268,10 +265,10 @@ impl Rollup {
                 .entry((key.interface(), key.window()))
                 .or_insert_with(|| owner(id, key.window()).map(|name| out.owners.intern(&name)));
             let Some(owner) = known else {
-                account.n_unknown_interface += u64::from(group.n_rows);
+                account.n_unknown_interface += group.n_rows;
                 continue;
             };
-            account.n_observed += u64::from(group.n_rows);
+            account.n_observed += group.n_rows;
             let eni = numbered(&mut enis, key.interface(), &mut out.enis, || {
                 let [id, account, region, vpc] = [id, of_account, region, vpc].map(Arc::clone);
                 Eni { id, account, region, vpc }
@@ -366,74 +363,4 @@ fn key(interface: u32, src: u32, dst: u32, flow: &Flow, sense: Sense) -> Key {
     let (client, server) = (select_unpredictable(asks, src, dst), select_unpredictable(asks, dst, src));
     let port = select_unpredictable(asks, flow.dst_port, flow.src_port);
     Key::new(interface, client, server, port, flow.protocol, Window::of(flow.start))
-}
-
-/// Columns of at most [`Block::N_ROWS`] records; where the batch lacks one, what stands for nothing.
-#[derive(Clone, Copy)]
-struct Records<'a> {
-    n_rows: usize,
-    interface: &'a [i32],
-    src: &'a [i32],
-    dst: &'a [i32],
-    direction: &'a [u8],
-    src_port: &'a [u16],
-    dst_port: &'a [u16],
-    protocol: &'a [u8],
-    flags: &'a [u8],
-    action: &'a [u8],
-    packets: &'a [u64],
-    bytes: &'a [u64],
-    start: &'a [i64],
-    end: &'a [i64],
-}
-
-impl<'a> Records<'a> {
-    /// So many records of a batch, all of them there: of columns of one length nothing has to be checked row by row.
-    fn of(batch: &'a FlowBatch, first: usize, n_rows: usize) -> Self {
-        const NOTHING: &[u8] = &[0; Block::N_ROWS];
-        #[inline]
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "all columns have the batch's rows, and `NOTHING` those of a block"
-        )]
-        fn part<T>(column: &[T], first: usize, n_rows: usize) -> &[T] {
-            &column[first..][..n_rows]
-        }
-        let optional = |column: Option<&'a [u8]>| column.map_or(part(NOTHING, 0, n_rows), |it| part(it, first, n_rows));
-        Self {
-            n_rows,
-            interface: part(batch.interface().codes(), first, n_rows),
-            src: part(batch.src().codes(), first, n_rows),
-            dst: part(batch.dst().codes(), first, n_rows),
-            direction: optional(batch.direction()),
-            src_port: part(batch.src_port(), first, n_rows),
-            dst_port: part(batch.dst_port(), first, n_rows),
-            protocol: part(batch.protocol(), first, n_rows),
-            flags: optional(batch.tcp_flags()),
-            action: part(batch.action(), first, n_rows),
-            packets: part(batch.packets(), first, n_rows),
-            bytes: part(batch.bytes(), first, n_rows),
-            start: part(batch.start(), first, n_rows),
-            end: part(batch.end(), first, n_rows),
-        }
-    }
-}
-
-impl Records<'_> {
-    /// The values at a row below `n_rows`.
-    #[inline]
-    #[expect(clippy::indexing_slicing, reason = "all columns have so many rows")]
-    fn flow(&self, row: usize) -> Flow {
-        Flow {
-            src_port: self.src_port[row],
-            dst_port: self.dst_port[row],
-            protocol: self.protocol[row],
-            flags: self.flags[row],
-            rejected: self.action[row] == REJECT,
-            packets: self.packets[row],
-            bytes: self.bytes[row],
-            start: self.start[row],
-            end: self.end[row],
-        }
-    }
 }

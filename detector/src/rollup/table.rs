@@ -4,37 +4,11 @@
 //! few hundred records at once, in loops without a branch that depends on what they find, so that the waits overlap. One
 //! record after the other they would add up.
 
-use super::Flow;
+use super::block::Block;
 use super::group::{Group, Key};
-use super::initiator::Sense;
 
 /// Slots of an empty table.
 const MIN_SLOTS: usize = 1024;
-
-/// Records that are looked up together.
-#[derive(Debug, Default)]
-pub(super) struct Block {
-    keys: Vec<Key>,
-    /// Whatever number finds the record again, and which way it goes.
-    records: Vec<(u32, Sense)>,
-}
-
-impl Block {
-    /// Records of a block: their keys fit into the first-level cache.
-    pub(super) const N_ROWS: usize = 256;
-
-    /// Adds a record, of which there may be [`Block::N_ROWS`].
-    #[inline]
-    pub(super) fn push(&mut self, key: Key, record: u32, sense: Sense) {
-        self.keys.push(key);
-        self.records.push((record, sense));
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.keys.clear();
-        self.records.clear();
-    }
-}
 
 /// Groups by key: open addressing, linear probing, at most half full.
 ///
@@ -55,38 +29,38 @@ struct Place {
 }
 
 impl Table {
-    /// Adds the records of a block; `flow_of` gives what each tells beside its key.
-    pub(super) fn add(&mut self, block: &Block, flow_of: impl Fn(u32) -> Flow) {
-        let Block { keys, records } = block;
+    /// Adds the records of a block.
+    pub(super) fn add(&mut self, block: &Block) {
+        let keys = block.keys();
         self.make_room(keys.len());
         let mut places = [(Place::default(), 0); Block::N_ROWS];
-        for ((place, slot), key) in places.iter_mut().zip(keys) {
-            *place = self.place(*key);
-            *slot = self.slots.get(place.at).copied().unwrap_or(0);
+        for (to, key) in places.iter_mut().zip(keys) {
+            let place = self.place(*key);
+            *to = (place, self.slots.get(place.at).copied().unwrap_or(0));
         }
         // The slots are near by now, and their neighbours with them.
         let mut ids = [0u32; Block::N_ROWS];
-        for (id, (place, slot)) in ids.iter_mut().zip(&places).take(keys.len()) {
-            *id = self.first_shown(*place, *slot);
+        for (id, (place, slot)) in ids.iter_mut().zip(places).take(keys.len()) {
+            *id = self.first_shown(place, slot);
         }
         // Most are there. The minutes are in a group's other line: reading them has it come, too.
         let mut is_found = [false; Block::N_ROWS];
         let mut minutes = 0;
-        for ((is_found, id), key) in is_found.iter_mut().zip(&ids).zip(keys) {
-            if let Some(group) = self.groups.get((*id as usize).wrapping_sub(1)) {
+        for ((is_found, id), key) in is_found.iter_mut().zip(ids).zip(keys) {
+            if let Some(group) = self.groups.get((id as usize).wrapping_sub(1)) {
                 *is_found = group.key == *key;
                 minutes |= group.minutes;
             }
         }
         std::hint::black_box(minutes);
-        for ((id, is_found), key) in ids.iter_mut().zip(&is_found).zip(keys) {
+        for ((id, is_found), key) in ids.iter_mut().zip(is_found).zip(keys) {
             if !is_found {
                 *id = self.find_or_add(*key);
             }
         }
-        for (id, &(record, sense)) in ids.iter().zip(records) {
+        for (id, (row, sense)) in ids.iter().zip(block.taken()) {
             if let Some(group) = self.groups.get_mut((*id as usize).wrapping_sub(1)) {
-                group.add(&flow_of(record), sense);
+                group.add(&block.flow(*row), *sense);
             }
         }
     }
