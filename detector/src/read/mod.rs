@@ -116,6 +116,9 @@ impl Limits {
     };
 }
 
+/// Takes batches, one after the other, on whatever thread is free.
+pub type Each<'a> = &'a mut (dyn FnMut(FlowBatch) + Send);
+
 /// An object whose format and fields are known and fit.
 ///
 /// A *unit* is a part that threads can read independently of each other: a span of rows of a Parquet object, a span of
@@ -201,7 +204,7 @@ impl Opened {
     ///
     /// # Errors
     /// Any [`Error`] that concerns an object.
-    pub fn read_unit(&self, unit: usize, each: &mut dyn FnMut(FlowBatch)) -> Result<Account, Error> {
+    pub fn read_unit(&self, unit: usize, each: Each<'_>) -> Result<Account, Error> {
         if unit >= self.n_units() {
             return Ok(Account::default());
         }
@@ -219,7 +222,7 @@ impl Opened {
     ///
     /// # Errors
     /// Any [`Error`]; nothing that `each` was given may be used then.
-    pub fn read_all(&self, each: &mut dyn FnMut(FlowBatch)) -> Result<Account, Error> {
+    pub fn read_all(&self, each: Each<'_>) -> Result<Account, Error> {
         let mut account = Account::default();
         for unit in 0..self.n_units() {
             account.add(&self.read_unit(unit, each)?);
@@ -250,7 +253,7 @@ impl Opened {
     fn gzip_source(&self) -> Result<source::Source, Error> {
         let whole = gzip::inflate_whole(&self.name, &*self.object, &self.limits)?;
         Ok(match whole {
-            Some(text) => source::Source::whole(&self.name, text, &self.limits),
+            Some(text) => source::Source::whole(text, &self.limits),
             None => source::Source::gzip(&self.name, Arc::clone(&self.object), &self.limits),
         })
     }

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use arrow_schema::ArrowError;
 
-use crate::flow::{Field, FlowBatch};
+use crate::flow::Field;
 use crate::read::account::{Account, Reason};
 use crate::read::batch::{self, Column};
 use crate::read::cut::{Cuts, Joined, Piece, Rows};
 use crate::read::field::{Places, is_known};
 use crate::read::sink::{Marks, Odd, SharedAddresses, Sink};
-use crate::read::source::Source;
-use crate::read::{Error, Limits};
+use crate::read::source::{Block, Source};
+use crate::read::{Each, Error, Limits};
 
 /// The longest header accepted; all of AWS's fields together have a thousand bytes.
 pub(super) const MAX_HEADER_BYTES: usize = 16 << 10;
@@ -92,16 +92,11 @@ pub(super) struct Reader<'a> {
     marks: Marks,
     n_rows: usize,
     account: Account,
-    each: &'a mut dyn FnMut(FlowBatch),
+    each: Each<'a>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(
-        object: &'a Arc<str>,
-        header: &'a Header,
-        limits: &'a Limits,
-        each: &'a mut dyn FnMut(FlowBatch),
-    ) -> Self {
+    pub(super) fn new(object: &'a Arc<str>, header: &'a Header, limits: &'a Limits, each: Each<'a>) -> Self {
         let places = &header.places;
         let fields = Field::ALL.into_iter().filter_map(|field| Some((places.of(field)?, field)));
         let fields = fields.map(|(column, field)| Sink::new(column, field, limits.max_batch_rows));
@@ -114,29 +109,32 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Those of the source, and [`Error::NotFlowLog`] for a second header that names other fields.
-    pub(super) fn read(mut self, mut source: Source) -> Result<Account, Error> {
+    pub(super) fn read(mut self, source: Source) -> Result<Account, Error> {
         let (mut cuts, mut joined) = (Cuts::default(), Joined::default());
-        while let Some(block) = source.next_block()? {
-            if let Some(position) = block.long_line {
-                self.account.reject(Reason::LineTooLong, self.object, position, || shown(block.lines));
-                continue;
-            }
-            let (mut rest, mut position) = (block.lines, block.position);
-            while !rest.is_empty() {
-                let mut lines = cuts.lines(rest, self.header.places.n_columns, self.limits.max_line_bytes);
-                while let Some((piece, offset)) = lines.next() {
-                    let position = position + offset as u64;
-                    match piece {
-                        Piece::Rows(rows) => self.rows(rows, &|row| rows.line(row, position))?,
-                        Piece::Line(line) => self.line(line, position, &mut joined)?,
-                    }
-                }
-                position += lines.used() as u64;
-                rest = rest.get(lines.used()..).unwrap_or_default();
-            }
-        }
+        source.read(&mut |block| self.block(&block, &mut cuts, &mut joined))?;
         self.flush()?;
         Ok(self.account)
+    }
+
+    fn block(&mut self, block: &Block<'_>, cuts: &mut Cuts, joined: &mut Joined) -> Result<(), Error> {
+        let Block { lines: mut rest, mut position, is_too_long } = *block;
+        if is_too_long {
+            self.account.reject(Reason::LineTooLong, self.object, position, || shown(rest));
+            return Ok(());
+        }
+        while !rest.is_empty() {
+            let mut lines = cuts.lines(rest, self.header.places.n_columns, self.limits.max_line_bytes);
+            while let Some((piece, offset)) = lines.next() {
+                let position = position + offset as u64;
+                match piece {
+                    Piece::Rows(rows) => self.rows(rows, &|row| rows.line(row, position))?,
+                    Piece::Line(line) => self.line(line, position, joined)?,
+                }
+            }
+            position += lines.used() as u64;
+            rest = rest.get(lines.used()..).unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// Takes a line that needs a closer look.

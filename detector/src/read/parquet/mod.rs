@@ -24,7 +24,7 @@ use crate::read::batch::{self, Column};
 use crate::read::field::Places;
 use crate::read::parquet::chunk::Chunk;
 use crate::read::parquet::twin::Twin;
-use crate::read::{Account, Error, Limits, Object};
+use crate::read::{Account, Each, Error, Limits, Object};
 
 /// What a Parquet object starts and ends with.
 pub(super) const MAGIC: &[u8] = b"PAR1";
@@ -136,55 +136,20 @@ impl File {
         self.units.len()
     }
 
-    pub(super) fn read_unit(&self, unit: usize, each: &mut dyn FnMut(FlowBatch)) -> Result<Account, Error> {
+    pub(super) fn read_unit(&self, unit: usize, each: Each<'_>) -> Result<Account, Error> {
         let Some(unit) = self.units.get(unit) else { return Ok(Account::default()) };
         guarded(|| self.read_rows(*unit, each)).map_err(|fault| fault.at(&self.name))
     }
 
-    fn read_rows(&self, unit: Unit, each: &mut dyn FnMut(FlowBatch)) -> Result<Account, Fault> {
-        let mut account = Account::default();
-        let mut status = self.places.status.map(|at| Chunk::open(self, unit, at, None)).transpose()?;
-        let mut sources = self.sources(unit)?;
-        let mut n_done = 0;
-        while n_done < unit.n_rows {
-            let n_rows = (unit.n_rows - n_done).min(self.limits.max_batch_rows.max(1) as u64) as usize;
-            let mut marks = marks::Marks::new(&self.name, unit.position + n_done, n_rows, &mut account);
-            if let Some(status) = &mut status {
-                let statuses = status.status(n_rows, &mut marks)?;
-                marks.status(statuses);
-            }
-            let (mut columns, mut twins) = (Vec::with_capacity(Field::COUNT), Vec::new());
-            let mut passed: Vec<(Field, Vec<twin::Passed>)> = Vec::new();
-            for (field, source) in &mut sources {
-                if let Source::Twin(twin) = source {
-                    let original = passed.iter().find(|(other, _)| batch::original(*field) == Some(*other));
-                    if let Some((original, _)) = original.filter(|(_, pages)| twin.passes(pages)) {
-                        twins.push((*field, *original));
-                        continue;
-                    }
-                    let rest = Unit { first_row: unit.first_row + n_done, ..unit };
-                    *source = Source::Chunk(self.chunk(rest, *field)?);
-                }
-                let Source::Chunk(chunk) = source else { continue };
-                columns.push((*field, chunk.column(n_rows, &mut marks)?));
-                passed.extend(chunk.passed().map(|pages| (*field, pages)));
-            }
-            mark_early_ends(&columns, &mut marks);
-            let marked = marks.finish();
-            let n_ok = if let Some(marked) = marked {
-                for (_, column) in &mut columns {
-                    column.keep_unmarked(&marked);
-                }
-                marks::count(&marked, crate::read::rule::OK)
-            } else {
-                n_rows
-            };
-            if n_ok > 0 {
-                each(batch::finish(n_ok, columns, &twins)?);
-            }
-            n_done += n_rows as u64;
+    /// Where a thread is free, it decodes the next batch while one is taken.
+    fn read_rows(&self, unit: Unit, each: Each<'_>) -> Result<Account, Fault> {
+        let mut rows = Rows::open(self, unit)?;
+        let mut ready = rows.next()?;
+        while let Some(batch) = ready {
+            let ((), next) = rayon::join(|| each(batch), || rows.next());
+            ready = next?;
         }
-        Ok(account)
+        Ok(rows.account)
     }
 
     /// Where each field's column comes from, in the order of fields.
@@ -211,6 +176,67 @@ impl File {
     fn chunk(&self, unit: Unit, field: Field) -> Result<Box<Chunk>, Fault> {
         let at = self.places.of(field).ok_or(Fault::CutOff)?;
         Chunk::open(self, unit, at, Some(field)).map(Box::new)
+    }
+}
+
+/// The rows of a unit being read.
+struct Rows<'a> {
+    file: &'a File,
+    unit: Unit,
+    n_done: u64,
+    account: Account,
+    status: Option<Chunk>,
+    sources: Vec<(Field, Source)>,
+}
+
+impl<'a> Rows<'a> {
+    fn open(file: &'a File, unit: Unit) -> Result<Self, Fault> {
+        let status = file.places.status.map(|at| Chunk::open(file, unit, at, None)).transpose()?;
+        Ok(Self { file, unit, n_done: 0, account: Account::default(), status, sources: file.sources(unit)? })
+    }
+
+    /// The next rows of traffic; `None` at the end.
+    fn next(&mut self) -> Result<Option<FlowBatch>, Fault> {
+        let Self { file, unit, n_done, account, status, sources } = self;
+        while *n_done < unit.n_rows {
+            let n_rows = (unit.n_rows - *n_done).min(file.limits.max_batch_rows.max(1) as u64) as usize;
+            let mut marks = marks::Marks::new(&file.name, unit.position + *n_done, n_rows, account);
+            if let Some(status) = status {
+                let statuses = status.status(n_rows, &mut marks)?;
+                marks.status(statuses);
+            }
+            let (mut columns, mut twins) = (Vec::with_capacity(Field::COUNT), Vec::new());
+            let mut passed: Vec<(Field, Vec<twin::Passed>)> = Vec::new();
+            for (field, source) in &mut *sources {
+                if let Source::Twin(twin) = source {
+                    let original = passed.iter().find(|(other, _)| batch::original(*field) == Some(*other));
+                    if let Some((original, _)) = original.filter(|(_, pages)| twin.passes(pages)) {
+                        twins.push((*field, *original));
+                        continue;
+                    }
+                    let rest = Unit { first_row: unit.first_row + *n_done, ..*unit };
+                    *source = Source::Chunk(file.chunk(rest, *field)?);
+                }
+                let Source::Chunk(chunk) = source else { continue };
+                columns.push((*field, chunk.column(n_rows, &mut marks)?));
+                passed.extend(chunk.passed().map(|pages| (*field, pages)));
+            }
+            mark_early_ends(&columns, &mut marks);
+            let marked = marks.finish();
+            let n_ok = if let Some(marked) = marked {
+                for (_, column) in &mut columns {
+                    column.keep_unmarked(&marked);
+                }
+                marks::count(&marked, crate::read::rule::OK)
+            } else {
+                n_rows
+            };
+            *n_done += n_rows as u64;
+            if n_ok > 0 {
+                return Ok(Some(batch::finish(n_ok, columns, &twins)?));
+            }
+        }
+        Ok(None)
     }
 }
 
