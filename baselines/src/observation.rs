@@ -324,6 +324,11 @@ pub struct Renumbering {
 }
 
 impl Renumbering {
+    /// The number of an owner.
+    pub fn owner(&self, id: u32) -> u32 {
+        self.owners.get(id as usize).copied().unwrap_or(u32::MAX)
+    }
+
     /// A row with the other set's numbers.
     pub fn of(&self, row: &Observation) -> Observation {
         let of = |table: &[u32], id: u32| table.get(id as usize).copied().unwrap_or(u32::MAX);

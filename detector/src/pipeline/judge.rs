@@ -4,6 +4,8 @@
 //! began: so neither the order of owners nor the number of threads shows, and what an hour asks of one owner is asked
 //! at once, while it is in the cache.
 
+use std::io;
+
 use baselines::baseline::{Found, Learned};
 use baselines::follow::Open;
 use baselines::observation::{Observation, Ranks};
@@ -14,18 +16,6 @@ use super::settle::settle;
 use super::shelf::{At, Hour, HourRows, Tables};
 use super::{Job, Mode};
 use crate::score::{Own, OwnIncidents, Scorer, Seen, by_destination};
-
-/// An hour, ready to be judged.
-pub(super) struct Ready {
-    pub(super) hour: Hour,
-    pub(super) rows: HourRows,
-    /// Where each row lies, with its owner, sorted by owner.
-    pub(super) by_owner: Vec<(u32, At)>,
-    /// Owners that come up for the first time, by name.
-    pub(super) new_owners: Vec<u32>,
-    /// Peers that come up for the first time, by address.
-    pub(super) new_peers: Vec<u32>,
-}
 
 /// What became of an hour's rows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,12 +30,12 @@ pub(super) struct Judge<'a> {
     tables: &'a Tables,
     ranks: &'a Ranks,
     /// The baselines' numbers of the shelf's owners and peers, as far as these came up.
-    owners: Vec<u32>,
-    peers: Vec<u32>,
+    owners: Numbers,
+    peers: Numbers,
 }
 
-/// One owner's part of an hour.
-struct Part<'a> {
+/// One owner's rows of an hour, and what becomes of them.
+struct OfOwner<'a> {
     owner: u32,
     rows: &'a [(u32, At)],
     incidents: OwnIncidents,
@@ -53,32 +43,92 @@ struct Part<'a> {
     account: Account,
 }
 
+/// Numbers in the baselines, given in the hour in which something is met first.
+struct Numbers {
+    /// Those of the shelf, by the hour in which they are met first; in an hour in an order that speaks of names only.
+    to_come: std::iter::Peekable<std::vec::IntoIter<(Hour, u32)>>,
+    /// By the number on the shelf; [`u32::MAX`] for none yet.
+    given: Vec<u32>,
+}
+
+impl Numbers {
+    fn new(first: &[Hour], rank: impl Fn(u32) -> u32) -> Self {
+        let mut to_come: Vec<(Hour, u32)> = first.iter().copied().zip(0..).collect();
+        to_come.sort_unstable_by_key(|&(hour, id)| (hour, rank(id)));
+        Self { to_come: to_come.into_iter().peekable(), given: vec![u32::MAX; first.len()] }
+    }
+
+    /// Gives numbers to what is met in an hour, and before in hours that are not walked.
+    fn give(&mut self, hour: Hour, mut number: impl FnMut(u32) -> Option<u32>) {
+        while let Some((_, id)) = self.to_come.next_if(|&(first, _)| first <= hour) {
+            if let Some(slot) = self.given.get_mut(id as usize) {
+                *slot = number(id).unwrap_or(u32::MAX);
+            }
+        }
+    }
+
+    fn of(&self, id: u32) -> u32 {
+        self.given.get(id as usize).copied().unwrap_or(u32::MAX)
+    }
+}
+
 impl<'a> Judge<'a> {
     pub(super) fn new(job: &'a Job<'a>, tables: &'a Tables, ranks: &'a Ranks) -> Self {
-        let (owners, peers) = (vec![u32::MAX; tables.set.owners.len()], vec![u32::MAX; tables.set.peers.len()]);
+        let owners = Numbers::new(&tables.owners_first, |owner| ranks.owner(owner));
+        let peers = Numbers::new(&tables.peers_first, |peer| ranks.peer(peer));
         Self { job, tables, ranks, owners, peers }
     }
 
-    /// Judges an hour and learns it.
-    pub(super) fn hour(&mut self, scorer: &mut Scorer<'_>, baselines: &mut Baselines, hour: &Ready) -> Account {
+    /// Judges the parts of an hour and learns them.
+    ///
+    /// # Errors
+    /// Those of taking a part.
+    pub(super) fn hour(
+        &mut self,
+        scorer: &mut Scorer<'_>,
+        baselines: &mut Baselines,
+        hour: Hour,
+        parts: impl Iterator<Item = io::Result<HourRows>>,
+    ) -> io::Result<Account> {
         self.number(baselines, hour);
-        let mut parts: Vec<Part<'_>> = hour
-            .by_owner
+        let (mut account, mut learned) = (Account::default(), Vec::new());
+        for rows in parts {
+            self.part(scorer, baselines, &rows?, &mut account, &mut learned);
+        }
+        for learned in &learned {
+            baselines.note(learned);
+        }
+        Ok(account)
+    }
+
+    /// Judges a part of an hour; what was learned of its owners that concerns the others is not noted yet.
+    fn part(
+        &self,
+        scorer: &mut Scorer<'_>,
+        baselines: &mut Baselines,
+        rows: &HourRows,
+        account: &mut Account,
+        learned: &mut Vec<Learned>,
+    ) {
+        let mut by_owner: Vec<(u32, At)> = rows.all().map(|at| (rows.subject(at).observation.owner, at)).collect();
+        // Objects put their rows down by window and owner: a sort that looks for runs merges them.
+        by_owner.sort_by_key(|&(owner, _)| owner);
+        let mut parts: Vec<OfOwner<'_>> = by_owner
             .chunk_by(|a, b| a.0 == b.0)
             .filter_map(|rows| {
-                let owner = number(&self.owners, rows.first()?.0);
+                let owner = self.owners.of(rows.first()?.0);
                 let incidents = scorer.incidents.take(owner);
-                Some(Part { owner, rows, incidents, learned: Learned::default(), account: Account::default() })
+                Some(OfOwner { owner, rows, incidents, learned: Learned::default(), account: Account::default() })
             })
             .collect();
         parts.sort_unstable_by_key(|part| part.owner);
         let (fleet, of_owner) = baselines.side_by_side(parts.iter().map(|part| part.owner));
         let judging = &*scorer;
         parts.par_iter_mut().zip(of_owner).for_each(|(part, baseline)| {
-            let Part { owner, rows, incidents, learned, account } = part;
-            let mut settled = settle(&hour.rows, rows, self.tables, self.ranks);
+            let OfOwner { owner, rows: of_owner, incidents, learned, account } = part;
+            let mut settled = settle(rows, of_owner, self.tables, self.ranks);
             for row in &mut settled.rows {
-                (row.owner, row.peer) = (*owner, number(&self.peers, row.peer));
+                (row.owner, row.peer) = (*owner, self.peers.of(row.peer));
             }
             *account = Account { n_observations: settled.rows.len() as u64, n_repeated: settled.n_repeated };
             let mut own = Own { owner: *owner, baseline, incidents, open: Open::default() };
@@ -88,30 +138,23 @@ impl<'a> Judge<'a> {
             let Own { baseline, open, .. } = own;
             baseline.close(open);
         });
-        let mut account = Account::default();
         for part in parts {
             scorer.incidents.put(part.owner, part.incidents);
-            baselines.note(&part.learned);
+            learned.push(part.learned);
             account.n_observations += part.account.n_observations;
             account.n_repeated += part.account.n_repeated;
         }
-        account
     }
 
     /// Gives the hour's owners and peers their numbers in the baselines.
-    fn number(&mut self, baselines: &mut Baselines, hour: &Ready) {
-        let set = &self.tables.set;
-        for &owner in &hour.new_owners {
-            if let Some(slot) = self.owners.get_mut(owner as usize) {
-                *slot = baselines.owner(&set.owners.name(owner));
-            }
-        }
-        for &peer in &hour.new_peers {
-            if let (Some(slot), Some(told)) = (self.peers.get_mut(peer as usize), set.peers.get(peer as usize)) {
-                let network = || self.job.knowledge.network(told.address, &set.services.name(told.service));
-                *slot = baselines.ladder.peer(told.address, network);
-            }
-        }
+    fn number(&mut self, baselines: &mut Baselines, hour: Hour) {
+        let (set, knowledge) = (&self.tables.set, self.job.knowledge);
+        self.owners.give(hour, |owner| Some(baselines.owner(&set.owners.name(owner))));
+        self.peers.give(hour, |peer| {
+            let told = set.peers.get(peer as usize)?;
+            let network = || knowledge.network(told.address, &set.services.name(told.service));
+            Some(baselines.ladder.peer(told.address, network))
+        });
     }
 
     /// Judges one owner's window and learns it; of a scan nothing is learned but when the owner was active.
@@ -136,9 +179,4 @@ impl<'a> Judge<'a> {
             Mode::Scan => own.baseline.note_activity(window, rows, &found),
         }
     }
-}
-
-/// The baselines' number of one of the shelf's.
-fn number(numbers: &[u32], id: u32) -> u32 {
-    numbers.get(id as usize).copied().unwrap_or(u32::MAX)
 }

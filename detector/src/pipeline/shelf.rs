@@ -1,8 +1,8 @@
 //! The shelf: observations of all objects, by hour, until they are walked in event time.
 //!
 //! Objects come in any order, hours are walked in order, so everything must be put down in between. What does not fit
-//! into the memory granted goes to a [`Scratch`] of the door, hour by hour; memory follows functions × destinations of
-//! an hour, not the input.
+//! into the memory granted goes to a [`Scratch`] of the door. An hour is put down in parts of some owners each, and taken up
+//! part by part: memory follows the destinations of so many owners in an hour, not the input and not the fleet.
 
 mod row;
 
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use baselines::names::Names;
-use baselines::observation::{Collector, Observations};
+use baselines::observation::{Collector, Observation, Observations};
 use baselines::window::{Day, Window};
 
 pub(super) use self::row::{At, HourRows, Row};
@@ -26,6 +26,9 @@ pub(super) struct Hour(u32);
 const WINDOWS_PER_HOUR: u32 = 6;
 
 impl Hour {
+    /// After all hours there are.
+    const NEVER: Self = Self(u32::MAX);
+
     fn of(window: Window) -> Self {
         Self(window.0 / WINDOWS_PER_HOUR)
     }
@@ -40,26 +43,47 @@ impl Hour {
     }
 }
 
+/// Owners whose rows of an hour lie together.
+const OWNERS_PER_PART: u32 = 256;
+
+/// An hour of some owners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Part {
+    pub(super) hour: Hour,
+    owners: u32,
+}
+
+impl Part {
+    fn of(window: Window, owner: u32) -> Self {
+        Self { hour: Hour::of(window), owners: owner / OWNERS_PER_PART }
+    }
+
+    /// What a [`Scratch`] knows it by.
+    fn key(self) -> u64 {
+        u64::from(self.hour.0) << 32 | u64::from(self.owners)
+    }
+}
+
 /// Where the shelf puts what does not fit into memory.
 pub trait Scratch: Send {
-    /// Appends bytes to an hour's.
-    fn append(&mut self, hour: u32, bytes: &[u8]) -> io::Result<()>;
-    /// Takes all bytes appended to an hour.
-    fn take(&mut self, hour: u32) -> io::Result<Vec<u8>>;
+    /// Appends bytes to those of a part.
+    fn append(&mut self, part: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Takes all bytes appended to a part.
+    fn take(&mut self, part: u64) -> io::Result<Vec<u8>>;
 }
 
 /// Keeps everything in memory after all, for inputs known to be small.
 #[derive(Debug, Default)]
-pub struct InMemoryScratch(BTreeMap<u32, Vec<u8>>);
+pub struct InMemoryScratch(BTreeMap<u64, Vec<u8>>);
 
 impl Scratch for InMemoryScratch {
-    fn append(&mut self, hour: u32, bytes: &[u8]) -> io::Result<()> {
-        self.0.entry(hour).or_default().extend_from_slice(bytes);
+    fn append(&mut self, part: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.entry(part).or_default().extend_from_slice(bytes);
         Ok(())
     }
 
-    fn take(&mut self, hour: u32) -> io::Result<Vec<u8>> {
-        Ok(self.0.remove(&hour).unwrap_or_default())
+    fn take(&mut self, part: u64) -> io::Result<Vec<u8>> {
+        Ok(self.0.remove(&part).unwrap_or_default())
     }
 }
 
@@ -70,88 +94,109 @@ pub(super) struct Tables {
     pub(super) set: Observations,
     /// Flow logs.
     pub(super) sources: Names,
+    /// The hour in which each owner and each peer is met first.
+    pub(super) owners_first: Vec<Hour>,
+    pub(super) peers_first: Vec<Hour>,
 }
 
 /// All observations, by hour.
 pub(super) struct Shelf {
     collector: Collector,
     sources: Names,
-    hours: Hours,
+    owners_first: Vec<Hour>,
+    peers_first: Vec<Hour>,
+    parts: Parts,
 }
 
 /// The rows, encoded: in memory, or on the scratch.
-pub(super) struct Hours {
-    in_memory: BTreeMap<Hour, Vec<u8>>,
+pub(super) struct Parts {
+    in_memory: BTreeMap<Part, Vec<u8>>,
     n_bytes: usize,
-    on_scratch: BTreeSet<Hour>,
+    on_scratch: BTreeSet<Part>,
     scratch: Box<dyn Scratch>,
 }
 
 impl Shelf {
     pub(super) fn new(scratch: Box<dyn Scratch>) -> Self {
-        let hours = Hours { in_memory: BTreeMap::new(), n_bytes: 0, on_scratch: BTreeSet::new(), scratch };
-        Self { collector: Collector::default(), sources: Names::default(), hours }
+        let parts = Parts { in_memory: BTreeMap::new(), n_bytes: 0, on_scratch: BTreeSet::new(), scratch };
+        let (owners_first, peers_first) = (Vec::new(), Vec::new());
+        Self { collector: Collector::default(), sources: Names::default(), owners_first, peers_first, parts }
     }
 
     /// Puts down an object's observations.
     pub(super) fn add(&mut self, source: &str, observations: &Observations) -> io::Result<()> {
         let source = self.sources.intern(source);
         let numbers = self.collector.renumber(observations);
-        let Hours { in_memory, n_bytes, .. } = &mut self.hours;
-        for rows in observations.rows.chunk_by(|a, b| Hour::of(a.window) == Hour::of(b.window)) {
-            let Some(hour) = rows.first().map(|row| Hour::of(row.window)) else { continue };
-            let bytes = in_memory.entry(hour).or_default();
+        let Self { owners_first, peers_first, parts, .. } = self;
+        let part_of = |row: &Observation| Part::of(row.window, numbers.owner(row.owner));
+        for rows in observations.rows.chunk_by(|a, b| part_of(a) == part_of(b)) {
+            let Some(part) = rows.first().map(part_of) else { continue };
+            let bytes = parts.in_memory.entry(part).or_default();
             let before = bytes.len();
             for row in rows {
-                Row { source, observation: numbers.of(row) }.encode(hour, bytes);
+                let observation = numbers.of(row);
+                note(owners_first, observation.owner, part.hour);
+                note(peers_first, observation.peer, part.hour);
+                Row { source, observation }.encode(part.hour, bytes);
             }
-            *n_bytes += bytes.len() - before;
+            parts.n_bytes += bytes.len() - before;
         }
-        if self.hours.n_bytes > MAX_IN_MEMORY { self.hours.spill() } else { Ok(()) }
+        if parts.n_bytes > MAX_IN_MEMORY { parts.spill() } else { Ok(()) }
     }
 
-    /// The tables and the rows, which are taken hour by hour.
-    pub(super) fn finish(self) -> (Tables, Hours) {
-        (Tables { set: self.collector.finish(Vec::new()), sources: self.sources }, self.hours)
+    /// The tables and the rows, which are taken part by part.
+    pub(super) fn finish(self) -> (Tables, Parts) {
+        let Self { collector, sources, owners_first, peers_first, parts } = self;
+        (Tables { set: collector.finish(Vec::new()), sources, owners_first, peers_first }, parts)
     }
 }
 
-impl Hours {
-    /// Moves the fullest hours to the scratch until half of the memory is free.
+/// Notes that a number was met in an hour.
+fn note(first: &mut Vec<Hour>, id: u32, hour: Hour) {
+    if first.len() <= id as usize {
+        first.resize(id as usize + 1, Hour::NEVER);
+    }
+    if let Some(first) = first.get_mut(id as usize) {
+        *first = hour.min(*first);
+    }
+}
+
+impl Parts {
+    /// Moves the fullest parts to the scratch until half of the memory is free.
     fn spill(&mut self) -> io::Result<()> {
-        let mut hours: Vec<(usize, Hour)> = self.in_memory.iter().map(|(hour, rows)| (rows.len(), *hour)).collect();
-        hours.sort_unstable();
+        let mut parts: Vec<(usize, Part)> = self.in_memory.iter().map(|(part, rows)| (rows.len(), *part)).collect();
+        parts.sort_unstable();
         while self.n_bytes > MAX_IN_MEMORY / 2
-            && let Some((_, hour)) = hours.pop()
+            && let Some((_, part)) = parts.pop()
         {
-            let bytes = self.in_memory.remove(&hour).unwrap_or_default();
-            self.scratch.append(hour.0, &bytes)?;
-            self.on_scratch.insert(hour);
+            let bytes = self.in_memory.remove(&part).unwrap_or_default();
+            self.scratch.append(part.key(), &bytes)?;
+            self.on_scratch.insert(part);
             self.n_bytes -= bytes.len();
         }
         Ok(())
     }
 
-    /// The hours there are, in order.
-    pub(super) fn all(&self) -> Vec<Hour> {
-        let mut hours: Vec<Hour> = self.in_memory.keys().chain(&self.on_scratch).copied().collect();
-        hours.sort_unstable();
-        hours.dedup();
+    /// The parts there are, by hour.
+    pub(super) fn all(&self) -> BTreeMap<Hour, Vec<Part>> {
+        let parts: BTreeSet<Part> = self.in_memory.keys().chain(&self.on_scratch).copied().collect();
+        let mut hours: BTreeMap<Hour, Vec<Part>> = BTreeMap::new();
+        for part in parts {
+            hours.entry(part.hour).or_default().push(part);
+        }
         hours
     }
 
-    /// Takes an hour's rows, those of each object as they were put down.
-    pub(super) fn take(&mut self, hour: Hour) -> io::Result<HourRows> {
-        let mut bytes = if self.on_scratch.remove(&hour) { self.scratch.take(hour.0)? } else { Vec::new() };
-        let in_memory = self.in_memory.remove(&hour).unwrap_or_default();
+    /// Takes a part's rows, those of each object as they were put down.
+    pub(super) fn take(&mut self, part: Part) -> io::Result<HourRows> {
+        let mut bytes = if self.on_scratch.remove(&part) { self.scratch.take(part.key())? } else { Vec::new() };
+        let in_memory = self.in_memory.remove(&part).unwrap_or_default();
         self.n_bytes -= in_memory.len();
         if bytes.is_empty() {
             bytes = in_memory;
         } else {
-            // Of a large fleet an hour is most of what is in memory: no room to grow beside it.
-            bytes.reserve_exact(in_memory.len());
             bytes.extend_from_slice(&in_memory);
         }
-        Ok(HourRows::new(hour, bytes))
+        Ok(HourRows::new(part.hour, bytes))
     }
 }

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use baselines::observation::{Observation, Ranks};
+use baselines::observation::Ranks;
 use baselines::window::{Day, Window};
 
 use super::changes::Changes;
-use super::judge::{Judge, Ready};
-use super::shelf::{self, Hour, Shelf};
+use super::judge::Judge;
+use super::shelf::{Hour, Part, Shelf};
 use super::{Job, Memory, Mode, settle, strays};
 use crate::coverage::Coverage;
 use crate::finding::Finding;
@@ -27,20 +27,20 @@ pub(super) fn walk(
     scorer.incidents = incidents;
     let (tables, mut shelved) = shelf.finish();
     let ranks = Ranks::of(&tables.set);
-    let all = shelved.all();
-    let days: Vec<Day> = all.iter().map(|hour| hour.day()).collect();
+    let hours: Vec<(Hour, Vec<Part>)> = shelved.all().into_iter().collect();
+    let days: Vec<Day> = hours.iter().map(|(hour, _)| hour.day()).collect();
     let walked = strays::without(&days, job.config.novelty_memory_days);
-    let hours = all.get(walked).unwrap_or_default();
-    for stray in all.iter().filter(|hour| !hours.contains(hour)) {
-        let rows = shelved.take(*stray)?;
-        coverage.n_stray += rows.all().map(|at| settle::n_records(&rows.row(at).observation)).sum::<u64>();
+    for (at, (_, parts)) in hours.iter().enumerate() {
+        for &part in parts.iter().filter(|_| !walked.contains(&at)) {
+            let rows = shelved.take(part)?;
+            coverage.n_stray += rows.all().map(|at| settle::n_records(&rows.row(at).observation)).sum::<u64>();
+        }
     }
-    let (owners, peers) = (vec![false; tables.set.owners.len()], vec![false; tables.set.peers.len()]);
-    let mut to_come = Hours { shelved, next: hours.iter(), ranks: &ranks, owners, peers };
+    let hours = hours.get(walked).unwrap_or_default();
     let mut judge = Judge::new(job, &tables, &ranks);
     let mut changes = Changes::default();
-    while let Some(hour) = to_come.next()? {
-        let day = hour.hour.day();
+    for (hour, parts) in hours {
+        let day = hour.day();
         if let Some(before) = open_day.filter(|before| *before < day && job.mode != Mode::Scan) {
             baselines.age(before.first_window(), job.config.novelty_memory_days);
         }
@@ -49,12 +49,13 @@ pub(super) fn walk(
         }
         open_day = open_day.max(Some(day));
         scorer.begin(&baselines, day);
-        let account = judge.hour(&mut scorer, &mut baselines, &hour);
+        let parts = parts.iter().map(|part| shelved.take(*part));
+        let account = judge.hour(&mut scorer, &mut baselines, *hour, parts)?;
         coverage.n_observations += account.n_observations;
         coverage.n_repeated += account.n_repeated;
     }
     let findings = scorer.findings(&baselines);
-    let last = hours.last().map_or(Window(0), |hour| Window(hour.day().first_window().0 + 143));
+    let last = hours.last().map_or(Window(0), |(hour, _)| Window(hour.day().first_window().0 + 143));
     let warm_up = job.config.warm_up_secs as i64;
     coverage.n_owners = baselines.iter().filter(|(_, b)| b.known.is_some()).count() as u64;
     coverage.n_learning =
@@ -66,39 +67,4 @@ pub(super) fn walk(
     baselines.learned_from.n_objects += coverage.n_objects;
     let incidents = scorer.incidents;
     Ok((findings, Memory { baselines, incidents, open_day }))
-}
-
-/// Makes hours ready, one after the other.
-struct Hours<'a> {
-    shelved: shelf::Hours,
-    next: std::slice::Iter<'a, Hour>,
-    ranks: &'a Ranks,
-    /// Which owners and peers came up in an hour before.
-    owners: Vec<bool>,
-    peers: Vec<bool>,
-}
-
-impl Hours<'_> {
-    fn next(&mut self) -> io::Result<Option<Ready>> {
-        let Some(&hour) = self.next.next() else { return Ok(None) };
-        let rows = self.shelved.take(hour)?;
-        let (mut by_owner, mut new_owners, mut new_peers) = (Vec::new(), Vec::new(), Vec::new());
-        for at in rows.all() {
-            let Observation { owner, peer, .. } = rows.subject(at).observation;
-            by_owner.push((owner, at));
-            let note = |seen: &mut Vec<bool>, new: &mut Vec<u32>, id: u32| {
-                if let Some(seen) = seen.get_mut(id as usize).filter(|seen| !**seen) {
-                    *seen = true;
-                    new.push(id);
-                }
-            };
-            note(&mut self.owners, &mut new_owners, owner);
-            note(&mut self.peers, &mut new_peers, peer);
-        }
-        // Objects put their rows down by window and owner: a sort that looks for runs merges them.
-        by_owner.sort_by_key(|&(owner, _)| owner);
-        new_owners.sort_unstable_by_key(|&owner| self.ranks.owner(owner));
-        new_peers.sort_unstable_by_key(|&peer| self.ranks.peer(peer));
-        Ok(Some(Ready { hour, rows, by_owner, new_owners, new_peers }))
-    }
 }

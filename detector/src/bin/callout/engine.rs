@@ -317,32 +317,32 @@ fn threads(request: &Request<'_>) -> anyhow::Result<rayon::ThreadPool> {
 struct TempScratch {
     file: Option<File>,
     n_bytes: u64,
-    /// Where the bytes of each hour lie, in the order they were appended.
-    hours: BTreeMap<u32, Vec<(u64, usize)>>,
+    /// Where the bytes of each part lie, in the order they were appended.
+    parts: BTreeMap<u64, Vec<(u64, usize)>>,
 }
 
 impl Scratch for TempScratch {
-    fn append(&mut self, hour: u32, bytes: &[u8]) -> io::Result<()> {
+    fn append(&mut self, part: u64, bytes: &[u8]) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(tempfile::tempfile()?),
         };
         file.seek(io::SeekFrom::Start(self.n_bytes))?;
         file.write_all(bytes)?;
-        self.hours.entry(hour).or_default().push((self.n_bytes, bytes.len()));
+        self.parts.entry(part).or_default().push((self.n_bytes, bytes.len()));
         self.n_bytes += bytes.len() as u64;
         Ok(())
     }
 
-    fn take(&mut self, hour: u32) -> io::Result<Vec<u8>> {
-        let parts = self.hours.remove(&hour).unwrap_or_default();
-        let mut bytes = vec![0; parts.iter().map(|(_, len)| len).sum()];
+    fn take(&mut self, part: u64) -> io::Result<Vec<u8>> {
+        let pieces = self.parts.remove(&part).unwrap_or_default();
+        let mut bytes = vec![0; pieces.iter().map(|(_, len)| len).sum()];
         let mut rest = bytes.as_mut_slice();
-        for (at, len) in parts {
-            let (part, after) = std::mem::take(&mut rest).split_at_mut(len);
+        for (at, len) in pieces {
+            let (piece, after) = std::mem::take(&mut rest).split_at_mut(len);
             if let Some(file) = &mut self.file {
                 file.seek(io::SeekFrom::Start(at))?;
-                file.read_exact(part)?;
+                file.read_exact(piece)?;
             }
             rest = after;
         }
@@ -355,13 +355,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scratch_holds_more_hours_than_a_process_may_have_files() {
+    fn the_scratch_holds_more_parts_than_a_process_may_have_files() {
         let mut scratch = TempScratch::default();
-        for hour in (0..20_000).chain(5..10) {
-            scratch.append(hour, &hour.to_be_bytes()).unwrap();
+        for part in (0..20_000).chain(5..10) {
+            scratch.append(part, &[part as u8; 4]).unwrap();
         }
-        assert_eq!(scratch.take(7).unwrap(), [0, 0, 0, 7, 0, 0, 0, 7]);
-        assert_eq!(scratch.take(19_999).unwrap(), 19_999_u32.to_be_bytes());
+        assert_eq!(scratch.take(7).unwrap(), [7; 8]);
+        assert_eq!(scratch.take(19_999).unwrap(), [19_999_u64 as u8; 4]);
         assert!(scratch.take(7).unwrap().is_empty(), "it was taken");
     }
 }

@@ -187,24 +187,24 @@ struct TmpScratch {
 }
 
 impl TmpScratch {
-    fn path(&mut self, hour: u32) -> io::Result<PathBuf> {
+    fn path(&mut self, part: u64) -> io::Result<PathBuf> {
         let dir = match &mut self.dir {
             Some(dir) => dir,
             none => none.insert(tempfile::tempdir()?),
         };
-        Ok(dir.path().join(hour.to_string()))
+        Ok(dir.path().join(part.to_string()))
     }
 }
 
 impl Scratch for TmpScratch {
-    fn append(&mut self, hour: u32, bytes: &[u8]) -> io::Result<()> {
-        let path = self.path(hour)?;
+    fn append(&mut self, part: u64, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(part)?;
         let mut file = std::fs::File::options().create(true).append(true).open(path)?;
         io::Write::write_all(&mut file, bytes)
     }
 
-    fn take(&mut self, hour: u32) -> io::Result<Vec<u8>> {
-        let path = self.path(hour)?;
+    fn take(&mut self, part: u64) -> io::Result<Vec<u8>> {
+        let path = self.path(part)?;
         let bytes = std::fs::read(&path)?;
         std::fs::remove_file(path)?;
         Ok(bytes)
