@@ -233,15 +233,14 @@ impl Rollup {
     /// # Columns
     /// out: sorted, see [`Observations::sorted`].
     pub fn finish(
-        mut self,
+        self,
         owner: &mut dyn FnMut(&str, Window) -> Option<Arc<str>>,
         own: &dyn Fn(&str) -> Vec<u128>,
     ) -> (Observations, Account) {
-        self.undecided.settle(&mut self.groups);
-        let groups = &self.groups;
-        let own = own::addresses(groups, own);
+        let Self { mut groups, undecided, mut account, .. } = self;
+        undecided.settle(&mut groups);
+        let own = own::addresses(&groups, own);
         let answers = groups.answers();
-        let mut account = self.account;
         let mut out = Observations::default();
         let services: Vec<u32> = groups.service_names().map(|name| out.services.intern(name)).collect();
         // Whose an interface was in a window: asked once, not for every group.
@@ -279,6 +278,8 @@ impl Rollup {
             });
             out.rows.push(Observation { owner, eni, peer, ..group.observation() });
         }
+        // Sorting needs room of its own.
+        drop(groups);
         (out.sorted(), account)
     }
 }
