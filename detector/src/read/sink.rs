@@ -112,13 +112,63 @@ fn padded(word: &str) -> [u8; 16] {
     bytes
 }
 
+/// A table from token to code of what was met lately.
+struct Recent<const WORDS: usize> {
+    /// As many as a power of two.
+    slots: Vec<(Key<WORDS>, i32)>,
+}
+
+impl<const WORDS: usize> Recent<WORDS> {
+    /// In how many slots, from its own on, a token may be: of two that share one, each would put the other out.
+    const N_WAYS: usize = 4;
+
+    fn new(n_slots: usize) -> Self {
+        Self { slots: vec![(Key::NONE, 0); n_slots] }
+    }
+
+    /// Where a token may be.
+    #[inline]
+    fn ways(&self, key: Key<WORDS>) -> &[(Key<WORDS>, i32)] {
+        let slots = self.slots.get(key.slot(self.slots.len())..).unwrap_or_default();
+        slots.get(..Self::N_WAYS).unwrap_or(slots)
+    }
+
+    /// The code of a token met lately.
+    #[inline]
+    fn code(&self, key: Key<WORDS>) -> Option<i32> {
+        self.ways(key).iter().find(|(other, _)| key.is(*other)).map(|(_, code)| *code)
+    }
+
+    /// Remembers a token where there is room, or in place of the one whose slot is its own.
+    fn put(&mut self, key: Key<WORDS>, code: i32) {
+        let free = self.ways(key).iter().position(|(other, _)| Key::NONE.is(*other));
+        let at = key.slot(self.slots.len()) + free.unwrap_or(0);
+        if let Some(slot) = self.slots.get_mut(at) {
+            *slot = (key, code);
+        }
+    }
+
+    /// Makes the table twice as large.
+    fn grow(&mut self) {
+        let larger = Self::new(2 * self.slots.len());
+        for (key, code) in std::mem::replace(self, larger).slots {
+            if !key.is(Key::NONE) {
+                self.put(key, code);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.slots.fill((Key::NONE, 0));
+    }
+}
+
 /// The dictionary of addresses and, before it, what spares parsing them.
 ///
 /// One for all columns: the same few interfaces are senders and receivers, on the wire and in the packet.
 pub(super) struct SharedAddresses {
     dictionary: Addresses,
-    /// A table from token to code of what was met lately.
-    recent: Vec<(Key<2>, i32)>,
+    recent: Recent<2>,
     /// The lines' addresses on the wire: most packets have the same.
     senders: Vec<(Key<2>, i32)>,
     receivers: Vec<(Key<2>, i32)>,
@@ -138,7 +188,7 @@ const MAX_RECENT: usize = 1 << 15;
 
 impl SharedAddresses {
     pub(super) fn new() -> Self {
-        let recent = vec![(Key::NONE, 0); MIN_RECENT];
+        let recent = Recent::new(MIN_RECENT);
         Self { dictionary: Addresses::default(), recent, senders: Vec::new(), receivers: Vec::new() }
     }
 
@@ -148,7 +198,7 @@ impl SharedAddresses {
         wire.clear();
         wire.extend(rows.tokens(column).enumerate().map(|(row, token)| {
             let key = Key::of(token);
-            let code = key.and_then(|key| self.known(key));
+            let code = key.and_then(|key| self.recent.code(key));
             let code = code.unwrap_or_else(|| marks.value(row, self.code(token, false), NULL));
             (key.unwrap_or(Key::NONE), code)
         }));
@@ -160,10 +210,12 @@ impl SharedAddresses {
     fn take_packet(&mut self, side: Side, rows: Rows<'_>, column: usize, codes: &mut Vec<i32>, marks: &mut Marks) {
         let wire = std::mem::take(self.wire(side));
         let tokens = rows.tokens(column).enumerate();
-        codes.extend(tokens.zip(&wire).map(|((row, token), (wire, code))| match Key::of(token) {
-            Some(key) if key.is(*wire) && *code != NULL => *code,
-            key => {
-                key.and_then(|key| self.known(key)).unwrap_or_else(|| marks.value(row, self.code(token, true), NULL))
+        codes.extend(tokens.zip(&wire).map(|((row, token), (wire, code))| {
+            match Key::of(token) {
+                Some(key) if key.is(*wire) && *code != NULL => *code,
+                key => key
+                    .and_then(|key| self.recent.code(key))
+                    .unwrap_or_else(|| marks.value(row, self.code(token, true), NULL)),
             }
         }));
         *self.wire(side) = wire;
@@ -176,13 +228,6 @@ impl SharedAddresses {
         }
     }
 
-    /// The code of an address met lately.
-    #[inline]
-    fn known(&self, key: Key<2>) -> Option<i32> {
-        let (other, code) = self.recent.get(key.slot(self.recent.len()))?;
-        key.is(*other).then_some(*code)
-    }
-
     /// The code of any address.
     #[cold]
     fn code(&mut self, token: Token<'_>, is_nullable: bool) -> Result<i32, Reason> {
@@ -191,29 +236,19 @@ impl SharedAddresses {
         if code != NULL
             && let Some(key) = Key::of(token)
         {
-            if self.dictionary.len() > self.recent.len() && self.recent.len() < MAX_RECENT {
-                let larger = vec![(Key::NONE, 0); 2 * self.recent.len()];
-                let before = std::mem::replace(&mut self.recent, larger);
-                for (key, code) in before {
-                    self.remember(key, code);
-                }
+            let n_slots = self.recent.slots.len();
+            if self.dictionary.len() > n_slots && n_slots < MAX_RECENT {
+                self.recent.grow();
             }
-            self.remember(key, code);
+            self.recent.put(key, code);
         }
         Ok(code)
-    }
-
-    fn remember(&mut self, key: Key<2>, code: i32) {
-        let n_slots = self.recent.len();
-        if let Some(slot) = self.recent.get_mut(key.slot(n_slots)) {
-            *slot = (key, code);
-        }
     }
 
     /// Forgets all when there is too much to carry on to the next batch.
     pub(super) fn start_batch(&mut self) {
         if self.dictionary.start_batch() {
-            self.recent.fill((Key::NONE, 0));
+            self.recent.clear();
         }
     }
 }
@@ -224,7 +259,7 @@ struct RecentTexts {
     /// The last one, of a field that seldom changes.
     last: Option<(Pattern<4>, i32)>,
     changes_seldom: bool,
-    recent: Vec<(Key<4>, i32)>,
+    recent: Recent<4>,
 }
 
 /// Entries of the table of recent texts, of which there are several: 40 KiB each, of which only the slots in use matter.
@@ -233,7 +268,7 @@ const N_RECENT_TEXTS: usize = 1024;
 impl RecentTexts {
     fn new(field: Field) -> Self {
         let changes_seldom = matches!(field, Field::Account | Field::Region | Field::Vpc);
-        let recent = vec![(Key::NONE, 0); N_RECENT_TEXTS];
+        let recent = Recent::new(N_RECENT_TEXTS);
         Self { dictionary: Texts::default(), last: None, changes_seldom, recent }
     }
 
@@ -244,21 +279,19 @@ impl RecentTexts {
             return Some(*code);
         }
         let key = Key::of(token)?;
-        let (_, code) = self.recent.get(key.slot(N_RECENT_TEXTS)).filter(|(other, _)| key.is(*other))?;
+        let code = self.recent.code(key)?;
         if self.changes_seldom {
-            self.last = Pattern::of(token).map(|pattern| (pattern, *code));
+            self.last = Pattern::of(token).map(|pattern| (pattern, code));
         }
-        Some(*code)
+        Some(code)
     }
 
     /// The code of any text.
     #[cold]
     fn code(&mut self, token: Token<'_>) -> Result<i32, Reason> {
         let code = self.dictionary.code(token.bytes(), true)?;
-        if let Some(key) = Key::of(token)
-            && let Some(slot) = self.recent.get_mut(key.slot(N_RECENT_TEXTS))
-        {
-            *slot = (key, code);
+        if let Some(key) = Key::of(token) {
+            self.recent.put(key, code);
         }
         Ok(code)
     }
@@ -266,7 +299,7 @@ impl RecentTexts {
     fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let values = self.dictionary.values()?;
         if self.dictionary.start_batch() {
-            self.recent.fill((Key::NONE, 0));
+            self.recent.clear();
             self.last = None;
         }
         Ok(values)
