@@ -213,7 +213,7 @@ impl Opened {
             Format::Parquet(file) => file.read_unit(unit, each),
             Format::Text { header, is_gzip } => {
                 let source = if *is_gzip { self.gzip_source()? } else { self.plain_source(unit) };
-                text::Reader::new(&self.name, header, &self.limits, each).read(source)
+                text::Reader::new(&self.name, header, &self.limits).read(source, each)
             }
         }
     }

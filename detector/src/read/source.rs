@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::read::gzip::{Inflate, RANGE_BYTES};
 use crate::read::{Error, Limits, Object};
 
-/// How much text is inflated at a time: a block stays in the second-level cache while it is parsed.
+/// How much text is inflated or given at a time: a block stays in the second-level cache while it is parsed.
 const BLOCK_BYTES: usize = 256 << 10;
 
 /// Lines to parse.
@@ -73,7 +73,8 @@ impl Source {
         let (mut text, mut ahead) = (Vec::new(), Vec::new());
         bytes.read(&mut text)?;
         while !text.is_empty() && !lines.is_done() {
-            let (taken, read) = rayon::join(|| lines.take(&text, each), || bytes.read(&mut ahead));
+            let take = || text.chunks(BLOCK_BYTES).try_for_each(|piece| lines.take(piece, each));
+            let (taken, read) = rayon::join(take, || bytes.read(&mut ahead));
             taken?;
             read?;
             std::mem::swap(&mut text, &mut ahead);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_schema::ArrowError;
 
-use crate::flow::Field;
+use crate::flow::{Field, FlowBatch};
 use crate::read::account::{Account, Reason};
 use crate::read::batch::{self, Column};
 use crate::read::cut::{Cuts, Joined, Piece, Rows};
@@ -92,27 +92,33 @@ pub(super) struct Reader<'a> {
     marks: Marks,
     n_rows: usize,
     account: Account,
-    each: Each<'a>,
+    /// Batches to be given.
+    ready: Vec<FlowBatch>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(object: &'a Arc<str>, header: &'a Header, limits: &'a Limits, each: Each<'a>) -> Self {
+    pub(super) fn new(object: &'a Arc<str>, header: &'a Header, limits: &'a Limits) -> Self {
         let places = &header.places;
         let fields = Field::ALL.into_iter().filter_map(|field| Some((places.of(field)?, field)));
         let fields = fields.map(|(column, field)| Sink::new(column, field, limits.max_batch_rows));
         let sinks = places.status.map(Sink::status).into_iter().chain(fields).collect();
         let (addresses, marks, account) = (SharedAddresses::new(), Marks::default(), Account::default());
-        Self { object, header, limits, sinks, addresses, marks, n_rows: 0, account, each }
+        Self { object, header, limits, sinks, addresses, marks, n_rows: 0, account, ready: Vec::new() }
     }
 
-    /// Reads all lines of a source.
+    /// Reads all lines of a source. Where a thread is free, it parses lines while batches are taken.
     ///
     /// # Errors
     /// Those of the source, and [`Error::NotFlowLog`] for a second header that names other fields.
-    pub(super) fn read(mut self, source: Source) -> Result<Account, Error> {
+    pub(super) fn read(mut self, source: Source, each: Each<'_>) -> Result<Account, Error> {
         let (mut cuts, mut joined) = (Cuts::default(), Joined::default());
-        source.read(&mut |block| self.block(&block, &mut cuts, &mut joined))?;
+        source.read(&mut |block| {
+            let ready = std::mem::take(&mut self.ready);
+            let parse = || self.block(&block, &mut cuts, &mut joined);
+            rayon::join(|| ready.into_iter().for_each(&mut *each), parse).1
+        })?;
         self.flush()?;
+        self.ready.into_iter().for_each(each);
         Ok(self.account)
     }
 
@@ -235,7 +241,7 @@ impl<'a> Reader<'a> {
         let twins = batch::take_twins(&mut columns);
         let batch = batch::finish(self.n_rows, columns, &twins).map_err(|error| corrupt(error.to_string()))?;
         self.n_rows = 0;
-        (self.each)(batch);
+        self.ready.push(batch);
         Ok(())
     }
 
