@@ -17,6 +17,22 @@ use super::shelf::{At, Hour, HourRows, Tables};
 use super::{Job, Mode};
 use crate::score::{Own, OwnIncidents, Scorer, Seen, by_destination};
 
+/// Some owners' rows of an hour, ready to be judged.
+pub(super) struct Ready {
+    rows: HourRows,
+    /// Where each row lies, with its owner, sorted by owner.
+    by_owner: Vec<(u32, At)>,
+}
+
+impl Ready {
+    pub(super) fn of(rows: HourRows) -> Self {
+        let mut by_owner: Vec<(u32, At)> = rows.all().map(|at| (rows.subject(at).observation.owner, at)).collect();
+        // Objects put their rows down by window and owner: a sort that looks for runs merges them.
+        by_owner.sort_by_key(|&(owner, _)| owner);
+        Self { rows, by_owner }
+    }
+}
+
 /// What became of an hour's rows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Account {
@@ -79,7 +95,7 @@ impl<'a> Judge<'a> {
         Self { job, tables, ranks, owners, peers }
     }
 
-    /// Judges the parts of an hour and learns them.
+    /// Judges the parts of an hour and learns them; where a thread is free, the next is made ready meanwhile.
     ///
     /// # Errors
     /// Those of taking a part.
@@ -88,12 +104,14 @@ impl<'a> Judge<'a> {
         scorer: &mut Scorer<'_>,
         baselines: &mut Baselines,
         hour: Hour,
-        parts: impl Iterator<Item = io::Result<HourRows>>,
+        mut parts: impl Iterator<Item = io::Result<Ready>> + Send,
     ) -> io::Result<Account> {
         self.number(baselines, hour);
         let (mut account, mut learned) = (Account::default(), Vec::new());
-        for rows in parts {
-            self.part(scorer, baselines, &rows?, &mut account, &mut learned);
+        let mut ready = parts.next().transpose()?;
+        while let Some(part) = ready {
+            let judge = || self.part(scorer, baselines, &part, &mut account, &mut learned);
+            ready = rayon::join(judge, || parts.next().transpose()).1?;
         }
         for learned in &learned {
             baselines.note(learned);
@@ -106,13 +124,10 @@ impl<'a> Judge<'a> {
         &self,
         scorer: &mut Scorer<'_>,
         baselines: &mut Baselines,
-        rows: &HourRows,
+        Ready { rows, by_owner }: &Ready,
         account: &mut Account,
         learned: &mut Vec<Learned>,
     ) {
-        let mut by_owner: Vec<(u32, At)> = rows.all().map(|at| (rows.subject(at).observation.owner, at)).collect();
-        // Objects put their rows down by window and owner: a sort that looks for runs merges them.
-        by_owner.sort_by_key(|&(owner, _)| owner);
         let mut parts: Vec<OfOwner<'_>> = by_owner
             .chunk_by(|a, b| a.0 == b.0)
             .filter_map(|rows| {

@@ -6,7 +6,7 @@ use baselines::observation::Ranks;
 use baselines::window::{Day, Window};
 
 use super::changes::Changes;
-use super::judge::Judge;
+use super::judge::{Judge, Ready};
 use super::shelf::{Hour, Part, Shelf};
 use super::{Job, Memory, Mode, settle, strays};
 use crate::coverage::Coverage;
@@ -49,7 +49,7 @@ pub(super) fn walk(
         }
         open_day = open_day.max(Some(day));
         scorer.begin(&baselines, day);
-        let parts = parts.iter().map(|part| shelved.take(*part));
+        let parts = parts.iter().map(|part| shelved.take(*part).map(Ready::of));
         let account = judge.hour(&mut scorer, &mut baselines, *hour, parts)?;
         coverage.n_observations += account.n_observations;
         coverage.n_repeated += account.n_repeated;
