@@ -64,7 +64,7 @@ impl Case {
         Self { bytes: bytes.clone().into(), object: Arc::new(InMemory::new("object", bytes)), knowledge }
     }
 
-    fn read(&self, mut each: impl FnMut(FlowBatch)) {
+    fn read(&self, mut each: impl FnMut(FlowBatch) + Send) {
         let opened = open(Arc::clone(&self.object), &Limits::DEFAULT).expect("a flow log");
         opened.read_all(&mut |batch| each(batch)).expect("readable");
     }
@@ -120,6 +120,8 @@ fn first_file(path: &Path) -> Vec<u8> {
 }
 
 fn stages(criterion: &mut Criterion) {
+    // One thread, so that no stage has help that another lacks.
+    rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global().expect("the first pool");
     let (parquet, text) = (Case::new(ObjectFormat::Parquet), Case::new(ObjectFormat::Text));
     let mut group = criterion.benchmark_group("stages");
     group.throughput(Throughput::Elements(ROWS)).sample_size(10);
