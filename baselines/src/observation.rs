@@ -17,6 +17,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::names::{Names, sort};
+use crate::table::Index;
 use crate::window::Window;
 
 /// Totals of one owner × interface × destination × window. Merging adds amounts and joins masks: associative and
@@ -221,7 +222,7 @@ impl Default for Observations {
 pub struct Collector {
     set: Observations,
     enis: HashMap<Arc<str>, u32, FixedState>,
-    peers: HashMap<u128, u32, FixedState>,
+    peers: Index,
 }
 
 impl Collector {
@@ -257,11 +258,13 @@ impl Collector {
 
     /// The same of an address told with a service by number.
     fn peer_of(&mut self, address: u128, service: u32) -> u32 {
-        let id = *self.peers.entry(address).or_insert_with(|| {
-            self.set.peers.push(Peer { address, service });
-            (self.set.peers.len() - 1) as u32
+        let Self { set, peers, .. } = self;
+        let id = peers.find(address, &set.peers, |peer| peer.address).unwrap_or_else(|| {
+            let id = set.peers.len() as u32;
+            set.peers.push(Peer { address, service });
+            peers.add(address, id, &set.peers, |peer| peer.address);
+            id
         });
-        let Self { set, .. } = self;
         if let Some(peer) = set.peers.get_mut(id as usize)
             && peer.service != service
             && set.services.name(peer.service) < set.services.name(service)
