@@ -327,15 +327,14 @@ pub struct Renumbering {
 }
 
 impl Renumbering {
-    /// The number of an owner.
+    /// The number of an owner; [`u32::MAX`] where the other set has none.
     pub fn owner(&self, id: u32) -> u32 {
-        self.owners.get(id as usize).copied().unwrap_or(u32::MAX)
+        rank(&self.owners, id)
     }
 
     /// A row with the other set's numbers.
     pub fn of(&self, row: &Observation) -> Observation {
-        let of = |table: &[u32], id: u32| table.get(id as usize).copied().unwrap_or(u32::MAX);
-        let (owner, eni, peer) = (of(&self.owners, row.owner), of(&self.enis, row.eni), of(&self.peers, row.peer));
+        let (owner, eni, peer) = (self.owner(row.owner), rank(&self.enis, row.eni), rank(&self.peers, row.peer));
         Observation { owner, eni, peer, ..*row }
     }
 }

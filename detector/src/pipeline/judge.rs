@@ -13,19 +13,19 @@ use baselines::{Baselines, Fleet};
 use rayon::prelude::*;
 
 use super::settle::settle;
-use super::shelf::{At, Hour, HourRows, Tables};
+use super::shelf::{At, Hour, PartRows, Tables};
 use super::{Job, Mode};
 use crate::score::{Own, OwnIncidents, Scorer, Seen, by_destination};
 
 /// Some owners' rows of an hour, ready to be judged.
 pub(super) struct Ready {
-    rows: HourRows,
+    rows: PartRows,
     /// Where each row lies, with its owner, sorted by owner.
     by_owner: Vec<(u32, At)>,
 }
 
 impl Ready {
-    pub(super) fn of(rows: HourRows) -> Self {
+    pub(super) fn of(rows: PartRows) -> Self {
         let mut by_owner: Vec<(u32, At)> = rows.all().map(|at| (rows.subject(at).observation.owner, at)).collect();
         // Objects put their rows down by window and owner: a sort that looks for runs merges them.
         by_owner.sort_by_key(|&(owner, _)| owner);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use baselines::observation::{Observation, Ranks};
 
-use super::shelf::{At, HourRows, Row, Tables};
+use super::shelf::{At, PartRows, Row, Tables};
 
 /// An owner's observations of an hour.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) fn n_records(observation: &Observation) -> u64 {
 }
 
 /// Settles the rows of one owner.
-pub(super) fn settle(hour: &HourRows, of_owner: &[(u32, At)], tables: &Tables, ranks: &Ranks) -> Settled {
+pub(super) fn settle(hour: &PartRows, of_owner: &[(u32, At)], tables: &Tables, ranks: &Ranks) -> Settled {
     let sorted = sorted(hour, of_owner, ranks);
     let best = best_sources(hour, &sorted, tables);
     let mut settled = Settled::default();
@@ -49,7 +49,7 @@ pub(super) fn settle(hour: &HourRows, of_owner: &[(u32, At)], tables: &Tables, r
 }
 
 /// The rows with their places, in order; of the same place in an order that speaks of what is told only.
-fn sorted(hour: &HourRows, of_owner: &[(u32, At)], ranks: &Ranks) -> Vec<(u128, At)> {
+fn sorted(hour: &PartRows, of_owner: &[(u32, At)], ranks: &Ranks) -> Vec<(u128, At)> {
     let place = |&(_, at): &(u32, At)| (ranks.place(&hour.subject(at).observation), at);
     let mut sorted: Vec<(u128, At)> = of_owner.iter().map(place).collect();
     let told = |at: At| {
@@ -73,7 +73,7 @@ fn is_told_again(before: &Row, row: &Row) -> bool {
 
 /// Where several flow logs tell of one interface in the hour, the one to keep: it tells the most records (the finer
 /// aggregation), of equals it is the first by name. `None` when there is only one flow log.
-fn best_sources(hour: &HourRows, sorted: &[(u128, At)], tables: &Tables) -> Option<BTreeMap<u32, u32>> {
+fn best_sources(hour: &PartRows, sorted: &[(u128, At)], tables: &Tables) -> Option<BTreeMap<u32, u32>> {
     if tables.sources.len() < 2 {
         return None;
     }

@@ -13,7 +13,7 @@ use baselines::names::Names;
 use baselines::observation::{Collector, Observation, Observations};
 use baselines::window::{Day, Window};
 
-pub(super) use self::row::{At, HourRows, Row};
+pub(super) use self::row::{At, PartRows, Row};
 
 /// Bytes of observations kept in memory before some go to the scratch.
 const MAX_IN_MEMORY: usize = 32 << 20;
@@ -130,7 +130,9 @@ impl Shelf {
     pub(super) fn add(&mut self, source: &str, observations: &Observations) -> io::Result<()> {
         let source = self.sources.intern(source);
         let numbers = self.collector.renumber(observations);
-        let Self { owners_first, peers_first, owners_per_part, parts, .. } = self;
+        let Self { collector, owners_first, peers_first, owners_per_part, parts, .. } = self;
+        owners_first.resize(collector.set().owners.len(), Hour::NEVER);
+        peers_first.resize(collector.set().peers.len(), Hour::NEVER);
         let part_of = |row: &Observation| Part {
             hour: Hour::of(row.window),
             owners: numbers.owner(row.owner) / *owners_per_part,
@@ -158,10 +160,7 @@ impl Shelf {
 }
 
 /// Notes that a number was met in an hour.
-fn note(first: &mut Vec<Hour>, id: u32, hour: Hour) {
-    if first.len() <= id as usize {
-        first.resize(id as usize + 1, Hour::NEVER);
-    }
+fn note(first: &mut [Hour], id: u32, hour: Hour) {
     if let Some(first) = first.get_mut(id as usize) {
         *first = hour.min(*first);
     }
@@ -194,7 +193,7 @@ impl Parts {
     }
 
     /// Takes a part's rows, those of each object as they were put down.
-    pub(super) fn take(&mut self, part: Part) -> io::Result<HourRows> {
+    pub(super) fn take(&mut self, part: Part) -> io::Result<PartRows> {
         let mut bytes = if self.on_scratch.remove(&part) { self.scratch.take(part.key())? } else { Vec::new() };
         let in_memory = self.in_memory.remove(&part).unwrap_or_default();
         self.n_bytes -= in_memory.len();
@@ -203,7 +202,7 @@ impl Parts {
         } else {
             bytes.extend_from_slice(&in_memory);
         }
-        Ok(HourRows::new(part.hour, bytes))
+        Ok(PartRows::new(part.hour, bytes))
     }
 }
 

@@ -30,11 +30,10 @@ pub(super) fn walk(
     let hours: Vec<(Hour, Vec<Part>)> = shelved.all().into_iter().collect();
     let days: Vec<Day> = hours.iter().map(|(hour, _)| hour.day()).collect();
     let walked = strays::without(&days, job.config.novelty_memory_days);
-    for (at, (_, parts)) in hours.iter().enumerate() {
-        for &part in parts.iter().filter(|_| !walked.contains(&at)) {
-            let rows = shelved.take(part)?;
-            coverage.n_stray += rows.all().map(|at| settle::n_records(&rows.row(at).observation)).sum::<u64>();
-        }
+    let strays = hours.iter().enumerate().filter(|(at, _)| !walked.contains(at));
+    for part in strays.flat_map(|(_, (_, parts))| parts) {
+        let rows = shelved.take(*part)?;
+        coverage.n_stray += rows.all().map(|at| settle::n_records(&rows.row(at).observation)).sum::<u64>();
     }
     let hours = hours.get(walked).unwrap_or_default();
     let mut judge = Judge::new(job, &tables, &ranks);

@@ -22,7 +22,7 @@ pub(super) struct Block<'a> {
 }
 
 /// Takes blocks, one after the other, on whatever thread is free.
-type Each<'a> = &'a mut (dyn FnMut(Block<'_>) -> Result<(), Error> + Send);
+type EachBlock<'a> = &'a mut (dyn FnMut(Block<'_>) -> Result<(), Error> + Send);
 
 /// The lines of an object, or of a unit of it.
 pub(super) struct Source {
@@ -34,11 +34,12 @@ pub(super) struct Source {
 enum Bytes {
     /// Everything is there already.
     Whole(Vec<u8>),
-    /// A plain object, read from `offset` on.
+    /// A plain object, read from `offset` to `end`.
     Plain {
         name: Arc<str>,
         object: Arc<dyn Object>,
         offset: u64,
+        end: u64,
     },
     Gzip(Box<Inflate>),
 }
@@ -49,7 +50,9 @@ impl Source {
     pub(super) fn plain(name: &Arc<str>, object: Arc<dyn Object>, from: u64, until: u64, limits: &Limits) -> Self {
         // A line that starts exactly at `from` is this unit's: the byte before it is the line end to skip to.
         let offset = from.saturating_sub(1);
-        let bytes = Bytes::Plain { name: Arc::clone(name), object, offset };
+        // And where its last line ends, or is too long: reading ahead goes no further.
+        let end = until.saturating_add(limits.max_line_bytes as u64).min(object.size());
+        let bytes = Bytes::Plain { name: Arc::clone(name), object, offset, end };
         Self { bytes, lines: Lines::new(offset, until, limits) }
     }
 
@@ -68,7 +71,7 @@ impl Source {
     ///
     /// # Errors
     /// Those of reading, and those of `each`.
-    pub(super) fn read(self, each: Each<'_>) -> Result<(), Error> {
+    pub(super) fn read(self, each: EachBlock<'_>) -> Result<(), Error> {
         let Self { mut bytes, mut lines } = self;
         let (mut text, mut ahead) = (Vec::new(), Vec::new());
         bytes.read(&mut text)?;
@@ -94,8 +97,8 @@ impl Bytes {
                 let n = inflate.read(into)?;
                 into.truncate(n);
             }
-            Self::Plain { name, object, offset } => {
-                let n = object.size().saturating_sub(*offset).min(RANGE_BYTES as u64) as usize;
+            Self::Plain { name, object, offset, end } => {
+                let n = end.saturating_sub(*offset).min(RANGE_BYTES as u64) as usize;
                 let read = object.read_at(*offset, n);
                 let read = read.map_err(|source| Error::Io { object: Arc::clone(name), source })?;
                 *offset += read.len() as u64;
@@ -127,7 +130,7 @@ impl Lines {
     }
 
     /// Takes the next piece of the text.
-    fn take(&mut self, text: &[u8], each: Each<'_>) -> Result<(), Error> {
+    fn take(&mut self, text: &[u8], each: EachBlock<'_>) -> Result<(), Error> {
         let mut rest = text;
         if self.skips_line || !self.begun.is_empty() {
             let end = memchr::memchr(b'\n', text).map(|at| at + 1);
@@ -155,13 +158,13 @@ impl Lines {
         Ok(())
     }
 
-    fn give_begun(&mut self, each: Each<'_>) -> Result<(), Error> {
+    fn give_begun(&mut self, each: EachBlock<'_>) -> Result<(), Error> {
         let begun = std::mem::take(&mut self.begun);
         self.give(&begun, each)
     }
 
     /// Gives those of some whole lines that are this unit's.
-    fn give(&mut self, mut lines: &[u8], each: Each<'_>) -> Result<(), Error> {
+    fn give(&mut self, mut lines: &[u8], each: EachBlock<'_>) -> Result<(), Error> {
         if lines.is_empty() || self.is_done() {
             return Ok(());
         }
@@ -205,7 +208,8 @@ mod tests {
             }
             Ok(())
         };
-        for piece in text.as_bytes()[offset..].chunks(piece_bytes) {
+        let end = text.len().min(until + MAX_LINE_BYTES);
+        for piece in text.as_bytes()[offset..end].chunks(piece_bytes) {
             unit.take(piece, &mut each).unwrap();
         }
         unit.give_begun(&mut each).unwrap();

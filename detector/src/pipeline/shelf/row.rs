@@ -53,18 +53,18 @@ impl Row {
     }
 }
 
-/// All rows of an hour, as they were put down.
+/// All rows of a part of an hour, as they were put down.
 #[derive(Debug)]
-pub(in crate::pipeline) struct HourRows {
+pub(in crate::pipeline) struct PartRows {
     hour: Hour,
     bytes: Vec<u8>,
 }
 
-/// Where a row of an hour lies.
+/// Where a row of a part lies.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pipeline) struct At(usize);
 
-impl HourRows {
+impl PartRows {
     pub(super) fn new(hour: Hour, bytes: Vec<u8>) -> Self {
         Self { hour, bytes }
     }
@@ -149,7 +149,7 @@ mod tests {
     proptest! {
         #[test]
         fn rows_come_back_as_they_were_put_down(rows in prop::collection::vec(row(), 0..20)) {
-            let mut hour = HourRows::new(Hour::of(Window(600)), Vec::new());
+            let mut hour = PartRows::new(Hour::of(Window(600)), Vec::new());
             for row in &rows {
                 row.encode(hour.hour, &mut hour.bytes);
             }
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn damaged_rows_end() {
         for bytes in [vec![], vec![0], vec![0; 40], vec![200, 1, 2], vec![255; 300]] {
-            let hour = HourRows::new(Hour::of(Window(600)), bytes);
+            let hour = PartRows::new(Hour::of(Window(600)), bytes);
             let rows: Vec<Row> = hour.all().map(|at| hour.row(at)).collect();
             assert!(rows.len() <= 40);
         }
