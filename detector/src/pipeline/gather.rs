@@ -37,8 +37,9 @@ pub(super) fn gather(
     let (objects, n_duplicate) = distinct(objects);
     let mut coverage = Coverage { n_objects_duplicate: n_duplicate, ..Coverage::default() };
     let gathered = Mutex::new((keep, &mut coverage, Ok(())));
+    let reader = Reader::new(job, limits(job.config));
     objects.par_iter().for_each(|object| {
-        let read = read_object(job, object, &limits(job.config));
+        let read = reader.read(object);
         let n_rows = read.as_ref().map_or(0, |read| read.account.rows_read);
         let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
         let (keep, coverage, kept) = &mut *gathered;
@@ -77,68 +78,92 @@ pub(super) fn gather(
 /// object was fetched.
 pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, String> {
     let limits = read::Limits { max_unit_rows: u64::MAX, ..limits(job.config) };
-    let read = read_object(job, object, &limits)?;
+    let read = Reader::new(job, limits).read(object)?;
     let mut coverage = Coverage::default();
     coverage.add(&read);
     job.progress.object_done(object.size(), coverage.n_rows);
     Ok(Observed { flow_log: flow_log(object.name()).to_owned(), observations: read.observations, coverage })
 }
 
-/// Reads one object; the error is the whole chain in words.
-fn read_object(job: &Job<'_>, object: &Arc<dyn Object>, limits: &read::Limits) -> Result<Read, String> {
-    // Formats are guarded where they are decoded; this holds the door against what nobody foresaw.
-    catch_unwind(AssertUnwindSafe(|| read_units(job, object, limits)))
-        .unwrap_or_else(|_| Err("an internal error; the other objects are not affected".to_owned()))
+/// Reads objects, several at a time.
+struct Reader<'a> {
+    job: &'a Job<'a>,
+    limits: read::Limits,
+    /// Empty ones with the memory of an object before. Taking it anew for each object, page by page from the system, costs
+    /// more than grouping.
+    spare: Mutex<Vec<Rollup>>,
 }
 
-fn read_units(job: &Job<'_>, object: &Arc<dyn Object>, limits: &read::Limits) -> Result<Read, String> {
-    let said = |error: read::Error| {
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(inner) = cause {
-            text = format!("{text}: {inner}");
-            cause = inner.source();
-        }
-        text
-    };
-    let opened = read::open(Arc::clone(object), limits).map_err(said)?;
-    let units: Result<Vec<_>, read::Error> =
-        (0..opened.n_units()).into_par_iter().map(|unit| read_unit(job, &opened, unit)).collect();
-    let mut account = read::Account::default();
-    let mut unknown = BTreeSet::new();
-    let mut whole: Option<Rollup> = None;
-    for (rollup, part, names) in units.map_err(said)? {
-        account.add(&part);
-        unknown.extend(names);
-        match &mut whole {
-            Some(whole) => whole.merge(rollup),
-            None => whole = Some(rollup),
-        }
+/// A unit read.
+struct UnitRead {
+    rollup: Rollup,
+    account: read::Account,
+    unknown: BTreeSet<String>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(job: &'a Job<'a>, limits: read::Limits) -> Self {
+        Self { job, limits, spare: Mutex::default() }
     }
-    opened.check(&account).map_err(said)?;
-    let knowledge = job.knowledge;
-    let own = |id: &str| knowledge.inventory.own_addresses(id).map(std::net::Ipv6Addr::to_bits).collect();
-    let whole = whole.unwrap_or_default();
-    let (observations, rows) = whole.finish(&mut |id, window| knowledge.owner(id, window), &own);
-    Ok(Read { observations, rows, account, unknown })
-}
 
-fn read_unit(
-    job: &Job<'_>,
-    opened: &read::Opened,
-    unit: usize,
-) -> Result<(Rollup, read::Account, BTreeSet<String>), read::Error> {
-    let mut rollup = Rollup::new(job.span);
-    let mut unknown = BTreeSet::new();
-    let mut judge = |id: &str| {
-        let interface = job.knowledge.interface(id);
-        if interface == Interface::Unknown && unknown.len() < MAX_UNKNOWN_NAMED {
-            unknown.insert(id.to_owned());
+    /// Reads one object; the error is the whole chain in words.
+    fn read(&self, object: &Arc<dyn Object>) -> Result<Read, String> {
+        // Formats are guarded where they are decoded; this holds the door against what nobody foresaw.
+        catch_unwind(AssertUnwindSafe(|| self.units(object)))
+            .unwrap_or_else(|_| Err("an internal error; the other objects are not affected".to_owned()))
+    }
+
+    fn units(&self, object: &Arc<dyn Object>) -> Result<Read, String> {
+        let said = |error: read::Error| {
+            let mut text = error.to_string();
+            let mut cause = std::error::Error::source(&error);
+            while let Some(inner) = cause {
+                text = format!("{text}: {inner}");
+                cause = inner.source();
+            }
+            text
+        };
+        let opened = read::open(Arc::clone(object), &self.limits).map_err(said)?;
+        let units: Result<Vec<_>, read::Error> =
+            (0..opened.n_units()).into_par_iter().map(|unit| self.unit(&opened, unit)).collect();
+        let mut units = units.map_err(said)?.into_iter();
+        let mut whole = units.next().unwrap_or_else(|| UnitRead {
+            rollup: self.rollup(),
+            account: read::Account::default(),
+            unknown: BTreeSet::new(),
+        });
+        for unit in units {
+            whole.rollup.merge(unit.rollup);
+            whole.account.add(&unit.account);
+            whole.unknown.extend(unit.unknown);
         }
-        interface
-    };
-    let account = opened.read_unit(unit, &mut |batch| rollup.push(&batch, &mut judge))?;
-    Ok((rollup, account, unknown))
+        let UnitRead { mut rollup, account, unknown } = whole;
+        opened.check(&account).map_err(said)?;
+        let knowledge = self.job.knowledge;
+        let own = |id: &str| knowledge.inventory.own_addresses(id).map(std::net::Ipv6Addr::to_bits).collect();
+        let (observations, rows) = rollup.finish(&mut |id, window| knowledge.owner(id, window), &own);
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(rollup);
+        Ok(Read { observations, rows, account, unknown })
+    }
+
+    fn unit(&self, opened: &read::Opened, unit: usize) -> Result<UnitRead, read::Error> {
+        let mut rollup = self.rollup();
+        let mut unknown = BTreeSet::new();
+        let mut judge = |id: &str| {
+            let interface = self.job.knowledge.interface(id);
+            if interface == Interface::Unknown && unknown.len() < MAX_UNKNOWN_NAMED {
+                unknown.insert(id.to_owned());
+            }
+            interface
+        };
+        let account = opened.read_unit(unit, &mut |batch| rollup.push(&batch, &mut judge))?;
+        Ok(UnitRead { rollup, account, unknown })
+    }
+
+    fn rollup(&self) -> Rollup {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| Rollup::new(self.job.span))
+    }
 }
 
 impl Coverage {

@@ -46,6 +46,20 @@ pub(super) struct Groups {
 }
 
 impl Groups {
+    /// Forgets everything and keeps the memory of what there is much of.
+    pub(super) fn clear(&mut self) {
+        let Self { table, address_ids, addresses, .. } = self;
+        table.clear();
+        address_ids.clear();
+        addresses.clear();
+        *self = Self {
+            table: std::mem::take(table),
+            address_ids: std::mem::take(address_ids),
+            addresses: std::mem::take(addresses),
+            ..Self::default()
+        };
+    }
+
     /// The number of each entry of a dictionary of interfaces, or [`OTHER`] or [`UNKNOWN`].
     pub(super) fn interfaces(&mut self, column: Coded<'_>, judge: &mut dyn FnMut(&str) -> Interface) -> Vec<u32> {
         let Some(texts) = column.texts() else { return vec![UNKNOWN; column.values().len()] };

@@ -225,7 +225,8 @@ impl Rollup {
         self.account.merge(&other.account);
     }
 
-    /// Decides what was left undecided, and gives the observations with the account of the rows.
+    /// Decides what was left undecided, and gives the observations with the account of the rows. What is left is empty as
+    /// a new one, with the memory it had: the next object needs no other.
     ///
     /// `owner` names an interface's owner in a window, `None` where nobody knows; `own` gives the addresses the
     /// inventory knows of an interface.
@@ -233,13 +234,14 @@ impl Rollup {
     /// # Columns
     /// out: sorted, see [`Observations::sorted`].
     pub fn finish(
-        self,
+        &mut self,
         owner: &mut dyn FnMut(&str, Window) -> Option<Arc<str>>,
         own: &dyn Fn(&str) -> Vec<u128>,
     ) -> (Observations, Account) {
-        let Self { mut groups, undecided, mut account, .. } = self;
-        undecided.settle(&mut groups);
-        let own = own::addresses(&groups, own);
+        let mut account = std::mem::take(&mut self.account);
+        let groups = &mut self.groups;
+        std::mem::take(&mut self.undecided).settle(groups);
+        let own = own::addresses(groups, own);
         let answers = groups.answers();
         let mut out = Observations::default();
         let services: Vec<u32> = groups.service_names().map(|name| out.services.intern(name)).collect();
@@ -278,9 +280,14 @@ impl Rollup {
             });
             out.rows.push(Observation { owner, eni, peer, ..group.observation() });
         }
-        // Sorting needs room of its own.
-        drop(groups);
+        self.clear();
         (out.sorted(), account)
+    }
+
+    fn clear(&mut self) {
+        self.groups.clear();
+        let (groups, block) = (std::mem::take(&mut self.groups), std::mem::take(&mut self.block));
+        *self = Self { groups, block, ..Self::new(self.span) };
     }
 }
 

@@ -147,6 +147,13 @@ impl Table {
         }
     }
 
+    /// Forgets all groups and keeps their memory, of the slots as much as these groups needed: emptying them takes its time.
+    pub(super) fn clear(&mut self) {
+        self.slots.truncate((self.groups.len() * 2).next_power_of_two().max(MIN_SLOTS));
+        self.slots.fill(0);
+        self.groups.clear();
+    }
+
     /// A key's group.
     pub(super) fn get(&self, key: Key) -> Option<&Group> {
         self.find(key).ok().and_then(|number| self.groups.get(number))
