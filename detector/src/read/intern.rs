@@ -31,14 +31,14 @@ pub(super) trait Dictionary: Clone + Default {
     /// for a missing value where it may be missing.
     fn append(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason>;
 
-    /// The value's code, a new one when it was not met before; [`NULL`] as above.
-    fn code(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason>;
+    /// Starts a batch of values that come without a dictionary. Codes given out before mean nothing then.
+    fn start_plain(&mut self);
+
+    /// The code of such a value; [`NULL`] as above.
+    fn plain(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason>;
 
     /// The code here of what has a code there, if it has one.
     fn adopt(&mut self, other: &Self, code: i32) -> Option<i32>;
-
-    /// Forgets all entries if there are too many to carry on, and says so: codes given out before mean nothing then.
-    fn start_batch(&mut self) -> bool;
 
     /// The entries by code; the same `Arc` as before when there is nothing new.
     fn values(&mut self) -> Result<ArrayRef, ArrowError>;
@@ -61,8 +61,31 @@ impl Addresses {
         self.entries.len()
     }
 
-    /// The address's code.
-    pub(super) fn code_of(&mut self, address: [u8; ADDRESS_BYTES]) -> i32 {
+    /// The code of an address, a new one when it was not met before; [`NULL`] for a missing one where it may be missing.
+    pub(super) fn code(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason> {
+        if is_nullable && is_missing(text) {
+            return Ok(NULL);
+        }
+        address(text).map(|address| self.code_of(address)).ok_or(Reason::BadAddress)
+    }
+
+    /// Forgets all entries if there are too many to carry on, and says so: codes given out before mean nothing then.
+    pub(super) fn start_batch(&mut self) -> bool {
+        let is_large = self.entries.len() > MAX_CARRIED_ADDRESSES;
+        if is_large {
+            self.clear();
+        }
+        is_large
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.table.clear();
+        self.n_in_table = 0;
+        self.built = None;
+    }
+
+    fn code_of(&mut self, address: [u8; ADDRESS_BYTES]) -> i32 {
         self.complete_table();
         let (key, hasher) = (u128::from_ne_bytes(address), &self.hasher);
         let hash = hasher.hash_one(key);
@@ -103,27 +126,19 @@ impl Dictionary for Addresses {
         }
     }
 
-    fn code(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason> {
-        if is_nullable && is_missing(text) {
-            return Ok(NULL);
-        }
-        address(text).map(|address| self.code_of(address)).ok_or(Reason::BadAddress)
+    fn start_plain(&mut self) {
+        self.clear();
+    }
+
+    /// An entry of its own: a column of which each value is written out has too many for a dictionary. Who groups by them
+    /// asks for each one anyway.
+    fn plain(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason> {
+        self.append(text, is_nullable)
     }
 
     fn adopt(&mut self, other: &Self, code: i32) -> Option<i32> {
         let address = other.entries.get(usize::try_from(code).ok()?)?;
         Some(self.code_of(*address))
-    }
-
-    fn start_batch(&mut self) -> bool {
-        let is_large = self.entries.len() > MAX_CARRIED_ADDRESSES;
-        if is_large {
-            self.entries.clear();
-            self.table.clear();
-            self.n_in_table = 0;
-            self.built = None;
-        }
-        is_large
     }
 
     fn values(&mut self) -> Result<ArrayRef, ArrowError> {
@@ -150,6 +165,27 @@ pub(super) struct Texts {
 }
 
 impl Texts {
+    /// The code of a text, a new one when it was not met before; [`NULL`] for a missing one.
+    pub(super) fn code(&mut self, text: &[u8]) -> Result<i32, Reason> {
+        if is_missing(text) {
+            return Ok(NULL);
+        }
+        if is_text(text) { Ok(self.code_of(text)) } else { Err(Reason::BadText) }
+    }
+
+    /// As [`Addresses::start_batch`].
+    pub(super) fn start_batch(&mut self) -> bool {
+        let is_large = self.ends.len() > MAX_CARRIED_ENTRIES;
+        if is_large {
+            self.bytes.clear();
+            self.ends.clear();
+            self.table.clear();
+            self.n_in_table = 0;
+            self.built = None;
+        }
+        is_large
+    }
+
     fn code_of(&mut self, text: &[u8]) -> i32 {
         self.complete_table();
         let hash = self.hasher.hash_one(text);
@@ -192,27 +228,16 @@ impl Dictionary for Texts {
         Ok(self.ends.len() as i32 - 1)
     }
 
-    fn code(&mut self, text: &[u8], _: bool) -> Result<i32, Reason> {
-        if is_missing(text) {
-            return Ok(NULL);
-        }
-        if is_text(text) { Ok(self.code_of(text)) } else { Err(Reason::BadText) }
+    fn start_plain(&mut self) {
+        self.start_batch();
+    }
+
+    fn plain(&mut self, text: &[u8], _: bool) -> Result<i32, Reason> {
+        self.code(text)
     }
 
     fn adopt(&mut self, other: &Self, code: i32) -> Option<i32> {
         entry(&other.bytes, &other.ends, code).map(|text| self.code_of(text))
-    }
-
-    fn start_batch(&mut self) -> bool {
-        let is_large = self.ends.len() > MAX_CARRIED_ENTRIES;
-        if is_large {
-            self.bytes.clear();
-            self.ends.clear();
-            self.table.clear();
-            self.n_in_table = 0;
-            self.built = None;
-        }
-        is_large
     }
 
     fn values(&mut self) -> Result<ArrayRef, ArrowError> {
@@ -238,14 +263,14 @@ mod tests {
     #[test]
     fn equal_values_share_a_code_and_unchanged_dictionaries_an_array() {
         let mut texts = Texts::default();
-        let mut code = |text: &[u8]| texts.code(text, true).unwrap();
+        let mut code = |text: &[u8]| texts.code(text).unwrap();
         assert_eq!([code(b"eni-1"), code(b"-"), code(b"eni-1"), code(b"eni-2")], [0, NULL, 0, 1]);
         let first = texts.values().unwrap();
-        assert_eq!(texts.code(b"eni-2", true), Ok(1));
+        assert_eq!(texts.code(b"eni-2"), Ok(1));
         assert!(Arc::ptr_eq(&first, &texts.values().unwrap()));
-        assert_eq!(texts.code(b"eni-3", true), Ok(2));
+        assert_eq!(texts.code(b"eni-3"), Ok(2));
         assert!(!Arc::ptr_eq(&first, &texts.values().unwrap()));
-        assert_eq!(texts.code(b"\x1b[31m", true), Err(Reason::BadText));
+        assert_eq!(texts.code(b"\x1b[31m"), Err(Reason::BadText));
     }
 
     #[test]
@@ -269,6 +294,13 @@ mod tests {
         }
         assert_eq!(addresses.code(b"10.0.0.2", false), Ok(1));
         assert_eq!(addresses.code(b"10.0.0.3", false), Ok(2));
+        assert_eq!(addresses.plain(b"10.0.0.3", false), Ok(3), "what is written out has an entry of its own");
+        addresses.start_plain();
+        assert_eq!(addresses.plain(b"10.0.0.4", false), Ok(0));
+        let mut addresses = Addresses::default();
+        for text in ["10.0.0.1", "10.0.0.2", "10.0.0.3"] {
+            addresses.append(text.as_bytes(), false).unwrap();
+        }
         let mut others = Addresses::default();
         assert_eq!(others.adopt(&addresses, 2), Some(0));
         assert_eq!(others.adopt(&addresses, 3), None);

@@ -289,7 +289,7 @@ impl RecentTexts {
     /// The code of any text.
     #[cold]
     fn code(&mut self, token: Token<'_>) -> Result<i32, Reason> {
-        let code = self.dictionary.code(token.bytes(), true)?;
+        let code = self.dictionary.code(token.bytes())?;
         if let Some(key) = Key::of(token) {
             self.recent.put(key, code);
         }

@@ -135,7 +135,7 @@ impl<D: Dictionary> Codes<D> {
         match self.using {
             Using::Built => {}
             Using::Nothing => {
-                self.built.start_batch();
+                self.built.start_plain();
             }
             // The batch began with codes of the stored dictionary: they stay, new entries come after them.
             Using::Stored => self.built = self.stored.clone(),
@@ -143,7 +143,7 @@ impl<D: Dictionary> Codes<D> {
         self.using = Using::Built;
         let mut rest = bytes;
         while let Some((text, after)) = split_text(rest) {
-            let code = self.built.code(text, self.field.is_nullable());
+            let code = self.built.plain(text, self.field.is_nullable());
             let code = code.unwrap_or_else(|reason| noted(&mut self.bad, reason, text));
             self.has_negative |= code < 0;
             to.push(code);
