@@ -8,7 +8,7 @@
 use crate::baseline::Baseline;
 use crate::known::Known;
 use crate::ladder::Ladder;
-use crate::newcomer::{Newcomer, Subject};
+use crate::newcomer::Subject;
 use crate::watched::Watched;
 use crate::window::{WINDOWS_PER_DAY, Window};
 
@@ -49,8 +49,8 @@ impl Baseline {
     }
 
     /// Puts something new under watch; where there are too many newcomers, half of them are watched no longer.
-    pub(crate) fn watch(&mut self, ladder: &Ladder, subject: Subject, newcomer: &Newcomer) {
-        self.newcomers.put(subject, Watched::close(newcomer));
+    pub(crate) fn watch(&mut self, ladder: &Ladder, subject: Subject, window: Window) {
+        self.newcomers.put(subject, Watched::taken_out(window));
         if self.newcomers.len() > MAX_NEWCOMERS {
             self.thin_newcomers(ladder);
         }

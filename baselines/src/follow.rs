@@ -49,9 +49,8 @@ impl Baseline {
                             // Who says the least is judged by all of what was said.
                             self.close(std::mem::take(open));
                         }
-                        let newcomer = Newcomer::new(window, circumstances);
-                        self.watch(ladder, subject, &newcomer);
-                        open.0.insert(subject, newcomer);
+                        self.watch(ladder, subject, window);
+                        open.0.insert(subject, Newcomer::new(window, circumstances));
                     }
                     subject
                 }
@@ -91,9 +90,10 @@ impl Baseline {
 
     /// Closes newcomers that were opened.
     pub fn close(&mut self, open: Open) {
+        let mut room = Vec::new();
         for (subject, newcomer) in open.0 {
             if let Some(watched) = self.newcomers.get_mut(&subject) {
-                *watched = Watched::close(&newcomer);
+                *watched = Watched::close_in(&mut room, &newcomer);
             }
         }
     }

@@ -92,10 +92,15 @@ pub struct Ladder {
 impl Ladder {
     /// The number of an address; on first sight its network is asked for.
     pub fn peer(&mut self, address: u128, network: impl FnOnce() -> Network) -> u32 {
+        self.peer_numbered(address, |ladder| ladder.network(&network()))
+    }
+
+    /// The same for who knows the numbers of networks.
+    pub fn peer_numbered(&mut self, address: u128, network: impl FnOnce(&mut Self) -> u32) -> u32 {
         if let Some(id) = self.peer_id(address) {
             return id;
         }
-        let network = self.network(&network());
+        let network = network(self);
         self.push_peer(address, network)
     }
 

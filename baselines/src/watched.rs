@@ -9,9 +9,6 @@ use crate::newcomer::{Circumstances, Contacted, Held, Newcomer};
 use crate::packed::{Packer, Unpacker};
 use crate::window::Window;
 
-/// Bytes there is room for while a file is put together: more than most take.
-const ROOM: usize = 256;
-
 /// A [`Newcomer`], closed. What ageing and learning ask of each one is legible without opening it.
 #[derive(Clone, Debug)]
 pub(crate) struct Watched {
@@ -42,11 +39,21 @@ impl Watched {
         Newcomer::settles(&self.known, self.finding())
     }
 
+    /// One met in a window whose file is not there before it is closed: who met it has it open.
+    pub(crate) fn taken_out(window: Window) -> Self {
+        Self { known: Known::new(window), finding: None, file: Box::default() }
+    }
+
     /// Closes a newcomer.
     pub(crate) fn close(newcomer: &Newcomer) -> Self {
+        Self::close_in(&mut Vec::new(), newcomer)
+    }
+
+    /// The same where there is room to put the file together, whatever is there.
+    pub(crate) fn close_in(file: &mut Vec<u8>, newcomer: &Newcomer) -> Self {
         let Newcomer { known, met, contacts, counts, destinations, held, .. } = newcomer;
-        let mut file = Vec::with_capacity(ROOM);
-        let mut out = Packer::new(&mut file);
+        file.clear();
+        let mut out = Packer::new(file);
         pack_met(&mut out, met);
         for amount in [newcomer.n_flows, newcomer.n_rejected, newcomer.bytes_out, newcomer.bytes_in] {
             out.put(amount);

@@ -8,13 +8,17 @@ use std::io;
 
 use baselines::baseline::{Found, Learned};
 use baselines::follow::Open;
+use baselines::ladder::Network;
 use baselines::observation::{Observation, Ranks};
 use baselines::{Baselines, Fleet};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use super::settle::settle;
 use super::shelf::{At, Hour, PartRows, Tables};
 use super::{Job, Mode};
+use crate::resolve;
 use crate::score::{Own, OwnIncidents, Scorer, Seen, by_destination};
 
 /// Some owners' rows of an hour, ready to be judged.
@@ -48,6 +52,9 @@ pub(super) struct Judge<'a> {
     /// The baselines' numbers of the shelf's owners and peers, as far as these came up.
     owners: Numbers,
     peers: Numbers,
+    /// The baselines' numbers of the networks that came up: an owner has many addresses, and putting its name together for
+    /// each would take longer than all else that is asked of an address once.
+    networks: HashMap<resolve::Owner, u32, FixedState>,
 }
 
 /// One owner's rows of an hour, and what becomes of them.
@@ -92,7 +99,7 @@ impl<'a> Judge<'a> {
     pub(super) fn new(job: &'a Job<'a>, tables: &'a Tables, ranks: &'a Ranks) -> Self {
         let owners = Numbers::new(&tables.owners_first, |owner| ranks.owner(owner));
         let peers = Numbers::new(&tables.peers_first, |peer| ranks.peer(peer));
-        Self { job, tables, ranks, owners, peers }
+        Self { job, tables, ranks, owners, peers, networks: HashMap::default() }
     }
 
     /// Judges the parts of an hour and learns them; where a thread is free, the next is made ready meanwhile.
@@ -163,12 +170,16 @@ impl<'a> Judge<'a> {
 
     /// Gives the hour's owners and peers their numbers in the baselines.
     fn number(&mut self, baselines: &mut Baselines, hour: Hour) {
-        let (set, knowledge) = (&self.tables.set, self.job.knowledge);
+        let (set, knowledge, networks) = (&self.tables.set, self.job.knowledge, &mut self.networks);
         self.owners.give(hour, |owner| Some(baselines.owner(&set.owners.name(owner))));
         self.peers.give(hour, |peer| {
             let told = set.peers.get(peer as usize)?;
-            let network = || knowledge.network(told.address, &set.services.name(told.service));
-            Some(baselines.ladder.peer(told.address, network))
+            Some(baselines.ladder.peer_numbered(told.address, |ladder| {
+                let network = knowledge.network(told.address, set.services.name(told.service));
+                *networks.entry(network.owner()).or_insert_with(|| {
+                    ladder.network(&Network { key: network.key().into(), label: network.to_string().into() })
+                })
+            }))
         });
     }
 

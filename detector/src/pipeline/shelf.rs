@@ -16,7 +16,7 @@ use baselines::window::{Day, Window};
 pub(super) use self::row::{At, PartRows, Row};
 
 /// Bytes of observations kept in memory before some go to the scratch.
-const MAX_IN_MEMORY: usize = 32 << 20;
+const MAX_IN_MEMORY: usize = 16 << 20;
 
 /// An hour of event time, counted since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

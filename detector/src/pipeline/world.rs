@@ -3,12 +3,11 @@
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use baselines::ladder::Network;
 use baselines::window::Window;
 
 use super::Knowledge;
 use crate::finding::Deployment;
-use crate::resolve::{Attribution, public_resolver};
+use crate::resolve::{Attribution, AwsBlock, Network, public_resolver};
 use crate::rollup::Interface;
 use crate::score::Facts;
 
@@ -48,14 +47,13 @@ impl Knowledge {
         self.inventory.functions().next().is_none()
     }
 
-    /// The network owner of an address; `service` is the log's own word for it.
-    pub(super) fn network(&self, address: u128, service: &str) -> Network {
-        let network = self.networks.network(Ipv6Addr::from_bits(address));
+    /// The network of an address; `service` is the log's own word for it.
+    pub(super) fn network(&self, address: u128, service: Arc<str>) -> Network {
+        let mut network = self.networks.network(Ipv6Addr::from_bits(address));
         if network.aws.is_none() && !service.is_empty() {
-            let key: Arc<str> = format!("AWS {service}").into();
-            return Network { label: Arc::clone(&key), key };
+            network.aws = Some(AwsBlock { service, region: Arc::default() });
         }
-        Network { key: network.key().into(), label: network.to_string().into() }
+        network
     }
 }
 

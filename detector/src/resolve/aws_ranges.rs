@@ -13,11 +13,11 @@ use super::ranges::{Blocks, Ranges};
 use super::unpack::unpack;
 
 /// An AWS service and region, as `ip-ranges.json` spells them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AwsBlock {
     /// `EC2`, `S3`, `CLOUDFRONT`, …; `AMAZON` when nothing narrower is said.
     pub service: Arc<str>,
-    /// `eu-west-1`, …, or `GLOBAL`.
+    /// `eu-west-1`, …, or `GLOBAL`; empty where only the log names the service.
     pub region: Arc<str>,
 }
 

@@ -32,7 +32,7 @@ pub use enis::{Attribution, Counts, Inventory, Span};
 pub use error::Error;
 pub use functions::{Deployment, Function};
 pub use lists::Lists;
-pub use networks::{Kind, Network, Networks};
+pub use networks::{Kind, Network, Networks, Owner};
 pub use resolvers::public_resolver;
 
 /// What was taken from a file of lines (or networks), and what was not.

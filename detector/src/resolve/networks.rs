@@ -108,16 +108,37 @@ pub struct Network {
     pub block: IpNet,
 }
 
+/// Whose a network is: what its [key](Network::key) is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// A service of AWS.
+    Aws(AwsBlock),
+    /// An autonomous system, by number.
+    System(u32),
+    /// Nobody who is named: a block stands for its owner.
+    Block(Kind, IpNet),
+}
+
 impl Network {
+    /// Whose the network is.
+    pub fn owner(&self) -> Owner {
+        match (&self.aws, self.asn) {
+            (Some(aws), _) => Owner::Aws(aws.clone()),
+            (None, Some(asn)) => Owner::System(asn),
+            (None, None) => Owner::Block(self.kind, self.block),
+        }
+    }
+
     /// The owner's identity, fit to be stored: equal for all addresses of one owner, and the same after the owner was renamed.
     ///
     /// `AWS EC2 eu-west-1`; `AS64500`; `203.0.0.0/16` or `2001:db8::/32` when nobody is named; `private 10.0.0.0/16`.
     pub fn key(&self) -> String {
-        match (&self.aws, self.asn) {
-            (Some(AwsBlock { service, region }), _) => format!("AWS {service} {region}"),
-            (None, Some(asn)) => format!("AS{asn}"),
-            (None, None) if self.kind == Kind::Public => self.block.to_string(),
-            (None, None) => format!("{} {}", self.kind.word(), self.block),
+        match self.owner() {
+            Owner::Aws(AwsBlock { service, region }) if region.is_empty() => format!("AWS {service}"),
+            Owner::Aws(AwsBlock { service, region }) => format!("AWS {service} {region}"),
+            Owner::System(asn) => format!("AS{asn}"),
+            Owner::Block(Kind::Public, block) => block.to_string(),
+            Owner::Block(kind, block) => format!("{} {block}", kind.word()),
         }
     }
 }
