@@ -36,38 +36,40 @@ impl Baseline {
         open: &mut Open,
         mut met: impl FnMut(&Self, Subject, &Observation) -> Circumstances,
     ) -> Vec<Subject> {
-        let mut touched: BTreeMap<Subject, (u64, u64)> = BTreeMap::new();
-        for (row, found) in rows.iter().zip(found) {
-            let subject = match found.standing {
-                Standing::Settled => continue,
-                Standing::Watched(subject) => subject,
-                Standing::New(subject) => {
-                    // Of several rows of it the first one is its first contact.
-                    if !self.is_watched(subject) {
-                        let circumstances = met(self, subject, row);
-                        if self.is_watch_full() {
-                            // Who says the least is judged by all of what was said.
-                            self.close(std::mem::take(open));
-                        }
-                        self.watch(ladder, subject, window);
-                        open.0.insert(subject, Newcomer::new(window, circumstances));
-                    }
-                    subject
+        // Subject by subject: each file is looked for once.
+        let mut of_subject: Vec<(Subject, usize)> = (found.iter().enumerate())
+            .filter_map(|(at, found)| match found.standing {
+                Standing::Settled => None,
+                Standing::Watched(subject) | Standing::New(subject) => Some((subject, at)),
+            })
+            .collect();
+        of_subject.sort_unstable();
+        let mut touched = Vec::new();
+        for of_subject in of_subject.chunk_by(|a, b| a.0 == b.0) {
+            let told = || of_subject.iter().filter_map(|&(_, at)| rows.get(at));
+            let (Some(&(subject, first)), Some(first_row)) = (of_subject.first(), told().next()) else { continue };
+            let is_new = matches!(found.get(first).map(|found| found.standing), Some(Standing::New(_)));
+            if is_new && !self.is_watched(subject) {
+                let circumstances = met(self, subject, first_row);
+                if self.is_watch_full() {
+                    // Who says the least is judged by all of what was said.
+                    self.close(std::mem::take(open));
                 }
-            };
-            if let Some(newcomer) = self.opened(subject, open) {
-                newcomer.add(row);
+                self.watch(ladder, subject, window);
+                open.0.insert(subject, Newcomer::new(window, circumstances));
             }
-            let (early, late) = touched.entry(subject).or_default();
-            *early |= row.ports_early;
-            *late |= row.ports_late;
-        }
-        for (&subject, &(early, late)) in &touched {
             if let Some(newcomer) = self.opened(subject, open) {
+                let (mut early, mut late) = (0, 0);
+                for row in told() {
+                    newcomer.add(row);
+                    early |= row.ports_early;
+                    late |= row.ports_late;
+                }
                 newcomer.held.extend(window, early, late);
             }
+            touched.push(subject);
         }
-        touched.into_keys().collect()
+        touched
     }
 
     /// A newcomer among those open; one that is not is opened, unless it is not watched.

@@ -4,6 +4,9 @@
 //! ([`Newcomer::has_settled`]). Until then its contacts, amounts and held connections are kept, so that rhythm, slow
 //! drips and sleepers can be judged from what was stored, across objects.
 
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+
 use crate::known::Known;
 use crate::observation::Observation;
 use crate::window::{WINDOW_SECS, WINDOWS_PER_DAY, Window};
@@ -21,7 +24,7 @@ const MAX_DESTINATIONS: usize = 24;
 const SETTLED_DAYS: u32 = 3;
 
 /// A rung of the ladder at which something is new. Numbers are those of [`crate::ladder::Ladder`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A network owner.
     Network(u32),
@@ -29,6 +32,37 @@ pub enum Subject {
     Service(u32, u16, u8),
     /// A prefix of a known network owner.
     Prefix(u32),
+}
+
+impl Subject {
+    /// All of it in one number, which is compared and hashed at once.
+    fn packed(self) -> u64 {
+        match self {
+            Self::Network(network) => u64::from(network) << 24,
+            Self::Service(network, port, protocol) => {
+                1 << 56 | u64::from(network) << 24 | u64::from(port) << 8 | u64::from(protocol)
+            }
+            Self::Prefix(prefix) => 2 << 56 | u64::from(prefix) << 24,
+        }
+    }
+}
+
+impl Ord for Subject {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.packed().cmp(&other.packed())
+    }
+}
+
+impl PartialOrd for Subject {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Subject {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.packed());
+    }
 }
 
 /// What was known at the moment of the first contact: the facts novelty is judged by.
