@@ -36,7 +36,7 @@ fn refused(arguments: &[&str], parts: &[&str]) {
 }
 
 const CLOSING: &str = "read 0 objects, 0 rows (0 rejected); 0 no egress, 0 NODATA, 0 SKIPDATA, 0 interfaces without \
-                       an owner, 0 functions still learning, 1 objects unreadable; 0 findings, 0 suppressed\n";
+                       an owner, 0 functions still learning, 1 object unreadable; 0 findings, 0 suppressed\n";
 
 #[test]
 fn help_and_version_are_answers() {

@@ -35,16 +35,23 @@ pub fn line(coverage: &Coverage) -> String {
     let mut told = vec![(coverage.n_findings, "findings"), (coverage.n_suppressed, "suppressed")];
     told.extend(Some((coverage.n_below_severity, "below --min-severity")).filter(|(n, _)| *n > 0));
     let list = |parts: Vec<(u64, &str)>| {
-        parts.into_iter().map(|(n, what)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")
+        parts.into_iter().map(|(n, what)| count_of(n, what)).collect::<Vec<_>>().join(", ")
     };
     format!(
-        "read {} objects, {} rows ({} rejected); {}; {}",
-        coverage.n_objects,
-        coverage.n_rows,
+        "read {}, {} ({} rejected); {}; {}",
+        count_of(coverage.n_objects, "objects"),
+        count_of(coverage.n_rows, "rows"),
         coverage.n_rejected(),
         list(seen),
         list(told)
     )
+}
+
+/// `1 object unreadable`, `3 objects unreadable`: what is counted is the first word, in the plural if it is a noun.
+fn count_of(n: u64, what: &str) -> String {
+    let (noun, rest) = what.split_once(' ').map_or((what, String::new()), |(noun, rest)| (noun, format!(" {rest}")));
+    let noun = if n == 1 { noun.strip_suffix('s').unwrap_or(noun) } else { noun };
+    format!("{n} {noun}{rest}")
 }
 
 /// A large change of a baseline, in one line without a line end.
@@ -226,13 +233,23 @@ mod tests {
     }
 
     #[test]
+    fn one_is_told_as_one() {
+        let one = Coverage { n_objects: 1, n_rows: 1, n_learning: 1, n_findings: 1, n_nodata: 1, ..Coverage::default() };
+        assert_eq!(
+            line(&one),
+            "read 1 object, 1 row (0 rejected); 0 no egress, 1 NODATA, 0 SKIPDATA, \
+             0 interfaces without an owner, 1 function still learning; 1 finding, 0 suppressed"
+        );
+    }
+
+    #[test]
     fn the_rare_is_told_when_it_happened() {
         let mut coverage = coverage();
         coverage.unreadable = vec![Unreadable { object: "a".into(), error: "b".into() }];
         coverage.n_objects_duplicate = 4;
         coverage.n_below_severity = 7;
         let line = line(&coverage);
-        assert!(line.contains("learning, 1 objects unreadable, 4 objects read before; 2"), "{line}");
+        assert!(line.contains("learning, 1 object unreadable, 4 objects read before; 2"), "{line}");
         assert!(line.ends_with("2 findings, 1 suppressed, 7 below --min-severity"), "{line}");
     }
 
