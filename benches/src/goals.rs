@@ -208,34 +208,39 @@ fn small_objects(options: &Goals, rows: &mut Vec<Row>) -> anyhow::Result<()> {
 /// longer, so that each row meets as many that tell of the same: what is asked is what growth costs, not what thin traffic does.
 fn growth(options: &Goals, rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let n_rows = options.scaled(8_000_000);
-    let mut first: Option<(Run, f64)> = None;
-    for (functions, destinations, n_objects) in [(400, 80, 500), (2_000, 100, 80), (10_000, 100, 16)] {
+    let fleets = [(400, 80, 500), (2_000, 100, 80), (10_000, 100, 16)];
+    let data = fleets.map(|(functions, destinations, n_objects)| {
         let n_objects = options.scaled(n_objects).max(1);
-        let large = Large { functions, destinations, ..Large::new(n_rows, n_objects, ObjectFormat::Parquet) };
-        let data = options.input(&large)?;
-        let replay = options.replay(&data)?;
+        options.input(&Large { functions, destinations, ..Large::new(n_rows, n_objects, ObjectFormat::Parquet) })
+    });
+    let data: Vec<PathBuf> = data.into_iter().collect::<anyhow::Result<_>>()?;
+    let mut runs = vec![Vec::new(); data.len()];
+    for _ in 0..options.runs {
+        for (runs, data) in runs.iter_mut().zip(&data) {
+            runs.push(options.replay(data)?);
+        }
+    }
+    let peak = |runs: &[Run]| median(runs.iter().map(|run| run.peak_bytes));
+    let mut base_kept = None;
+    for ((data, own), (functions, destinations, _)) in data.iter().zip(&runs).zip(fleets) {
         // Learned anew: an older baseline would be extended.
         let baseline = data.join("baseline");
         if fs::exists(&baseline)? {
             fs::remove_dir_all(&baseline)?;
         }
-        measure(&options.comparison(&data), &options.command("learn", &data, &data.join("logs"), &baseline))?;
+        measure(&options.comparison(data), &options.command("learn", data, &data.join("logs"), &baseline))?;
         let kept = kept_destinations(&baseline)?;
-        let (base, base_kept) = *first.get_or_insert((replay, kept));
-        let cost = replay.seconds / base.seconds;
-        let bytes = (replay.peak_bytes - base.peak_bytes) / (kept - base_kept);
+        let cost = paired(own, &runs[0]);
+        let bytes = (peak(own) - peak(&runs[0])) / (kept - *base_kept.get_or_insert(kept));
         let each = if bytes.is_finite() { format!(", {bytes:.0} bytes each more") } else { String::new() };
         rows.push(Row {
             work: format!("{functions} functions, {destinations} destinations each"),
             goal: "flat cost, ≤ 400 bytes each".to_owned(),
-            reached: format!(
-                "{cost:.2} × the first's cost per row, {:.0} MiB for {kept} kept{each}",
-                mib(replay.peak_bytes)
-            ),
+            reached: format!("{cost:.2} × the first's cost per row, {:.0} MiB for {kept} kept{each}", mib(peak(own))),
             met: bytes.is_finite().then_some(cost <= 1.2 && bytes <= 400.0),
         });
         if functions == 10_000 {
-            scan_start(options, &data, &baseline, kept, rows)?;
+            scan_start(options, data, &baseline, kept, rows)?;
         }
     }
     Ok(())

@@ -34,9 +34,8 @@ pub fn line(coverage: &Coverage) -> String {
     seen.extend(rare.into_iter().filter(|(n, _)| *n > 0));
     let mut told = vec![(coverage.n_findings, "findings"), (coverage.n_suppressed, "suppressed")];
     told.extend(Some((coverage.n_below_severity, "below --min-severity")).filter(|(n, _)| *n > 0));
-    let list = |parts: Vec<(u64, &str)>| {
-        parts.into_iter().map(|(n, what)| count_of(n, what)).collect::<Vec<_>>().join(", ")
-    };
+    let list =
+        |parts: Vec<(u64, &str)>| parts.into_iter().map(|(n, what)| count_of(n, what)).collect::<Vec<_>>().join(", ");
     format!(
         "read {}, {} ({} rejected); {}; {}",
         count_of(coverage.n_objects, "objects"),
@@ -234,7 +233,8 @@ mod tests {
 
     #[test]
     fn one_is_told_as_one() {
-        let one = Coverage { n_objects: 1, n_rows: 1, n_learning: 1, n_findings: 1, n_nodata: 1, ..Coverage::default() };
+        let one =
+            Coverage { n_objects: 1, n_rows: 1, n_learning: 1, n_findings: 1, n_nodata: 1, ..Coverage::default() };
         assert_eq!(
             line(&one),
             "read 1 object, 1 row (0 rejected); 0 no egress, 1 NODATA, 0 SKIPDATA, \
