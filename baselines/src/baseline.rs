@@ -139,7 +139,7 @@ impl DestinationKnown {
 /// What a row says was exchanged.
 fn sent(row: &Observation) -> Totals {
     Totals {
-        n_flows: u64::from(row.n_flows),
+        n_flows: row.n_flows,
         packets_out: row.packets_out,
         bytes_out: row.bytes_out,
         bytes_in: row.bytes_in,
@@ -343,10 +343,10 @@ impl Baseline {
         }
         let (open, totals) = self.volumes.open_window;
         if open != window && totals.n_peers > 0 {
-            self.window_peers.record(totals.n_peers);
+            self.window_peers.record(totals.n_peers.into());
         }
         self.volumes.add(window, &total);
-        learned.n_observations += total.n_peers;
+        learned.n_observations += u64::from(total.n_peers);
         learned.span = span_of(learned.span, Some((window.start(), window.end())));
     }
 
@@ -376,7 +376,7 @@ impl Baseline {
             known.touch(row.window);
         }
         if let Some(entry) = self.destinations.at_mut(destination) {
-            total.n_peers += u64::from(entry.known.last != row.window);
+            total.n_peers += u32::from(entry.known.last != row.window);
             entry.add(row);
         }
     }
@@ -457,7 +457,7 @@ impl Baseline {
         let key = (row.peer, row.port, row.protocol);
         let known_destination = self.destinations.id(&key);
         let is_seen = |id| self.destinations.at(id).is_some_and(|d| d.known.last == window);
-        total.n_peers += u64::from(!known_destination.is_some_and(is_seen));
+        total.n_peers += u32::from(!known_destination.is_some_and(is_seen));
         let destination = match known_destination {
             Some(id) => id,
             None if self.has_all_destinations() => NOWHERE,

@@ -55,8 +55,8 @@ impl Known {
 /// Amounts of one window or day that is still growing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Flow records sent.
-    pub n_flows: u64,
+    /// Flow records sent, at most [`u32::MAX`]: there are totals for each port of each network of each function.
+    pub n_flows: u32,
     /// Packets sent.
     pub packets_out: u64,
     /// Bytes sent.
@@ -64,7 +64,7 @@ pub struct Totals {
     /// Bytes received.
     pub bytes_in: u64,
     /// Distinct destinations.
-    pub n_peers: u64,
+    pub n_peers: u32,
 }
 
 impl Totals {
@@ -168,8 +168,9 @@ impl Volumes {
         if totals == Totals::default() {
             return;
         }
-        let of_window = [(Measure::WindowBytes, totals.bytes_out), (Measure::WindowFlows, totals.n_flows)];
-        match (totals.bytes_out.checked_div(totals.n_flows), totals.bytes_in.checked_div(totals.n_flows)) {
+        let n_flows = u64::from(totals.n_flows);
+        let of_window = [(Measure::WindowBytes, totals.bytes_out), (Measure::WindowFlows, n_flows)];
+        match (totals.bytes_out.checked_div(n_flows), totals.bytes_in.checked_div(n_flows)) {
             (Some(out), Some(into)) => {
                 let [bytes, flows] = of_window;
                 self.past.record(&[bytes, flows, (Measure::FlowBytesOut, out), (Measure::FlowBytesIn, into)]);

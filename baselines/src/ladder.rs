@@ -82,7 +82,9 @@ pub struct Rungs {
 #[derive(Clone, Debug, Default)]
 pub struct Ladder {
     ids: Index,
-    peers: Vec<Rungs>,
+    addresses: Vec<u128>,
+    /// Prefix and network of each address, apart from it: together they would take a quarter more.
+    above: Vec<(u32, u32)>,
     prefix_ids: Index,
     prefixes: Vec<Prefix>,
     networks: Names,
@@ -106,19 +108,20 @@ impl Ladder {
 
     /// The number of an address, if it was met.
     pub(crate) fn peer_id(&self, address: u128) -> Option<u32> {
-        self.ids.find(address, &self.peers, |rungs| rungs.address)
+        self.ids.find(address, &self.addresses, |&address| address)
     }
 
     fn push_peer(&mut self, address: u128, network: u32) -> u32 {
         let prefix = Prefix::of(address);
         // A stored baseline tells addresses in order, and their prefixes before them in the same order: most often this
         // one's is that of the address before, or the next. Looking there first takes a third off loading.
-        let near = self.peers.last().map_or(0, |rungs| rungs.prefix);
+        let near = self.above.last().map_or(0, |&(prefix, _)| prefix);
         let is_it = |&id: &u32| self.prefixes.get(id as usize) == Some(&prefix);
         let prefix = [near, near.wrapping_add(1)].into_iter().find(is_it).unwrap_or_else(|| self.prefix_id(prefix));
-        let id = self.peers.len() as u32;
-        self.peers.push(Rungs { address, prefix, network });
-        self.ids.add(address, id, &self.peers, |rungs| rungs.address);
+        let id = self.addresses.len() as u32;
+        self.addresses.push(address);
+        self.above.push((prefix, network));
+        self.ids.add(address, id, &self.addresses, |&address| address);
         id
     }
 
@@ -152,13 +155,16 @@ impl Ladder {
 
     /// Makes room for more addresses.
     pub(crate) fn reserve_peers(&mut self, additional: usize) {
-        self.ids.reserve(additional, &self.peers, |rungs| rungs.address);
-        self.peers.reserve_exact(additional);
+        self.ids.reserve(additional, &self.addresses, |&address| address);
+        self.addresses.reserve_exact(additional);
+        self.above.reserve_exact(additional);
     }
 
     /// The rungs of an address's number.
     pub fn rungs(&self, peer: u32) -> Rungs {
-        self.peers.get(peer as usize).copied().unwrap_or(Rungs { address: 0, prefix: u32::MAX, network: u32::MAX })
+        let address = self.addresses.get(peer as usize).copied().unwrap_or(0);
+        let (prefix, network) = self.above.get(peer as usize).copied().unwrap_or((u32::MAX, u32::MAX));
+        Rungs { address, prefix, network }
     }
 
     /// The block of a prefix's number.
@@ -203,7 +209,7 @@ impl Ladder {
 
     /// How many addresses were met.
     pub fn n_peers(&self) -> usize {
-        self.peers.len()
+        self.addresses.len()
     }
 }
 

@@ -334,7 +334,7 @@ impl Baseline {
         let (mine, theirs) = (self.volumes.open_window, other.volumes.open_window);
         let ended = if mine.0 < theirs.0 { mine.1 } else { theirs.1 };
         if mine.0 != theirs.0 && ended.n_peers > 0 {
-            self.window_peers.record(ended.n_peers);
+            self.window_peers.record(ended.n_peers.into());
         }
         self.volumes.merge(&other.volumes);
         self.active.merge(&other.active);

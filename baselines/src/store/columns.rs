@@ -222,11 +222,11 @@ impl<'a> Sheet<'a> {
     }
 
     fn totals(&mut self, values: impl Iterator<Item = Totals> + Clone) {
-        self.u64(values.clone().map(|totals| totals.n_flows));
+        self.u64(values.clone().map(|totals| totals.n_flows.into()));
         self.u64(values.clone().map(|totals| totals.packets_out));
         self.u64(values.clone().map(|totals| totals.bytes_out));
         self.u64(values.clone().map(|totals| totals.bytes_in));
-        self.u64(values.map(|totals| totals.n_peers));
+        self.u64(values.map(|totals| totals.n_peers.into()));
     }
 
     /// The table as Parquet, with facts of it as key-value metadata.

@@ -501,14 +501,15 @@ impl Page<'_> {
         let [flows, packets, out, into, peers] = names;
         let sent = self.u64(flows)?.iter().zip(self.u64(packets)?).zip(self.u64(out)?);
         let others = self.u64(into)?.iter().zip(self.u64(peers)?);
+        let count = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         Ok(sent
             .zip(others)
             .map(|(((&n_flows, &packets_out), &bytes_out), (&bytes_in, &n_peers))| Totals {
-                n_flows,
+                n_flows: count(n_flows),
                 packets_out,
                 bytes_out,
                 bytes_in,
-                n_peers,
+                n_peers: count(n_peers),
             })
             .collect())
     }
