@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use super::settle::settle;
-use super::shelf::{At, Hour, PartRows, Tables};
+use super::shelf::{At, First, Hour, PartRows, Tables};
 use super::{Job, Mode};
 use crate::resolve;
 use crate::score::{Own, OwnIncidents, Scorer, Seen, by_destination};
@@ -75,10 +75,11 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn new(first: &[Hour], rank: impl Fn(u32) -> u32) -> Self {
-        let mut to_come: Vec<(Hour, u32)> = first.iter().copied().zip(0..).collect();
+    fn new(first: Vec<Hour>, rank: impl Fn(u32) -> u32) -> Self {
+        let n = first.len();
+        let mut to_come: Vec<(Hour, u32)> = first.into_iter().zip(0..).collect();
         to_come.sort_unstable_by_key(|&(hour, id)| (hour, rank(id)));
-        Self { to_come: to_come.into_iter().peekable(), given: vec![u32::MAX; first.len()] }
+        Self { to_come: to_come.into_iter().peekable(), given: vec![u32::MAX; n] }
     }
 
     /// Gives numbers to what is met in an hour, and before in hours that are not walked.
@@ -96,9 +97,9 @@ impl Numbers {
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(job: &'a Job<'a>, tables: &'a Tables, ranks: &'a Ranks) -> Self {
-        let owners = Numbers::new(&tables.owners_first, |owner| ranks.owner(owner));
-        let peers = Numbers::new(&tables.peers_first, |peer| ranks.peer(peer));
+    pub(super) fn new(job: &'a Job<'a>, tables: &'a Tables, first: First, ranks: &'a Ranks) -> Self {
+        let owners = Numbers::new(first.owners, |owner| ranks.owner(owner));
+        let peers = Numbers::new(first.peers, |peer| ranks.peer(peer));
         Self { job, tables, ranks, owners, peers, networks: HashMap::default() }
     }
 

@@ -90,17 +90,20 @@ pub(super) struct Tables {
     pub(super) set: Observations,
     /// Flow logs.
     pub(super) sources: Names,
-    /// The hour in which each owner and each peer is met first.
-    pub(super) owners_first: Vec<Hour>,
-    pub(super) peers_first: Vec<Hour>,
+}
+
+/// The hour in which each owner and each peer is met first.
+#[derive(Debug, Default)]
+pub(super) struct First {
+    pub(super) owners: Vec<Hour>,
+    pub(super) peers: Vec<Hour>,
 }
 
 /// All observations, by hour.
 pub(super) struct Shelf {
     collector: Collector,
     sources: Names,
-    owners_first: Vec<Hour>,
-    peers_first: Vec<Hour>,
+    first: First,
     owners_per_part: u32,
     parts: Parts,
 }
@@ -119,8 +122,7 @@ impl Shelf {
         Self {
             collector: Collector::default(),
             sources: Names::default(),
-            owners_first: Vec::new(),
-            peers_first: Vec::new(),
+            first: First::default(),
             owners_per_part: OWNERS_PER_PART,
             parts,
         }
@@ -130,9 +132,9 @@ impl Shelf {
     pub(super) fn add(&mut self, source: &str, observations: &Observations) -> io::Result<()> {
         let source = self.sources.intern(source);
         let numbers = self.collector.renumber(observations);
-        let Self { collector, owners_first, peers_first, owners_per_part, parts, .. } = self;
-        owners_first.resize(collector.set().owners.len(), Hour::NEVER);
-        peers_first.resize(collector.set().peers.len(), Hour::NEVER);
+        let Self { collector, first, owners_per_part, parts, .. } = self;
+        first.owners.resize(collector.set().owners.len(), Hour::NEVER);
+        first.peers.resize(collector.set().peers.len(), Hour::NEVER);
         let part_of = |row: &Observation| Part {
             hour: Hour::of(row.window),
             owners: numbers.owner(row.owner) / *owners_per_part,
@@ -143,8 +145,8 @@ impl Shelf {
             let before = bytes.len();
             for row in rows {
                 let observation = numbers.of(row);
-                note(owners_first, observation.owner, part.hour);
-                note(peers_first, observation.peer, part.hour);
+                note(&mut first.owners, observation.owner, part.hour);
+                note(&mut first.peers, observation.peer, part.hour);
                 Row { source, observation }.encode(part.hour, bytes);
             }
             parts.n_bytes += bytes.len() - before;
@@ -152,10 +154,10 @@ impl Shelf {
         if parts.n_bytes > MAX_IN_MEMORY { parts.spill() } else { Ok(()) }
     }
 
-    /// The tables and the rows, which are taken part by part.
-    pub(super) fn finish(self) -> (Tables, Parts) {
-        let Self { collector, sources, owners_first, peers_first, parts, .. } = self;
-        (Tables { set: collector.finish(Vec::new()), sources, owners_first, peers_first }, parts)
+    /// The tables, and the rows, which are taken part by part.
+    pub(super) fn finish(self) -> (Tables, First, Parts) {
+        let Self { collector, sources, first, parts, .. } = self;
+        (Tables { set: collector.finish(Vec::new()), sources }, first, parts)
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn walk(
     let Memory { mut baselines, incidents, mut open_day } = memory;
     let mut scorer = Scorer::new(job.config, job.knowledge);
     scorer.incidents = incidents;
-    let (tables, mut shelved) = shelf.finish();
+    let (tables, first, mut shelved) = shelf.finish();
     let ranks = Ranks::of(&tables.set);
     let hours: Vec<(Hour, Vec<Part>)> = shelved.all().into_iter().collect();
     let days: Vec<Day> = hours.iter().map(|(hour, _)| hour.day()).collect();
@@ -36,7 +36,7 @@ pub(super) fn walk(
         coverage.n_stray += rows.all().map(|at| settle::n_records(&rows.row(at).observation)).sum::<u64>();
     }
     let hours = hours.get(walked).unwrap_or_default();
-    let mut judge = Judge::new(job, &tables, &ranks);
+    let mut judge = Judge::new(job, &tables, first, &ranks);
     let mut changes = Changes::default();
     for (hour, parts) in hours {
         let day = hour.day();
