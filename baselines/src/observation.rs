@@ -150,7 +150,7 @@ impl Observations {
         for row in &mut self.rows {
             (row.owner, row.eni, row.peer) = (rank(&owners, row.owner), rank(&enis, row.eni), rank(&peers, row.peer));
         }
-        // By key, not in place: rows are wide.
+        // By key: rows are wide, each is moved once.
         let mut order: Vec<(u128, u32)> = self.rows.iter().map(Observation::packed_key).zip(0..).collect();
         order.sort_unstable_by_key(|&(key, _)| key);
         let row = |n: u32| self.rows.get(n as usize).copied().unwrap_or_default();
@@ -158,8 +158,27 @@ impl Observations {
             // The digest is for two addresses of one interface that met the same destination.
             of_key.sort_unstable_by_key(|&(_, n)| (row(n).eni, row(n).digest));
         }
-        self.rows = order.into_iter().map(|(_, n)| row(n)).collect();
+        arrange(&mut self.rows, order.into_iter().map(|(_, n)| n).collect());
         self
+    }
+}
+
+/// Puts rows in an order that names each once, in place: there may be many megabytes of them.
+fn arrange(rows: &mut [Observation], mut order: Vec<u32>) {
+    for start in 0..rows.len() {
+        let Some(&first) = rows.get(start) else { return };
+        let mut to = start;
+        // Round one cycle of rows that take each other's place; then each of them names itself.
+        while let Some(from) = order.get_mut(to).map(|from| std::mem::replace(from, to as u32) as usize) {
+            let Some(&row) = rows.get(from).filter(|_| from != start) else { break };
+            if let Some(slot) = rows.get_mut(to) {
+                *slot = row;
+            }
+            to = from;
+        }
+        if let Some(slot) = rows.get_mut(to) {
+            *slot = first;
+        }
     }
 }
 
@@ -377,6 +396,16 @@ mod tests {
         fn merging_is_associative_and_commutative(a in observation(), b in observation(), c in observation()) {
             prop_assert_eq!(merged(&a, &b), merged(&b, &a));
             prop_assert_eq!(merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_arranged_as_if_copied(order in Just((0..40u32).collect::<Vec<_>>()).prop_shuffle(), n in 0..40u32) {
+            let order: Vec<u32> = order.into_iter().filter(|&at| at < n).collect();
+            let mut rows: Vec<_> = (0..n).map(|n| Observation { n_flows: n, ..Observation::default() }).collect();
+            arrange(&mut rows, order.clone());
+            prop_assert_eq!(rows.iter().map(|row| row.n_flows).collect::<Vec<_>>(), order);
         }
     }
 
