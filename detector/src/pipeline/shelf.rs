@@ -44,7 +44,7 @@ impl Hour {
 }
 
 /// Owners whose rows of an hour lie together. Changes speed and memory, never results.
-const OWNERS_PER_PART: u32 = 256;
+const OWNERS_PER_PART: u32 = 128;
 
 /// An hour of some owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
