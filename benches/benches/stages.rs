@@ -140,7 +140,7 @@ fn stages(criterion: &mut Criterion) {
     };
     group.bench_function("rollup/400-functions", |bench| bench.iter(rolled));
     group.bench_function("rollup-and-finish/400-functions", |bench| {
-        bench.iter(|| rolled().finish(&mut |id, _| Some(id.into()), &|_| Vec::new()));
+        bench.iter(|| rolled().finish(&mut |id, _| Some(id.into()), &|_| Vec::new()).0.sorted());
     });
     group.bench_function("whole/learn", |bench| bench.iter(|| parquet.run(Mode::Learn)));
     group.bench_function("whole/replay", |bench| bench.iter(|| parquet.run(Mode::Replay)));

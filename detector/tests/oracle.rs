@@ -147,22 +147,31 @@ fn dump(observations: &Observations) -> Dump {
     out
 }
 
+/// Adds records in batches of a size.
+fn push(rollup: &mut Rollup, records: &[Record], batch_rows: usize) {
+    let limits = Limits { max_batch_rows: batch_rows, ..Limits::DEFAULT };
+    let text =
+        std::iter::once(HEADER.to_owned()).chain(records.iter().map(Record::line)).collect::<Vec<_>>().join("\n");
+    let opened = open(Arc::new(InMemory::new("part.log", text.into_bytes())), &limits).expect("a flow log");
+    opened.read_all(&mut |batch| rollup.push(&batch, &mut |_| Interface::Judged)).expect("readable");
+}
+
 /// Rolls records up in batches of a size, as so many units of one object.
 fn rolled(records: &[Record], batch_rows: usize, n_units: usize) -> Observations {
-    let limits = Limits { max_batch_rows: batch_rows, ..Limits::DEFAULT };
     let mut whole: Option<Rollup> = None;
     for part in records.chunks(records.len().div_ceil(n_units).max(1)) {
-        let text =
-            std::iter::once(HEADER.to_owned()).chain(part.iter().map(Record::line)).collect::<Vec<_>>().join("\n");
         let mut rollup = Rollup::new(None);
-        let opened = open(Arc::new(InMemory::new("part.log", text.into_bytes())), &limits).expect("a flow log");
-        opened.read_all(&mut |batch| rollup.push(&batch, &mut |_| Interface::Judged)).expect("readable");
+        push(&mut rollup, part, batch_rows);
         match &mut whole {
             Some(whole) => whole.merge(rollup),
             None => whole = Some(rollup),
         }
     }
-    whole.unwrap_or_default().finish(&mut |id, _| Some(id.into()), &|_| Vec::new()).0
+    finished(&mut whole.unwrap_or_default())
+}
+
+fn finished(rollup: &mut Rollup) -> Observations {
+    rollup.finish(&mut |id, _| Some(id.into()), &|_| Vec::new()).0.sorted()
 }
 
 proptest! {
@@ -171,6 +180,18 @@ proptest! {
     #[test]
     fn the_group_by_equals_the_reference(records in prop::collection::vec(record(), 1..200)) {
         prop_assert_eq!(dump(&rolled(&records, 4096, 1)), reference(&records));
+    }
+
+    #[test]
+    fn an_object_before_says_nothing(
+        before in prop::collection::vec(record(), 1..100),
+        records in prop::collection::vec(record(), 1..100),
+    ) {
+        let mut rollup = Rollup::new(None);
+        push(&mut rollup, &before, 4096);
+        prop_assert_eq!(dump(&finished(&mut rollup)), reference(&before));
+        push(&mut rollup, &records, 4096);
+        prop_assert_eq!(dump(&finished(&mut rollup)), reference(&records));
     }
 
     #[test]

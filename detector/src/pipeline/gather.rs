@@ -37,7 +37,7 @@ pub(super) fn gather(
     let (objects, n_duplicate) = distinct(objects);
     let mut coverage = Coverage { n_objects_duplicate: n_duplicate, ..Coverage::default() };
     let gathered = Mutex::new((keep, &mut coverage, Ok(())));
-    let reader = Reader::new(job, limits(job.config));
+    let reader = Reader::new(job, limits(job.config), rayon::current_num_threads());
     objects.par_iter().for_each(|object| {
         let read = reader.read(object);
         let n_rows = read.as_ref().map_or(0, |read| read.account.rows_read);
@@ -78,7 +78,7 @@ pub(super) fn gather(
 /// object was fetched.
 pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, String> {
     let limits = read::Limits { max_unit_rows: u64::MAX, ..limits(job.config) };
-    let read = Reader::new(job, limits).read(object)?;
+    let read = Reader::new(job, limits, 0).read(object)?;
     let mut coverage = Coverage::default();
     coverage.add(&read);
     job.progress.object_done(object.size(), coverage.n_rows);
@@ -92,6 +92,8 @@ struct Reader<'a> {
     /// Empty ones with the memory of an object before. Taking it anew for each object, page by page from the system, costs
     /// more than grouping.
     spare: Mutex<Vec<Rollup>>,
+    /// As many are kept at most.
+    max_spare: usize,
 }
 
 /// A unit read.
@@ -102,8 +104,8 @@ struct UnitRead {
 }
 
 impl<'a> Reader<'a> {
-    fn new(job: &'a Job<'a>, limits: read::Limits) -> Self {
-        Self { job, limits, spare: Mutex::default() }
+    fn new(job: &'a Job<'a>, limits: read::Limits, max_spare: usize) -> Self {
+        Self { job, limits, spare: Mutex::default(), max_spare }
     }
 
     /// Reads one object; the error is the whole chain in words.
@@ -142,8 +144,8 @@ impl<'a> Reader<'a> {
         let knowledge = self.job.knowledge;
         let own = |id: &str| knowledge.inventory.own_addresses(id).map(std::net::Ipv6Addr::to_bits).collect();
         let (observations, rows) = rollup.finish(&mut |id, window| knowledge.owner(id, window), &own);
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(rollup);
-        Ok(Read { observations, rows, account, unknown })
+        self.spare(rollup);
+        Ok(Read { observations: observations.sorted(), rows, account, unknown })
     }
 
     fn unit(&self, opened: &read::Opened, unit: usize) -> Result<UnitRead, read::Error> {
@@ -163,6 +165,13 @@ impl<'a> Reader<'a> {
     fn rollup(&self) -> Rollup {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         spare.unwrap_or_else(|| Rollup::new(self.job.span))
+    }
+
+    fn spare(&self, rollup: Rollup) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < self.max_spare {
+            spare.push(rollup);
+        }
     }
 }
 

@@ -232,7 +232,7 @@ impl Rollup {
     /// inventory knows of an interface.
     ///
     /// # Columns
-    /// out: sorted, see [`Observations::sorted`].
+    /// out: in no order that means anything; see [`Observations::sorted`].
     pub fn finish(
         &mut self,
         owner: &mut dyn FnMut(&str, Window) -> Option<Arc<str>>,
@@ -281,7 +281,7 @@ impl Rollup {
             out.rows.push(Observation { owner, eni, peer, ..group.observation() });
         }
         self.clear();
-        (out.sorted(), account)
+        (out, account)
     }
 
     fn clear(&mut self) {
