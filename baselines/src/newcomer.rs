@@ -227,13 +227,19 @@ impl Held {
 }
 
 impl Newcomer {
+    /// Contacts there are at most while an observation is added: those kept, and its own.
+    pub(crate) const ROOM_FOR_CONTACTS: usize = MAX_CONTACTS + (WINDOW_SECS / 60) as usize;
+
+    /// The same of counts.
+    pub(crate) const ROOM_FOR_COUNTS: usize = MAX_COUNTS + 1;
+
     /// Met for the first time.
     pub fn new(window: Window, met: Circumstances) -> Self {
         Self {
             known: Known::new(window),
             met,
-            contacts: Vec::new(),
-            counts: Vec::new(),
+            contacts: Vec::with_capacity(Self::ROOM_FOR_CONTACTS),
+            counts: Vec::with_capacity(Self::ROOM_FOR_COUNTS),
             n_flows: 0,
             n_rejected: 0,
             bytes_out: 0,

@@ -42,21 +42,26 @@ impl Past {
         Counts::over(self.words.get(self.range(measure as usize)).unwrap_or_default())
     }
 
-    /// Counts values once, each of its measure. What is kept grows at most once.
+    /// Counts values once, each of its measure. What is kept grows at most once, and not at all where each has a cell.
     pub(crate) fn record(&mut self, values: &[(Measure, u64)]) {
         let mut words = std::mem::take(&mut self.words).into_vec();
-        for (n_done, &(measure, value)) in values.iter().enumerate() {
-            let range = range(&words, measure as usize);
+        let find = |words: &mut [u32], &(measure, value): &(Measure, u64)| {
+            let range = range(words, measure as usize);
             let start = range.start;
-            let Err((at, word)) = Counts::record_in(words.get_mut(range).unwrap_or_default(), value) else { continue };
-            let n_left = values.len() - n_done;
-            if words.is_empty() {
-                words.reserve_exact(N_ENDS + n_left);
-                words.resize(N_ENDS, 0);
+            Counts::record_in(words.get_mut(range).unwrap_or_default(), value).map_err(|(at, word)| (start + at, word))
+        };
+        // As many as there are measures, so few.
+        let is_new: u64 = (0..64).zip(values).map(|(n, value)| u64::from(find(&mut words, value).is_err()) << n).sum();
+        if is_new != 0 {
+            let n_ends = if words.is_empty() { N_ENDS } else { 0 };
+            words.reserve_exact(n_ends + is_new.count_ones() as usize);
+            words.resize(words.len() + n_ends, 0);
+            for (_, value) in (0..64).zip(values).filter(|(n, _)| is_new >> n & 1 == 1) {
+                // One before it may have brought its cell.
+                let Err((at, word)) = find(&mut words, value) else { continue };
+                words.insert(at.min(words.len()), word);
+                move_ends(&mut words, value.0 as usize, 1);
             }
-            words.reserve_exact(n_left);
-            words.insert((start + at).min(words.len()), word);
-            move_ends(&mut words, measure as usize, 1);
         }
         self.words = words.into_boxed_slice();
     }

@@ -100,19 +100,18 @@ impl Watched {
         let held = Held { bits, since, until, against_chance: from.take_f64() };
         let first = self.known.first;
         let mut minute = first.start() / 60;
-        let contacts = (0..from.take())
-            .map(|_| {
-                minute = from.take_from(minute);
-                minute as u32
-            })
-            .collect();
+        // With room for what an hour adds: growing step by step would take longer than adding.
+        let mut contacts = Vec::with_capacity(Newcomer::ROOM_FOR_CONTACTS);
+        contacts.extend((0..from.take()).map(|_| {
+            minute = from.take_from(minute);
+            minute as u32
+        }));
         let mut counted = first;
-        let counts = (0..from.take())
-            .map(|_| {
-                counted = window(from, counted.0.into());
-                (counted, from.take_u32())
-            })
-            .collect();
+        let mut counts = Vec::with_capacity(Newcomer::ROOM_FOR_COUNTS);
+        counts.extend((0..from.take()).map(|_| {
+            counted = window(from, counted.0.into());
+            (counted, from.take_u32())
+        }));
         let destinations = (0..from.take()).map(|_| unpack_contacted(from, first)).collect();
         Newcomer {
             known: self.known,
