@@ -6,6 +6,8 @@
 //!
 //! Reference: <https://github.com/HdrHistogram/HdrHistogram>, "`HdrHistogram` V2 encoding".
 
+use std::ops::Range;
+
 use crate::packed::Packer;
 
 /// Significant decimal digits of a cell, as `HdrHistogram` counts them: cells are at most 1/16 of their value wide.
@@ -39,44 +41,67 @@ const LOWEST_TOLD_APART: u32 = 1;
 #[error("the bytes are no HdrHistogram in V2 encoding")]
 pub struct DecodeError;
 
-/// Bits of a word that hold the count of a cell; the others hold the cell's number.
-const COUNT_BITS: u32 = 22;
+/// Bits of a word that hold a digit of a count; the others hold the cell's number.
+const DIGIT_BITS: u32 = 6;
 
-/// Most a cell counts. What is counted is windows and days: four million windows are eighty years.
-const MAX_COUNT: u32 = (1 << COUNT_BITS) - 1;
-
-const _: () = assert!((CELLS as u32) < 1 << (u32::BITS - COUNT_BITS));
+const _: () = assert!((CELLS as u32) < 1 << (u16::BITS - DIGIT_BITS));
 
 /// Counts of values by cell, sorted by cell. Adding is commutative, merging adds counts.
 ///
 /// Over words of its own, or over some that lie elsewhere: see [`Counts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Distribution<W = Vec<u32>> {
-    /// Number of each cell in use and its count, a word each: four bytes, where a pair of numbers takes eight.
+pub struct Distribution<W = Vec<u16>> {
+    /// Number of each cell in use with its count: a word for each digit to base 64, the lowest first. Most cells count less than
+    /// that and take two bytes, where a pair of numbers takes eight.
     words: W,
 }
 
 /// A distribution among others in one piece of memory: see [`crate::known::Volumes`].
-pub type Counts<'a> = Distribution<&'a [u32]>;
-
-/// A cell and its count in a word; counts beyond [`MAX_COUNT`] are that many.
-fn word(cell: u16, count: u32) -> u32 {
-    u32::from(cell) << COUNT_BITS | count.min(MAX_COUNT)
-}
+pub type Counts<'a> = Distribution<&'a [u16]>;
 
 /// The cell of a word.
-fn cell_of(word: u32) -> u16 {
-    (word >> COUNT_BITS) as u16
+fn cell_of(word: u16) -> u16 {
+    word >> DIGIT_BITS
 }
 
-/// The count of a word.
-fn count_of(word: u32) -> u32 {
-    word & MAX_COUNT
+/// The count that the words of one cell are.
+fn count_of(words: &[u16]) -> u32 {
+    let digit = |word: u16| u32::from(word & ((1 << DIGIT_BITS) - 1));
+    words.iter().rev().fold(0, |count, &word| count << DIGIT_BITS | digit(word))
 }
 
-/// Where the word of a cell lies among sorted ones, or belongs.
-fn place(words: &[u32], cell: u16) -> Result<usize, usize> {
-    words.binary_search_by_key(&cell, |&word| cell_of(word))
+/// Where the words of a cell lie among sorted ones; where they belong, if there are none.
+fn place(words: &[u16], cell: u16) -> Range<usize> {
+    let start = words.partition_point(|&word| cell_of(word) < cell);
+    let of_cell = words.iter().skip(start).take_while(|&&word| cell_of(word) == cell);
+    start..start + of_cell.count()
+}
+
+/// Puts a count in the place of the words of its cell; gives how many words more there are.
+fn put(words: &mut Vec<u16>, place: Range<usize>, cell: u16, count: u32) -> i32 {
+    let (mut at, mut rest) = (place.start, count);
+    while rest != 0 {
+        let word = cell << DIGIT_BITS | rest as u16 & ((1 << DIGIT_BITS) - 1);
+        match words.get_mut(at).filter(|_| at < place.end) {
+            Some(there) => *there = word,
+            None => words.insert(at, word),
+        }
+        at += 1;
+        rest >>= DIGIT_BITS;
+    }
+    if at < place.end {
+        words.drain(at..place.end);
+    }
+    at as i32 - place.end as i32
+}
+
+/// Changes the count of a value's cell in a distribution that lies in a part of some words; gives how many words more there
+/// are.
+fn change(words: &mut Vec<u16>, part: Range<usize>, cell: u16, count: impl FnOnce(u32) -> u32) -> i32 {
+    let of_part = words.get(part.clone()).unwrap_or_default();
+    let at = place(of_part, cell);
+    let count = count(count_of(of_part.get(at.clone()).unwrap_or_default()));
+    put(words, part.start + at.start..part.start + at.end, cell, count)
 }
 
 impl Distribution {
@@ -86,56 +111,45 @@ impl Distribution {
     }
 
     fn add(&mut self, cell: u16, count: u32) {
-        match place(&self.words, cell) {
-            Ok(at) => {
-                if let Some(there) = self.words.get_mut(at) {
-                    *there = word(cell, count_of(*there).saturating_add(count));
-                }
-            }
-            Err(at) => self.words.insert(at, word(cell, count)),
-        }
+        let all = 0..self.words.len();
+        change(&mut self.words, all, cell, |before| before.saturating_add(count));
     }
 
     /// Adds all counts of another one.
-    pub fn merge<W: AsRef<[u32]>>(&mut self, other: &Distribution<W>) {
-        for &word in other.words.as_ref() {
-            self.add(cell_of(word), count_of(word));
+    pub fn merge<W: AsRef<[u16]>>(&mut self, other: &Distribution<W>) {
+        for (cell, count) in other.counts() {
+            self.add(cell, count);
         }
     }
 }
 
 impl<'a> Counts<'a> {
     /// The distribution some words are.
-    pub(crate) fn over(words: &'a [u32]) -> Self {
+    pub(crate) fn over(words: &'a [u16]) -> Self {
         Self { words }
     }
 
-    /// Counts a value once among words sorted by cell: the word that counts it is changed, or `Err` says which word
-    /// belongs where.
-    pub(crate) fn record_in(words: &mut [u32], value: u64) -> Result<(), (usize, u32)> {
-        let cell = cell(value);
-        let at = place(words, cell).map_err(|at| (at, word(cell, 1)))?;
-        if let Some(there) = words.get_mut(at) {
-            *there = word(cell, count_of(*there).saturating_add(1));
-        }
-        Ok(())
+    /// Whether counting a value once more takes a word more.
+    pub(crate) fn lacks_word(&self, value: u64) -> bool {
+        let of_cell = self.words.get(place(self.words, cell(value))).unwrap_or_default();
+        let n_bits = DIGIT_BITS * of_cell.len() as u32;
+        count_of(of_cell).checked_add(1).is_some_and(|count| count.checked_shr(n_bits).unwrap_or(0) != 0)
     }
 
-    /// Takes back a value counted before, among words sorted by cell: gives the place of a word that counts nothing now.
-    pub(crate) fn forget_in(words: &mut [u32], value: u64) -> Option<usize> {
-        let at = place(words, cell(value)).ok()?;
-        let there = words.get_mut(at)?;
-        if count_of(*there) <= 1 {
-            return Some(at);
-        }
-        *there -= 1;
-        None
+    /// Counts a value once in a distribution that is part of some words; gives how many words more there are.
+    pub(crate) fn record_in(words: &mut Vec<u16>, part: Range<usize>, value: u64) -> i32 {
+        change(words, part, cell(value), |before| before.saturating_add(1))
+    }
+
+    /// Takes back a value counted before, the same way.
+    pub(crate) fn forget_in(words: &mut Vec<u16>, part: Range<usize>, value: u64) -> i32 {
+        change(words, part, cell(value), |before| before.saturating_sub(1))
     }
 }
 
-impl<W: AsRef<[u32]>> Distribution<W> {
-    /// The cells in use, as they are kept.
-    pub(crate) fn words(&self) -> &[u32] {
+impl<W: AsRef<[u16]>> Distribution<W> {
+    /// The words, as they are kept.
+    pub(crate) fn words(&self) -> &[u16] {
         self.words.as_ref()
     }
 
@@ -149,16 +163,23 @@ impl<W: AsRef<[u32]>> Distribution<W> {
         Distribution { words: self.words().to_vec() }
     }
 
+    /// The cells in use and their counts, lowest first.
+    fn counts(&self) -> impl DoubleEndedIterator<Item = (u16, u32)> {
+        let of_cell = |a: &u16, b: &u16| cell_of(*a) == cell_of(*b);
+        let count = |words: &[u16]| (words.first().map_or(0, |&word| cell_of(word)), count_of(words));
+        self.words().chunk_by(of_cell).map(count)
+    }
+
     /// How many values were counted.
     pub fn n(&self) -> u64 {
-        self.words().iter().map(|&word| u64::from(count_of(word))).sum()
+        self.counts().map(|(_, count)| u64::from(count)).sum()
     }
 
     /// How many values lie in the cell of `value` or above.
     pub fn n_at_least(&self, value: u64) -> u64 {
         let cell = cell(value);
-        let above = self.words().iter().rev().take_while(|&&word| cell_of(word) >= cell);
-        above.map(|&word| u64::from(count_of(word))).sum()
+        let above = self.counts().rev().take_while(|&(of_count, _)| of_count >= cell);
+        above.map(|(_, count)| u64::from(count)).sum()
     }
 
     /// The value at a quantile in [0, 1], by nearest rank; 0 of an empty distribution.
@@ -194,7 +215,7 @@ impl<W: AsRef<[u32]>> Distribution<W> {
 
     /// Lowest value of each cell in use and its count, lowest first.
     pub fn cells(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.words().iter().map(|&word| (lowest(cell_of(word)), u64::from(count_of(word))))
+        self.counts().map(|(cell, count)| (lowest(cell), u64::from(count)))
     }
 
     /// The `HdrHistogram` V2 encoding.
@@ -206,15 +227,14 @@ impl<W: AsRef<[u32]>> Distribution<W> {
         // Theirs differ from ours in the ninth byte only, and no count needs that many.
         let mut put = |number: i64| Packer::new(&mut counts).put_from(0, number);
         let mut next = 0;
-        for &word in self.words() {
-            let cell = cell_of(word);
+        for (cell, count) in self.counts() {
             match cell - next {
                 0 => {}
                 // One cell without a count says so itself, several say how many they are.
                 1 => put(0),
                 n => put(-i64::from(n)),
             }
-            put(count_of(word).into());
+            put(count.into());
             next = cell + 1;
         }
         if self.words().is_empty() {
@@ -249,7 +269,7 @@ impl Distribution {
 ///
 /// Read directly rather than through a histogram: that one takes what a hostile header asks for, megabytes a value.
 /// The counts are those of our cells, one by one, in the same order.
-pub(crate) fn decode_into(bytes: &[u8], words: &mut Vec<u32>) -> Result<(), DecodeError> {
+pub(crate) fn decode_into(bytes: &[u8], words: &mut Vec<u16>) -> Result<(), DecodeError> {
     let (header, mut counts) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(DecodeError)?;
     let payload_len = u32::try_from(counts.len()).map_err(|_| DecodeError)?;
     let mut expected = [0; HEADER_LEN];
@@ -267,7 +287,8 @@ pub(crate) fn decode_into(bytes: &[u8], words: &mut Vec<u32>) -> Result<(), Deco
         match signed_varint(&mut counts)? {
             0 => cell += 1,
             count @ 1.. => {
-                words.push(word(cell, u32::try_from(count).map_err(|_| DecodeError)?));
+                let end = words.len();
+                put(words, end..end, cell, u32::try_from(count).map_err(|_| DecodeError)?);
                 cell += 1;
             }
             zeros => {
@@ -348,6 +369,24 @@ mod tests {
         fn cells_are_those_of_hdrhistogram(value in 0u64..MAX_VALUE) {
             let histogram = Histogram::<u64>::new_with_bounds(1, MAX_VALUE * 2, SIGNIFICANT_DIGITS).unwrap();
             prop_assert_eq!(lowest(cell(value)), histogram.lowest_equivalent(value));
+        }
+
+        #[test]
+        fn counts_are_kept_however_many_digits_they_take(
+            added in prop::collection::vec((0..5u16, prop_oneof![0..200u32, any::<u32>()]), 0..40),
+        ) {
+            let (mut d, mut apart) = (Distribution::default(), std::collections::BTreeMap::<u16, u32>::new());
+            for (cell, count) in added {
+                d.add(cell, count);
+                let there = apart.entry(cell).or_default();
+                *there = there.saturating_add(count);
+                apart.retain(|_, count| *count != 0);
+                prop_assert_eq!(d.counts().collect::<Vec<_>>(), apart.iter().map(|(&c, &n)| (c, n)).collect::<Vec<_>>());
+                let mut once_more = d.words.clone();
+                let n_more = put(&mut once_more, place(&d.words, cell), cell, apart.get(&cell).map_or(1, |n| n.saturating_add(1)));
+                prop_assert_eq!(n_more != 0, d.view().lacks_word(lowest(cell)));
+            }
+            prop_assert_eq!(Distribution::decode(&d.encode()), Ok(d));
         }
 
         #[test]

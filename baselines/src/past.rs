@@ -20,20 +20,18 @@ pub(crate) enum Measure {
 /// How many there are.
 const N_MEASURES: usize = 5;
 
-/// Words before those of the first distribution: where each one ends, two to a word.
-const N_ENDS: usize = N_MEASURES.div_ceil(2);
-
-/// Bits of an end: five distributions have 3765 cells at most.
-const END_BITS: usize = 16;
+/// Words before those of the first distribution: where each one ends. Five have at most 3765 cells and a count at most six
+/// digits, so an end fits into a word.
+const N_ENDS: usize = N_MEASURES;
 
 /// One distribution of each measure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Past {
     /// ```text
-    ///  ends (3 words) │ window bytes │ window flows │ flow bytes out │ flow bytes in │ day bytes
+    ///  ends (5 words) │ window bytes │ window flows │ flow bytes out │ flow bytes in │ day bytes
     /// ```
     /// Nothing at all before something was counted.
-    words: Box<[u32]>,
+    words: Box<[u16]>,
 }
 
 impl Past {
@@ -44,36 +42,25 @@ impl Past {
 
     /// Counts values once, each of its measure. What is kept grows at most once, and not at all where each has a cell.
     pub(crate) fn record(&mut self, values: &[(Measure, u64)]) {
+        let n_more = values.iter().filter(|(measure, value)| self.of(*measure).lacks_word(*value)).count();
         let mut words = std::mem::take(&mut self.words).into_vec();
-        let find = |words: &mut [u32], &(measure, value): &(Measure, u64)| {
-            let range = range(words, measure as usize);
-            let start = range.start;
-            Counts::record_in(words.get_mut(range).unwrap_or_default(), value).map_err(|(at, word)| (start + at, word))
-        };
-        // As many as there are measures, so few.
-        let is_new: u64 = (0..64).zip(values).map(|(n, value)| u64::from(find(&mut words, value).is_err()) << n).sum();
-        if is_new != 0 {
-            let n_ends = if words.is_empty() { N_ENDS } else { 0 };
-            words.reserve_exact(n_ends + is_new.count_ones() as usize);
-            words.resize(words.len() + n_ends, 0);
-            for (_, value) in (0..64).zip(values).filter(|(n, _)| is_new >> n & 1 == 1) {
-                // One before it may have brought its cell.
-                let Err((at, word)) = find(&mut words, value) else { continue };
-                words.insert(at.min(words.len()), word);
-                move_ends(&mut words, value.0 as usize, 1);
-            }
+        let n_ends = if words.is_empty() { N_ENDS } else { 0 };
+        words.reserve_exact(n_ends + n_more);
+        words.resize(words.len() + n_ends, 0);
+        for &(measure, value) in values {
+            let part = range(&words, measure as usize);
+            let n_more = Counts::record_in(&mut words, part, value);
+            move_ends(&mut words, measure as usize, n_more);
         }
         self.words = words.into_boxed_slice();
     }
 
     /// Takes back a value counted before.
     pub(crate) fn forget(&mut self, measure: Measure, value: u64) {
-        let range = self.range(measure as usize);
-        let start = range.start;
-        let Some(at) = Counts::forget_in(self.words.get_mut(range).unwrap_or_default(), value) else { return };
+        let part = self.range(measure as usize);
         let mut words = std::mem::take(&mut self.words).into_vec();
-        words.remove(start + at);
-        move_ends(&mut words, measure as usize, -1);
+        let n_more = Counts::forget_in(&mut words, part, value);
+        move_ends(&mut words, measure as usize, n_more);
         if words.len() > N_ENDS {
             self.words = words.into_boxed_slice();
         }
@@ -94,7 +81,7 @@ impl Past {
     }
 
     /// What was stored of each measure; `words` is where they are put together, whatever it holds.
-    pub(crate) fn decode(encoded: [&[u8]; N_MEASURES], words: &mut Vec<u32>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(encoded: [&[u8]; N_MEASURES], words: &mut Vec<u16>) -> Result<Self, DecodeError> {
         words.clear();
         words.resize(N_ENDS, 0);
         for (at, bytes) in encoded.into_iter().enumerate() {
@@ -106,7 +93,7 @@ impl Past {
         Ok(Self::of_words(words))
     }
 
-    fn of_words(words: &[u32]) -> Self {
+    fn of_words(words: &[u16]) -> Self {
         Self { words: if words.len() > N_ENDS { words.into() } else { Box::default() } }
     }
 
@@ -116,26 +103,22 @@ impl Past {
 }
 
 /// Where the words of a distribution lie.
-fn range(words: &[u32], at: usize) -> Range<usize> {
-    let end = |at: usize| {
-        let pair = words.get(at / 2).copied().unwrap_or(0);
-        N_ENDS + (pair >> (END_BITS * (at % 2)) & 0xffff) as usize
-    };
+fn range(words: &[u16], at: usize) -> Range<usize> {
+    let end = |at: usize| N_ENDS + usize::from(words.get(at).copied().unwrap_or(0));
     at.checked_sub(1).map_or(N_ENDS, end)..end(at)
 }
 
 /// Notes that a distribution has so many words more, or less.
-fn move_ends(words: &mut [u32], from: usize, by: i32) {
-    for at in from..N_MEASURES {
-        if let Some(pair) = words.get_mut(at / 2) {
-            // An end never passes its sixteen bits, so none reaches into the other.
-            *pair = pair.wrapping_add_signed(by << (END_BITS * (at % 2)));
-        }
+fn move_ends(words: &mut [u16], from: usize, by: i32) {
+    for end in words.iter_mut().take(N_MEASURES).skip(from) {
+        *end = end.wrapping_add_signed(by as i16);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
     use crate::distribution::Distribution;
     use proptest::prelude::*;
@@ -162,7 +145,11 @@ mod tests {
     }
 
     fn values() -> impl Strategy<Value = Vec<(usize, u64)>> {
-        prop::collection::vec((0..N_MEASURES, prop_oneof![0..200u64, any::<u64>()]), 0..60)
+        let value = (0..N_MEASURES, prop_oneof![0..200u64, any::<u64>()]);
+        // Some so often that their counts take several words.
+        let times = prop_oneof![8 => Just(1), 1 => 1..200usize];
+        prop::collection::vec((value, times), 0..60)
+            .prop_map(|values| values.iter().flat_map(|&(value, times)| iter::repeat_n(value, times)).collect())
     }
 
     proptest! {
