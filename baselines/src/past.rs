@@ -40,14 +40,21 @@ impl Past {
         Counts::over(self.words.get(self.range(measure as usize)).unwrap_or_default())
     }
 
-    /// Counts values once, each of its measure. What is kept grows at most once, and not at all where each has a cell.
+    /// Counts values once, each of its measure. What is kept grows at most once, and seldom at all.
     pub(crate) fn record(&mut self, values: &[(Measure, u64)]) {
-        let n_more = values.iter().filter(|(measure, value)| self.of(*measure).lacks_word(*value)).count();
+        let counts_in_place = |past: &mut Self, (measure, value): (Measure, u64)| {
+            let part = past.range(measure as usize);
+            past.words.get_mut(part).is_some_and(|words| Counts::record_in_place(words, value))
+        };
+        let left: Vec<_> = values.iter().copied().filter(|&value| !counts_in_place(self, value)).collect();
+        if left.is_empty() {
+            return;
+        }
         let mut words = std::mem::take(&mut self.words).into_vec();
         let n_ends = if words.is_empty() { N_ENDS } else { 0 };
-        words.reserve_exact(n_ends + n_more);
+        words.reserve_exact(n_ends + left.len());
         words.resize(words.len() + n_ends, 0);
-        for &(measure, value) in values {
+        for (measure, value) in left {
             let part = range(&words, measure as usize);
             let n_more = Counts::record_in(&mut words, part, value);
             move_ends(&mut words, measure as usize, n_more);

@@ -202,6 +202,7 @@ impl Parts {
         if bytes.is_empty() {
             bytes = in_memory;
         } else {
+            bytes.reserve_exact(in_memory.len());
             bytes.extend_from_slice(&in_memory);
         }
         Ok(PartRows::new(part.hour, bytes))

@@ -52,8 +52,10 @@ impl Column {
         match self {
             Self::Codes { mut codes, has_nulls, values } => {
                 let nulls = has_nulls.then(|| {
-                    let is_set = |row| codes.get(row).is_some_and(|code| *code >= 0);
-                    let nulls = NullBuffer::new(BooleanBuffer::collect_bool(codes.len(), is_set));
+                    let bits = |bits, code: &i32| bits << 1 | u64::from(*code >= 0);
+                    let words = codes.chunks(64).map(|codes| codes.iter().rev().fold(0_u64, bits).to_le());
+                    let bits = Buffer::from_vec(words.collect::<Vec<u64>>());
+                    let nulls = NullBuffer::new(BooleanBuffer::new(bits, 0, codes.len()));
                     for code in &mut codes {
                         *code = (*code).max(0);
                     }
