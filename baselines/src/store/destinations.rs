@@ -27,7 +27,7 @@ pub(super) fn columns() -> Vec<Column> {
     [&keys, KNOWN, &amounts].concat()
 }
 
-pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let columns = columns();
     let mut rows: Vec<(Place, u32, &DestinationKnown)> = from
         .numbered()

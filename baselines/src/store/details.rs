@@ -10,7 +10,6 @@ use bytes::Bytes;
 use super::Order;
 use super::columns::{Column, GROUP_ROWS, Kind, Sheet, Writer, column};
 use super::error::Error;
-use super::newcomers::sorted;
 use super::page::{Page, Reader, all};
 use crate::baselines::Baselines;
 use crate::ladder::{Ladder, to_ip};
@@ -23,9 +22,8 @@ pub(super) fn contact_columns() -> Vec<Column> {
     vec![column("newcomer", Kind::U32), column("minute", Kind::Time)]
 }
 
-pub(super) fn encode_contacts(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode_contacts(_: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     details(
-        from,
         order,
         file,
         &contact_columns(),
@@ -39,8 +37,7 @@ pub(super) fn encode_contacts(from: &Baselines, order: &Order, file: &str) -> Re
 
 /// Encodes a table of what each newcomer has several of, with its row of the table `newcomers`.
 fn details<T>(
-    from: &Baselines,
-    order: &Order,
+    order: &Order<'_>,
     file: &str,
     columns: &[Column],
     pick: impl Fn(Newcomer) -> Vec<T>,
@@ -53,7 +50,7 @@ fn details<T>(
         writer.write(sheet)
     };
     let mut rows: Vec<(u32, T)> = Vec::with_capacity(GROUP_ROWS);
-    for (row, (.., newcomer)) in (0..).zip(sorted(from, order)) {
+    for (row, (.., newcomer)) in (0..).zip(&order.newcomers) {
         for detail in pick(newcomer.open()) {
             rows.push((row, detail));
             if rows.len() == GROUP_ROWS {
@@ -71,13 +68,13 @@ pub(super) fn count_columns() -> Vec<Column> {
     vec![column("newcomer", Kind::U32), column("window", Kind::Time), column("n_flows", Kind::U32)]
 }
 
-pub(super) fn encode_counts(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode_counts(_: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let fill = |sheet: &mut Sheet<'_>, rows: &[(u32, (Window, u32))]| {
         sheet.u32(rows.iter().map(|row| row.0));
         sheet.windows(rows.iter().map(|row| row.1.0));
         sheet.u32(rows.iter().map(|row| row.1.1));
     };
-    details(from, order, file, &count_columns(), |newcomer| newcomer.counts, fill)
+    details(order, file, &count_columns(), |newcomer| newcomer.counts, fill)
 }
 
 pub(super) fn contacted_columns() -> Vec<Column> {
@@ -96,7 +93,7 @@ pub(super) fn contacted_columns() -> Vec<Column> {
     ]
 }
 
-pub(super) fn encode_contacted(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode_contacted(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let rungs = |contacted: &Contacted| from.ladder.rungs(contacted.peer);
     let fill = |sheet: &mut Sheet<'_>, rows: &[(u32, Contacted)]| {
         let all = || rows.iter().map(|row| &row.1);
@@ -111,7 +108,7 @@ pub(super) fn encode_contacted(from: &Baselines, order: &Order, file: &str) -> R
         sheet.secs(all().map(|to| to.first));
         sheet.secs(all().map(|to| to.last));
     };
-    details(from, order, file, &contacted_columns(), |newcomer| newcomer.destinations, fill)
+    details(order, file, &contacted_columns(), |newcomer| newcomer.destinations, fill)
 }
 
 /// A table read: values, and the newcomer of each, in order.

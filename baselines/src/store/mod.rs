@@ -62,6 +62,7 @@ use self::page::Reader;
 use crate::baseline::Baseline;
 use crate::baselines::Baselines;
 use crate::newcomer::Subject;
+use crate::watched::Watched;
 
 /// The format's version. A change of any table or of the manifest is a new one.
 pub const SCHEMA: &str = "callout.baseline/1";
@@ -73,7 +74,7 @@ pub const MANIFEST: &str = "manifest.json";
 struct Table {
     name: &'static str,
     columns: fn() -> Vec<Column>,
-    encode: fn(&Baselines, &Order, &str) -> Result<Bytes, Error>,
+    encode: fn(&Baselines, &Order<'_>, &str) -> Result<Bytes, Error>,
 }
 
 /// All tables, in the order the manifest names them.
@@ -112,16 +113,18 @@ fn facts() -> [(&'static str, &'static str); 1] {
 }
 
 /// The order rows are stored in: that of names, not of the numbers of one process.
-struct Order {
+struct Order<'a> {
     owners: Vec<u32>,
     owner_ranks: Vec<u32>,
     network_ranks: Vec<u32>,
     /// Networks some table refers to, by name. The ladder remembers others.
     networks_in_use: Vec<u32>,
+    /// Newcomers, of which four tables tell.
+    newcomers: Vec<(u32, Subject, &'a Watched)>,
 }
 
-impl Order {
-    fn of(from: &Baselines) -> Self {
+impl<'a> Order<'a> {
+    fn of(from: &'a Baselines) -> Self {
         let names = from.ladder.networks();
         let mut is_in_use = vec![false; names.len()];
         let mut uses = |network: u32| {
@@ -146,7 +149,9 @@ impl Order {
         let (owners, owner_ranks) = ranked(from.owners.iter());
         let (mut networks_in_use, network_ranks) = ranked(names.iter());
         networks_in_use.retain(|&network| is_in_use.get(network as usize) == Some(&true));
-        Self { owners, owner_ranks, network_ranks, networks_in_use }
+        let order = Self { owners, owner_ranks, network_ranks, networks_in_use, newcomers: Vec::new() };
+        let newcomers = newcomers::sorted(from, &order);
+        Self { newcomers, ..order }
     }
 
     /// The place of an owner.
@@ -165,7 +170,7 @@ impl Order {
     }
 
     /// Owners by name, with what is known of them as a whole.
-    fn owners<'a>(&self, from: &'a Baselines) -> Vec<(Arc<str>, &'a Baseline)> {
+    fn owners<'b>(&self, from: &'b Baselines) -> Vec<(Arc<str>, &'b Baseline)> {
         self.owners.iter().filter_map(|&id| Some((from.owners.name(id), from.baseline(id)?))).collect()
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn columns() -> Vec<Column> {
 }
 
 /// Newcomers in the order they are stored in: by owner, rung, then name or block.
-pub(super) fn sorted<'a>(from: &'a Baselines, order: &Order) -> Vec<(u32, Subject, &'a Watched)> {
+pub(super) fn sorted<'a>(from: &'a Baselines, order: &Order<'_>) -> Vec<(u32, Subject, &'a Watched)> {
     let place = |owner: u32, subject: Subject| {
         let rung = match subject {
             Subject::Network(network) => (0u8, order.network(network), Prefix::default(), 0, 0),
@@ -67,13 +67,13 @@ pub(super) fn sorted<'a>(from: &'a Baselines, order: &Order) -> Vec<(u32, Subjec
     rows
 }
 
-pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let columns = columns();
     let service = |subject: Subject| match subject {
         Subject::Service(_, port, protocol) => (port, protocol),
         _ => (0, 0),
     };
-    Writer::new(file, &columns, &super::facts())?.table(&sorted(from, order), |sheet, rows| {
+    Writer::new(file, &columns, &super::facts())?.table(&order.newcomers, |sheet, rows| {
         let opened: Vec<Newcomer> = rows.iter().map(|row| row.2.open()).collect();
         let newcomers = || opened.iter();
         sheet.text(rows.iter().map(|row| from.owners.name(row.0)));

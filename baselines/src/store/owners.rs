@@ -30,7 +30,7 @@ pub(super) fn columns() -> Vec<Column> {
     [&own, VOLUMES].concat()
 }
 
-pub(super) fn encode(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let columns = columns();
     let mut sheet = Sheet::new(file, &columns);
     let owners = order.owners(from);
@@ -90,7 +90,7 @@ pub(super) fn activity_columns() -> Vec<Column> {
     ]
 }
 
-pub(super) fn encode_activity(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode_activity(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let columns = activity_columns();
     let mut sheet = Sheet::new(file, &columns);
     let owners = order.owners(from);
@@ -134,7 +134,7 @@ pub(super) fn hours_columns() -> Vec<Column> {
     vec![column("owner", Kind::Name), column("hour_of_week", Kind::U8), column("n_windows", Kind::U32)]
 }
 
-pub(super) fn encode_hours(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode_hours(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let columns = hours_columns();
     let mut sheet = Sheet::new(file, &columns);
     let owners = order.owners(from);
@@ -178,7 +178,7 @@ pub(super) fn diary_columns() -> Vec<Column> {
     ]
 }
 
-pub(super) fn encode_diary(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode_diary(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let columns = diary_columns();
     let mut sheet = Sheet::new(file, &columns);
     let owners = order.owners(from);

@@ -17,7 +17,7 @@ pub(super) fn label_columns() -> Vec<Column> {
     vec![column("network", Kind::Text), column("label", Kind::Text)]
 }
 
-pub(super) fn encode_labels(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode_labels(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let columns = label_columns();
     let mut sheet = Sheet::new(file, &columns);
     sheet.text(order.networks_in_use.iter().map(|&network| from.ladder.networks().name(network)));
@@ -54,7 +54,7 @@ pub(super) fn network_columns() -> Vec<Column> {
     [&keys, KNOWN, &counts].concat()
 }
 
-pub(super) fn encode_networks(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode_networks(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let columns = network_columns();
     let mut rows: Vec<(u32, u32, &NetworkKnown)> = from
         .numbered()
@@ -98,7 +98,7 @@ pub(super) fn service_columns() -> Vec<Column> {
     [&keys, KNOWN, VOLUMES].concat()
 }
 
-pub(super) fn encode_services(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode_services(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let columns = service_columns();
     let mut rows: Vec<(u32, &ServiceKey, &ServiceKnown)> = from
         .numbered()
@@ -142,7 +142,7 @@ pub(super) fn prefix_columns() -> Vec<Column> {
     [&keys, KNOWN].concat()
 }
 
-pub(super) fn encode_prefixes(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode_prefixes(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let columns = prefix_columns();
     let mut rows: Vec<(u32, Prefix, &PrefixKnown)> = from
         .numbered()
@@ -194,7 +194,7 @@ pub(super) fn port_columns() -> Vec<Column> {
     [&[column("owner", Kind::Name), column("port", Kind::U16), column("protocol", Kind::U8)], KNOWN].concat()
 }
 
-pub(super) fn encode_ports(from: &Baselines, order: &Order, file: &str) -> Result<Bytes, Error> {
+pub(super) fn encode_ports(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let columns = port_columns();
     let mut sheet = Sheet::new(file, &columns);
     let mut rows: Vec<(u32, &(u16, u8), &Known)> =
