@@ -76,7 +76,7 @@ impl Baseline {
     fn opened<'a>(&self, subject: Subject, open: &'a mut Open) -> Option<&'a mut Newcomer> {
         match open.0.entry(subject) {
             Entry::Occupied(newcomer) => Some(newcomer.into_mut()),
-            Entry::Vacant(slot) => Some(slot.insert(self.newcomer(subject)?)),
+            Entry::Vacant(slot) => Some(slot.insert(self.newcomers.get(&subject)?.open_to_add())),
         }
     }
 

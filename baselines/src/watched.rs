@@ -87,8 +87,17 @@ impl Watched {
         Self { known: *known, finding, file: file.as_slice().into() }
     }
 
-    /// Opens it.
+    /// Opens it to be read.
     pub(crate) fn open(&self) -> Newcomer {
+        self.open_with(0, 0)
+    }
+
+    /// Opens it to be added to, with room for what an hour adds: growing step by step would take longer than adding.
+    pub(crate) fn open_to_add(&self) -> Newcomer {
+        self.open_with(Newcomer::ROOM_FOR_CONTACTS, Newcomer::ROOM_FOR_COUNTS)
+    }
+
+    fn open_with(&self, room_for_contacts: usize, room_for_counts: usize) -> Newcomer {
         let from = &mut Unpacker::new(&self.file);
         let met = unpack_met(from);
         let [n_flows, n_rejected, bytes_out, bytes_in] = std::array::from_fn(|_| from.take());
@@ -100,15 +109,16 @@ impl Watched {
         let held = Held { bits, since, until, against_chance: from.take_f64() };
         let first = self.known.first;
         let mut minute = first.start() / 60;
-        // With room for what an hour adds: growing step by step would take longer than adding.
-        let mut contacts = Vec::with_capacity(Newcomer::ROOM_FOR_CONTACTS);
-        contacts.extend((0..from.take()).map(|_| {
+        let n_contacts = from.take();
+        let mut contacts = Vec::with_capacity(room_for_contacts.max(n_contacts as usize));
+        contacts.extend((0..n_contacts).map(|_| {
             minute = from.take_from(minute);
             minute as u32
         }));
         let mut counted = first;
-        let mut counts = Vec::with_capacity(Newcomer::ROOM_FOR_COUNTS);
-        counts.extend((0..from.take()).map(|_| {
+        let n_counts = from.take();
+        let mut counts = Vec::with_capacity(room_for_counts.max(n_counts as usize));
+        counts.extend((0..n_counts).map(|_| {
             counted = window(from, counted.0.into());
             (counted, from.take_u32())
         }));
@@ -226,7 +236,9 @@ mod tests {
             for (window, row) in rows {
                 newcomer.add(&Observation { window: Window(window), ..row });
                 newcomer.held.extend(Window(window), row.ports_early, row.ports_late);
-                prop_assert_eq!(&Watched::close(&newcomer).open(), &newcomer);
+                let watched = Watched::close(&newcomer);
+                prop_assert_eq!(&watched.open(), &newcomer);
+                prop_assert_eq!(&watched.open_to_add(), &newcomer);
             }
             newcomer.finding = finding;
             let mut watched = Watched::close(&newcomer);
