@@ -44,6 +44,9 @@ pub struct DecodeError;
 /// Bits of a word that hold a digit of a count; the others hold the cell's number.
 const DIGIT_BITS: u32 = 6;
 
+/// The largest digit.
+const MAX_DIGIT: u16 = (1 << DIGIT_BITS) - 1;
+
 const _: () = assert!((CELLS as u32) < 1 << (u16::BITS - DIGIT_BITS));
 
 /// Counts of values by cell, sorted by cell. Adding is commutative, merging adds counts.
@@ -66,7 +69,7 @@ fn cell_of(word: u16) -> u16 {
 
 /// The count that the words of one cell are.
 fn count_of(words: &[u16]) -> u32 {
-    let digit = |word: u16| u32::from(word & ((1 << DIGIT_BITS) - 1));
+    let digit = |word: u16| u32::from(word & MAX_DIGIT);
     words.iter().rev().fold(0, |count, &word| count << DIGIT_BITS | digit(word))
 }
 
@@ -81,7 +84,7 @@ fn place(words: &[u16], cell: u16) -> Range<usize> {
 fn put(words: &mut Vec<u16>, place: Range<usize>, cell: u16, count: u32) -> i32 {
     let (mut at, mut rest) = (place.start, count);
     while rest != 0 {
-        let word = cell << DIGIT_BITS | rest as u16 & ((1 << DIGIT_BITS) - 1);
+        let word = cell << DIGIT_BITS | rest as u16 & MAX_DIGIT;
         match words.get_mut(at).filter(|_| at < place.end) {
             Some(there) => *there = word,
             None => words.insert(at, word),
@@ -131,10 +134,9 @@ impl<'a> Counts<'a> {
 
     /// Counts a value once among the words of a distribution, if that takes no more than adding to one of them.
     pub(crate) fn record_in_place(words: &mut [u16], value: u64) -> bool {
-        let cell = cell(value);
-        let lowest = words.partition_point(|&word| cell_of(word) < cell);
-        let room = |word: &&mut u16| cell_of(**word) == cell && cell_of(**word + 1) == cell;
-        words.get_mut(lowest).filter(room).map(|word| *word += 1).is_some()
+        let of_cell = place(words, cell(value));
+        let lowest = words.get_mut(of_cell).and_then(|words| words.first_mut());
+        lowest.filter(|word| **word & MAX_DIGIT < MAX_DIGIT).map(|word| *word += 1).is_some()
     }
 
     /// Counts a value once in a distribution that is part of some words; gives how many words more there are.

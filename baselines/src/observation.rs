@@ -132,7 +132,7 @@ pub struct Observations {
     pub peers: Vec<Peer>,
     /// AWS service codes; number 0 is the empty name.
     pub services: Names,
-    /// The observations. Sets made by `rollup` are [sorted](Observations::sorted).
+    /// The observations, in no order that means anything unless the set was [sorted](Observations::sorted).
     pub rows: Vec<Observation>,
 }
 

@@ -42,11 +42,11 @@ impl Past {
 
     /// Counts values once, each of its measure. What is kept grows at most once, and seldom at all.
     pub(crate) fn record(&mut self, values: &[(Measure, u64)]) {
-        let counts_in_place = |past: &mut Self, (measure, value): (Measure, u64)| {
+        let recorded_in_place = |past: &mut Self, (measure, value): (Measure, u64)| {
             let part = past.range(measure as usize);
             past.words.get_mut(part).is_some_and(|words| Counts::record_in_place(words, value))
         };
-        let left: Vec<_> = values.iter().copied().filter(|&value| !counts_in_place(self, value)).collect();
+        let left: Vec<_> = values.iter().copied().filter(|&value| !recorded_in_place(self, value)).collect();
         if left.is_empty() {
             return;
         }

@@ -52,8 +52,8 @@ impl Column {
         match self {
             Self::Codes { mut codes, has_nulls, values } => {
                 let nulls = has_nulls.then(|| {
-                    let bits = |bits, code: &i32| bits << 1 | u64::from(*code >= 0);
-                    let words = codes.chunks(64).map(|codes| codes.iter().rev().fold(0_u64, bits).to_le());
+                    let with = |bits, code: &i32| bits << 1 | u64::from(*code >= 0);
+                    let words = codes.chunks(64).map(|codes| codes.iter().rev().fold(0_u64, with).to_le());
                     let bits = Buffer::from_vec(words.collect::<Vec<u64>>());
                     let nulls = NullBuffer::new(BooleanBuffer::new(bits, 0, codes.len()));
                     for code in &mut codes {
