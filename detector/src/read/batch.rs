@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, FixedSizeBinaryArray, StringArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow_schema::ArrowError;
+use wide::i32x4;
 
 use crate::flow::{self, ACCEPT, ADDRESS_BYTES, Field, FlowBatch, SchemaError};
 
@@ -52,8 +53,7 @@ impl Column {
         match self {
             Self::Codes { mut codes, has_nulls, values } => {
                 let nulls = has_nulls.then(|| {
-                    let with = |bits, code: &i32| bits << 1 | u64::from(*code >= 0);
-                    let words = codes.chunks(64).map(|codes| codes.iter().rev().fold(0_u64, with).to_le());
+                    let words = codes.chunks(64).map(|codes| (!signs(codes)).to_le());
                     let bits = Buffer::from_vec(words.collect::<Vec<u64>>());
                     let nulls = NullBuffer::new(BooleanBuffer::new(bits, 0, codes.len()));
                     for code in &mut codes {
@@ -70,6 +70,14 @@ impl Column {
             Self::I64(values) => flow::Column::I64(values.into()),
         }
     }
+}
+
+/// The signs of up to 64 codes, bit by bit.
+fn signs(codes: &[i32]) -> u64 {
+    let (fours, rest) = codes.as_chunks::<4>();
+    let of_rest = rest.iter().rev().fold(0, |bits, code| bits << 1 | u64::from(*code < 0));
+    let with = |bits, four: &[i32; 4]| bits << 4 | u64::from(i32x4::from(*four).to_bitmask());
+    fours.iter().rev().fold(of_rest, with)
 }
 
 /// The field whose column another field's may repeat: a log writes an interface's own addresses twice, on the wire and as
@@ -143,4 +151,19 @@ pub(super) fn finish(
         *action = Some(flow::Column::U8(vec![ACCEPT; n_rows].into()));
     }
     FlowBatch::from_columns(n_rows, finished)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::signs;
+
+    #[test]
+    fn a_sign_is_a_bit_however_many_there_are() {
+        for n in 0..=64 {
+            let codes: Vec<i32> = (0..n).map(|at| if at % 3 == 0 || at == 62 { -1 } else { at }).collect();
+            for (at, code) in codes.iter().enumerate() {
+                assert_eq!(signs(&codes) >> at & 1 == 1, *code < 0, "{at} of {n}");
+            }
+        }
+    }
 }
