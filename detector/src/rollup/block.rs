@@ -8,10 +8,12 @@
     reason = "a byte is below `N_ROWS`; numbers have an entry for each code of their column"
 )]
 
+use std::hint::select_unpredictable;
+
 use super::group::Key;
-use super::initiator::Sense;
-use super::{Flow, OTHER, Record};
-use crate::flow::{ACCEPT, DIRECTION_UNKNOWN, FlowBatch, REJECT};
+use super::initiator::{Said, Sense};
+use super::{Flow, OTHER, Record, UNKNOWN, key};
+use crate::flow::{ACCEPT, DIRECTION_UNKNOWN, EGRESS, FlowBatch, REJECT};
 
 /// Records, and the keys of those that are grouped.
 #[derive(Debug)]
@@ -31,10 +33,15 @@ pub(super) struct Block {
     bytes: [u64; Block::N_ROWS],
     start: [i64; Block::N_ROWS],
     end: [i64; Block::N_ROWS],
+    /// What each record says of who asks.
+    said: [Said; Block::N_ROWS],
+    /// The rows that are grouped, with their keys.
     n_taken: usize,
+    taken: [u8; Block::N_ROWS],
     keys: [Key; Block::N_ROWS],
-    /// The rows of the keys, and which way each goes.
-    taken: [(u8, Sense); Block::N_ROWS],
+    /// The rows that are not grouped by themselves.
+    n_left: usize,
+    left: [u8; Block::N_ROWS],
 }
 
 impl Default for Block {
@@ -54,9 +61,12 @@ impl Default for Block {
             bytes: [0; Self::N_ROWS],
             start: [0; Self::N_ROWS],
             end: [0; Self::N_ROWS],
+            said: [Said::default(); Self::N_ROWS],
             n_taken: 0,
+            taken: [0; Self::N_ROWS],
             keys: [Key::default(); Self::N_ROWS],
-            taken: [(0, Sense::Asks); Self::N_ROWS],
+            n_left: 0,
+            left: [0; Self::N_ROWS],
         }
     }
 }
@@ -96,6 +106,29 @@ impl Block {
         load(&mut self.bytes, batch.bytes(), first);
         load(&mut self.start, batch.start(), first);
         load(&mut self.end, batch.end(), first);
+        let ports = self.src_port.iter().zip(&self.dst_port);
+        let said = ports.zip(&self.protocol).zip(&self.flags);
+        for (to, (((src_port, dst_port), protocol), flags)) in self.said.iter_mut().zip(said) {
+            *to = Said::of(*src_port, *dst_port, *protocol, *flags);
+        }
+    }
+
+    /// Groups the rows of a span that say which way they go; the others are left: see [`Block::left`].
+    ///
+    /// Without a branch, so that a row that is left costs no more than another.
+    pub(super) fn group_plain(&mut self, (from, until): (i64, i64)) {
+        let (mut n_taken, mut n_left) = (0, 0);
+        for row in self.rows() {
+            let at = usize::from(row);
+            let (interface, said, start) = (self.interface[at], self.said[at], self.start[at]);
+            self.keys[n_taken % Self::N_ROWS] = self.key(row, said.or_asks());
+            self.taken[n_taken % Self::N_ROWS] = row;
+            self.left[n_left % Self::N_ROWS] = row;
+            let is_plain = said.is_plain() & (interface < UNKNOWN) & (start >= from) & (start < until);
+            n_taken += usize::from(is_plain);
+            n_left += usize::from(!is_plain);
+        }
+        (self.n_taken, self.n_left) = (n_taken, n_left);
     }
 
     /// The rows there are.
@@ -128,19 +161,48 @@ impl Block {
         }
     }
 
+    /// What the record at a row says of who asks.
+    pub(super) fn said(&self, row: u8) -> Said {
+        self.said[usize::from(row)]
+    }
+
     /// Where the record at a row goes.
     #[inline]
     pub(super) fn direction(&self, row: u8) -> u8 {
         self.direction[usize::from(row)]
     }
 
-    /// Has a row grouped under a key.
+    /// The interface at a row with the address that the record's direction shows to be its own; [`OTHER`] without direction.
     #[inline]
-    pub(super) fn group(&mut self, row: u8, key: Key, sense: Sense) {
-        let at = self.n_taken % Self::N_ROWS;
-        self.keys[at] = key;
-        self.taken[at] = (row, sense);
-        self.n_taken = at + 1;
+    pub(super) fn own(&self, row: u8) -> (u32, u32) {
+        let at = usize::from(row);
+        let interface = select_unpredictable(self.direction[at] == DIRECTION_UNKNOWN, OTHER, self.interface[at]);
+        (interface, select_unpredictable(self.direction[at] == EGRESS, self.src[at], self.dst[at]))
+    }
+
+    /// Sets sender and receiver at a row.
+    pub(super) fn set_sides(&mut self, row: u8, (src, dst): (u32, u32)) {
+        (self.src[usize::from(row)], self.dst[usize::from(row)]) = (src, dst);
+    }
+
+    /// The key of the record at a row, if it goes this way.
+    #[inline]
+    fn key(&self, row: u8, sense: Sense) -> Key {
+        let at = usize::from(row);
+        let ports = (self.src_port[at], self.dst_port[at]);
+        key(self.interface[at], (self.src[at], self.dst[at]), ports, self.protocol[at], self.start[at], sense)
+    }
+
+    /// Has a row grouped.
+    pub(super) fn group(&mut self, row: u8, sense: Sense) {
+        self.keys[self.n_taken % Self::N_ROWS] = self.key(row, sense);
+        self.taken[self.n_taken % Self::N_ROWS] = row;
+        self.n_taken += 1;
+    }
+
+    /// The rows that were not grouped: of interfaces that are not judged, outside the span, or with more to them.
+    pub(super) fn left(&self) -> impl Iterator<Item = u8> + use<> {
+        self.left.into_iter().take(self.n_left)
     }
 
     /// The keys of the rows that are grouped.
@@ -148,15 +210,19 @@ impl Block {
         &self.keys[..self.n_taken]
     }
 
-    /// The same rows, and which way each goes.
-    pub(super) fn taken(&self) -> &[(u8, Sense)] {
-        &self.taken[..self.n_taken]
+    /// The same rows, with the way each goes.
+    #[inline]
+    pub(super) fn taken(&self) -> impl Iterator<Item = (u8, Sense)> {
+        self.taken[..self.n_taken].iter().map(|row| (*row, self.said[usize::from(*row)].or_asks()))
     }
 
-    /// Puts a record that is grouped under a key, without what the key tells.
-    pub(super) fn put(&mut self, flow: &Flow, key: Key, sense: Sense) {
+    /// Puts a record that is grouped.
+    pub(super) fn put(&mut self, Record { interface, src, dst, flow }: &Record, sense: Sense) {
         let row = self.n_taken as u8;
         let at = usize::from(row);
+        self.interface[at] = *interface;
+        self.src[at] = *src;
+        self.dst[at] = *dst;
         self.src_port[at] = flow.src_port;
         self.dst_port[at] = flow.dst_port;
         self.protocol[at] = flow.protocol;
@@ -166,7 +232,8 @@ impl Block {
         self.bytes[at] = flow.bytes;
         self.start[at] = flow.start;
         self.end[at] = flow.end;
-        self.group(row, key, sense);
+        self.said[at] = sense.into();
+        self.group(row, sense);
     }
 
     /// Forgets the rows that are grouped.

@@ -1,7 +1,5 @@
 //! A group: what one client exchanged with one server on one interface in one window, and the key it is found by.
 
-use std::hint::select_unpredictable;
-
 use baselines::observation::Observation;
 use baselines::window::{WINDOW_SECS, Window};
 
@@ -12,8 +10,13 @@ use super::initiator::{self, Sense};
 ///
 /// An object with more than a million interfaces or 64 million addresses would need wider fields; `intern` stops
 /// numbering there, and the surplus shares the last number rather than wrapping into another's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Key(u128);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Key {
+    /// Interface, client and port.
+    client: u64,
+    /// Server, protocol and window.
+    server: u64,
+}
 
 pub(super) const MAX_INTERFACES: u32 = 1 << 20;
 pub(super) const MAX_ADDRESSES: u32 = 1 << 26;
@@ -24,45 +27,41 @@ impl Key {
     #[inline]
     pub(super) fn new(interface: u32, client: u32, server: u32, port: u16, protocol: u8, window: Window) -> Self {
         let window = window.0.min(MAX_WINDOWS - 1);
-        Self(
-            u128::from(interface) << 100
-                | u128::from(client) << 74
-                | u128::from(server) << 48
-                | u128::from(port) << 32
-                | u128::from(protocol) << 24
-                | u128::from(window),
-        )
+        Self {
+            client: u64::from(interface) << 42 | u64::from(client) << 16 | u64::from(port),
+            server: u64::from(server) << 32 | u64::from(protocol) << 24 | u64::from(window),
+        }
     }
 
     pub(super) fn interface(self) -> u32 {
-        (self.0 >> 100) as u32
+        (self.client >> 42) as u32
     }
 
     pub(super) fn client(self) -> u32 {
-        (self.0 >> 74) as u32 & (MAX_ADDRESSES - 1)
+        (self.client >> 16) as u32 & (MAX_ADDRESSES - 1)
     }
 
     pub(super) fn server(self) -> u32 {
-        (self.0 >> 48) as u32 & (MAX_ADDRESSES - 1)
+        (self.server >> 32) as u32
     }
 
     pub(super) fn port(self) -> u16 {
-        (self.0 >> 32) as u16
+        self.client as u16
     }
 
     pub(super) fn protocol(self) -> u8 {
-        (self.0 >> 24) as u8
+        (self.server >> 24) as u8
     }
 
     #[inline]
     pub(super) fn window(self) -> Window {
-        Window(self.0 as u32 & (MAX_WINDOWS - 1))
+        Window(self.server as u32 & (MAX_WINDOWS - 1))
     }
 
     /// A hash whose low bits are as good as its high ones.
     #[inline]
     pub(super) fn hash(self) -> u64 {
-        fold((self.0 >> 64) as u64 ^ A, self.0 as u64 ^ B)
+        fold(self.client ^ A, self.server ^ B)
     }
 }
 
@@ -80,12 +79,15 @@ pub(super) struct Group {
     ports_early: u64,
     ports_late: u64,
     digest: u64,
-    pub(super) n_rows: u64,
-    n_asked: u64,
-    n_rejected: u64,
+    /// How many records asked, were refused to ask, and answered.
+    n_records: [u64; 3],
     n_opened: u64,
     pub(super) minutes: u16,
 }
+
+const ASKED: usize = 0;
+const REFUSED: usize = 1;
+const ANSWERED: usize = 2;
 
 /// What records amount to, at most [`u64::MAX`] of each.
 #[derive(Clone, Copy, Debug, Default)]
@@ -112,47 +114,48 @@ impl Group {
             ports_early: 0,
             ports_late: 0,
             digest: 0,
-            n_rows: 0,
-            n_asked: 0,
-            n_rejected: 0,
+            n_records: [0; 3],
             n_opened: 0,
             minutes: 0,
         }
     }
 
+    /// All records.
+    pub(super) fn n_rows(&self) -> u64 {
+        self.n_records.iter().sum()
+    }
+
     /// Records from the client to the server, refused ones too.
     pub(super) fn n_sent(&self) -> u64 {
-        self.n_asked + self.n_rejected
+        self.n_records[ASKED] + self.n_records[REFUSED]
     }
 
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "there are three kinds of records, and two senses")]
     pub(super) fn add(&mut self, record: &Flow, sense: Sense) {
         let asks = u64::from(sense == Sense::Asks);
         let is_accepted = u64::from(!record.rejected);
         let window = self.key.window().start();
-        self.n_rows += 1;
-        self.n_asked += asks & is_accepted;
-        self.n_rejected += asks & (is_accepted ^ 1);
+        self.n_records[if sense == Sense::Asks { usize::from(record.rejected) } else { ANSWERED }] += 1;
         self.n_opened += asks & u64::from(initiator::opens(record));
-        let [asked, answered] = &mut self.amounts;
-        select_unpredictable(sense == Sense::Asks, asked, answered).add(Amounts {
-            packets: if record.rejected { 0 } else { record.packets },
-            bytes: if record.rejected { 0 } else { record.bytes },
-        });
+        // What was refused never left.
+        let accepted = is_accepted.wrapping_neg();
+        self.amounts[sense as usize]
+            .add(Amounts { packets: record.packets & accepted, bytes: record.bytes & accepted });
         self.first = self.first.min(record.start);
         self.last = self.last.max(record.end);
-        let within = (record.start - window) as u64;
-        self.minutes |= (asks as u16) << (within / 60).min(9);
-        let bit = |is_in_half: bool| u64::from(!record.rejected & is_in_half) << (record.client_port(sense) & 63);
-        self.ports_early |= bit(record.start - window < WINDOW_SECS / 2);
-        self.ports_late |= bit(record.end - window >= WINDOW_SECS / 2);
+        let within = record.start - window;
+        self.minutes |= (asks as u16) << (within.clamp(0, WINDOW_SECS - 1) as u32 / 60);
+        let port = is_accepted << (record.client_port(sense) & 63);
+        self.ports_early |= if within < WINDOW_SECS / 2 { port } else { 0 };
+        self.ports_late |= if record.end - window >= WINDOW_SECS / 2 { port } else { 0 };
         self.digest = self.digest.wrapping_add(digest(record, sense));
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        self.n_rows += other.n_rows;
-        self.n_asked += other.n_asked;
-        self.n_rejected += other.n_rejected;
+        for (n, other) in self.n_records.iter_mut().zip(other.n_records) {
+            *n += other;
+        }
         self.n_opened += other.n_opened;
         for (amounts, other) in self.amounts.iter_mut().zip(other.amounts) {
             amounts.add(other);
@@ -172,8 +175,8 @@ impl Group {
             port: self.key.port(),
             protocol: self.key.protocol(),
             window: self.key.window(),
-            n_flows: count(self.n_asked),
-            n_rejected: count(self.n_rejected),
+            n_flows: count(self.n_records[ASKED]),
+            n_rejected: count(self.n_records[REFUSED]),
             n_opened: count(self.n_opened),
             packets_out: asked.packets,
             bytes_out: asked.bytes,

@@ -13,8 +13,8 @@ use super::block::Block;
 use super::group::{Group, Key, MAX_ADDRESSES, MAX_INTERFACES};
 use super::initiator;
 use super::table::Table;
-use super::{Interface, Numbered, OTHER, UNKNOWN};
-use crate::flow::{Coded, EGRESS, FlowBatch};
+use super::{Interface, Numbered, OTHER, Record, UNKNOWN, is_within};
+use crate::flow::{Coded, DIRECTION_UNKNOWN, EGRESS, FlowBatch};
 
 /// An interface of the object, with what the records say of it.
 #[derive(Clone, Debug, Default)]
@@ -175,27 +175,49 @@ impl Groups {
         self.table.add(block);
     }
 
-    /// Looks at a record's packet, whose own addresses may differ from those the interface saw; gives the addresses with the
-    /// far one of the packet. A packet that another host sent or that is for another host shows that the interface passes
-    /// on others' traffic.
+    /// Looks at the packets of a block's records, whose own addresses may differ from those the interface saw; gives the
+    /// records the far one of the packet. A packet that another host sent or that is for another host shows that the
+    /// interface passes on others' traffic.
     pub(super) fn through(
         &mut self,
-        interface: u32,
-        direction: u8,
-        (src, dst): (u32, u32),
-        packet: (Option<u32>, Option<u32>),
-    ) -> (u32, u32) {
-        let (own, own_of_packet) = if direction == EGRESS { (src, packet.0) } else { (dst, packet.1) };
-        if own_of_packet.is_some_and(|address| address != own && self.is_public(address)) {
-            self.forwards(interface);
+        block: &mut Block,
+        span: (i64, i64),
+        packet: &dyn Fn(u8) -> (Option<u32>, Option<u32>),
+    ) {
+        for row in block.rows() {
+            let Record { interface, src, dst, flow } = block.record(row);
+            let direction = block.direction(row);
+            if interface >= UNKNOWN || direction == DIRECTION_UNKNOWN || !is_within(span, flow.start) {
+                continue;
+            }
+            let packet = packet(row);
+            let (own, own_of_packet) = if direction == EGRESS { (src, packet.0) } else { (dst, packet.1) };
+            if own_of_packet.is_some_and(|address| address != own && self.is_public(address)) {
+                self.forwards(interface);
+            }
+            let sides =
+                if direction == EGRESS { (src, packet.1.unwrap_or(dst)) } else { (packet.0.unwrap_or(src), dst) };
+            block.set_sides(row, sides);
         }
-        if direction == EGRESS { (src, packet.1.unwrap_or(dst)) } else { (packet.0.unwrap_or(src), dst) }
+    }
+
+    /// Notes the addresses that a block's records show to be their interface's own.
+    pub(super) fn own(&mut self, block: &Block, span: (i64, i64)) {
+        // Nearly always those seen last.
+        let is_new = |row| {
+            let (interface, address) = block.own(row);
+            self.latest_own.get(interface as usize).is_some_and(|latest| *latest != address)
+        };
+        if block.rows().fold(false, |any, row| any | is_new(row)) {
+            for row in block.rows().filter(|row| is_within(span, block.record(*row).flow.start)) {
+                let (interface, address) = block.own(row);
+                self.owns(interface, address);
+            }
+        }
     }
 
     /// Notes an address as an interface's own.
-    #[inline]
-    pub(super) fn own(&mut self, interface: u32, address: u32) {
-        // Nearly always the same one.
+    fn owns(&mut self, interface: u32, address: u32) {
         if self.latest_own.get(interface as usize) == Some(&address) {
             return;
         }
@@ -288,7 +310,7 @@ impl Groups {
             let id = self.intern_interface(&seen.id);
             interfaces.push(id);
             for &own in &seen.own {
-                self.own(id, of(&addresses, own));
+                self.owns(id, of(&addresses, own));
             }
             if let Some(mine) = self.interfaces.get_mut(id as usize) {
                 mine.forwards |= seen.forwards;

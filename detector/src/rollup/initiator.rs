@@ -4,14 +4,12 @@
 //! trust is fixed: the SYN without ACK; a port on one side only that is privileged or that services are known to listen
 //! on; the flags of another record of the connection; the side whose port other connections share; the lower port.
 
-use std::hint::select_unpredictable;
-
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::block::Block;
 use super::groups::Groups;
-use super::{Flow, Record, key};
+use super::{Flow, Record};
 
 /// TCP flag bits of VPC flow logs. Source: AWS, "Flow log records", `tcp-flags`.
 const SYN: u8 = 2;
@@ -42,30 +40,94 @@ pub(super) enum Sense {
     Answers,
 }
 
-impl Sense {
-    /// What the record itself says, of which [`by_port`] has what its ports say; `None` when neither they nor its flags tell.
-    /// Without branches: flags and ports are as good as random.
+/// What a record itself says of who asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Said(u8);
+
+impl Said {
+    /// One bit each; without any of them the record asks.
+    const ANSWERS: u8 = 1;
+    const NOTHING: u8 = 2;
+    const IS_NEWS: u8 = 4;
+
+    /// What flags and ports say. By a table and without branches: both are as good as random.
     #[inline]
-    pub(super) fn of(flow: &Flow, by_port: Option<Self>) -> Option<Self> {
-        let by_flags = if flow.flags & ACK == 0 { Some(Self::Asks) } else { Some(Self::Answers) };
-        // No ports and no flags: both directions go into groups of their own, see `Groups::answers`.
-        let without_flags = if is_portless(flow.protocol) { Some(Self::Asks) } else { by_port };
-        select_unpredictable((flow.protocol == TCP) & opens(flow), by_flags, without_flags)
+    #[expect(clippy::indexing_slicing, reason = "an index of seven bits has its entry")]
+    pub(super) fn of(src_port: u16, dst_port: u16, protocol: u8, flags: u8) -> Self {
+        let (src, dst) = (rank(src_port), rank(dst_port));
+        let by_port = u8::from(dst > src) | u8::from(dst < src) << 1;
+        let class = u8::from(protocol != TCP) + u8::from(is_portless(protocol));
+        SAID[usize::from(flags & (SYN | ACK) | class << CLASS_SHIFT | by_port << BY_PORT_SHIFT)]
     }
+
+    /// Which way the record goes; `None` when it does not say.
+    pub(super) fn sense(self) -> Option<Sense> {
+        if self.0 & Self::NOTHING == 0 { Some(self.or_asks()) } else { None }
+    }
+
+    /// The same of a record that says it; another asks.
+    #[inline]
+    pub(super) fn or_asks(self) -> Sense {
+        if self.0 & Self::ANSWERS == 0 { Sense::Asks } else { Sense::Answers }
+    }
+
+    /// Whether other records of the connection may need to know: flags say what ports do not.
+    pub(super) fn is_news(self) -> bool {
+        self.0 & Self::IS_NEWS != 0
+    }
+
+    /// Whether the record says which way it goes, and what others will say, too.
+    #[inline]
+    pub(super) fn is_plain(self) -> bool {
+        self.0 & (Self::NOTHING | Self::IS_NEWS) == 0
+    }
+}
+
+impl From<Sense> for Said {
+    fn from(sense: Sense) -> Self {
+        Self(if sense == Sense::Asks { 0 } else { Self::ANSWERS })
+    }
+}
+
+/// The bits of a place in [`SAID`] that [`SYN`] and [`ACK`] leave free: whether a protocol has flags (0), ports only (1) or
+/// neither (2); and whether the receiver's port looks more like a server's (1), the sender's (2), or neither (0).
+const CLASS_SHIFT: u8 = 2;
+const BY_PORT_SHIFT: u8 = 5;
+
+/// What records say, by their flags, the class of their protocol and what their ports say.
+#[expect(clippy::indexing_slicing, reason = "a constant is made when compiled")]
+static SAID: [Said; 128] = {
+    let mut table = [Said(Said::NOTHING); 128];
+    let mut at = 0;
+    while at < 128 {
+        table[at as usize] = said(at & (SYN | ACK), at >> CLASS_SHIFT & 3, at >> BY_PORT_SHIFT);
+        at += 1;
+    }
+    table
+};
+
+/// The order of trust, as far as one record goes: a SYN, then the ports.
+const fn said(flags: u8, class: u8, by_port: u8) -> Said {
+    let by_port = match by_port {
+        1 => 0,
+        2 => Said::ANSWERS,
+        _ => Said::NOTHING,
+    };
+    let by_flags = if flags & ACK == 0 { 0 } else { Said::ANSWERS };
+    let sense = match class {
+        0 if flags & SYN != 0 => by_flags,
+        // No ports and no flags: both directions go into groups of their own, see `Groups::answers`.
+        2 => 0,
+        _ => by_port,
+    };
+    let is_news = flags & SYN != 0 && by_port == Said::NOTHING && sense != Said::NOTHING;
+    Said(if is_news { sense | Said::IS_NEWS } else { sense })
 }
 
 /// Whether a packet of the record asked for a connection or granted one: SYN, with or without ACK.
 #[inline]
 pub(super) fn opens(flow: &Flow) -> bool {
     flow.flags & SYN != 0
-}
-
-/// What the ports of a record say: a privileged one against an ephemeral one, else a service's against a nameless one.
-#[inline]
-pub(super) fn by_port(flow: &Flow) -> Option<Sense> {
-    const SAID: [Option<Sense>; 3] = [Some(Sense::Answers), None, Some(Sense::Asks)];
-    let order = rank(flow.dst_port).cmp(&rank(flow.src_port));
-    SAID.get((order as i8 + 1) as usize).copied().flatten()
 }
 
 /// How much a port looks like a server's: 2 for a privileged one, 1 for one that services are known to listen on.
@@ -94,8 +156,9 @@ static SERVICES: [u64; 1024] = {
 };
 
 /// Whether a protocol has neither ports nor flags to tell who asks.
+#[inline]
 pub(super) fn is_portless(protocol: u8) -> bool {
-    !matches!(protocol, TCP | UDP)
+    (protocol != TCP) & (protocol != UDP)
 }
 
 /// Whether a protocol is ICMP, over IPv4 or IPv6.
@@ -228,8 +291,8 @@ impl Undecided {
             .collect();
         let mut block = Block::default();
         for (records, senses) in self.records.chunks(Block::N_ROWS).zip(decided.chunks(Block::N_ROWS)) {
-            for (r, &sense) in records.iter().zip(senses) {
-                block.put(&r.flow, key(r.interface, r.src, r.dst, &r.flow, sense), sense);
+            for (record, &sense) in records.iter().zip(senses) {
+                block.put(record, sense);
             }
             groups.add(&block);
             block.clear();

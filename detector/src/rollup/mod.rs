@@ -31,7 +31,7 @@ use arrow_buffer::NullBuffer;
 use baselines::observation::{Eni, Observation, Observations, Peer};
 use baselines::window::Window;
 
-use crate::flow::{Coded, DIRECTION_UNKNOWN, EGRESS, FlowBatch};
+use crate::flow::{Coded, FlowBatch};
 use block::{Block, Numbers};
 use foldhash::fast::FixedState;
 use group::Key;
@@ -173,42 +173,33 @@ impl Rollup {
         let pkt_dst = batch.pkt_dst().filter(|column| !column.is_same(batch.dst()));
         let pkt_src = pkt_src.map(|column| Numbered::new(column, self.pkt_src_ids.addresses(column, groups)));
         let pkt_dst = pkt_dst.map(|column| Numbered::new(column, self.pkt_dst_ids.addresses(column, groups)));
-        let (from, until) = span.unwrap_or((i64::MIN, i64::MAX));
+        let span = span.unwrap_or((i64::MIN, i64::MAX));
         groups.describe(batch, interfaces);
 
         let numbers = Numbers { interface: interfaces, src: src_ids, dst: dst_ids };
         for first in (0..n_rows).step_by(Block::N_ROWS) {
             block.load(batch, first, &numbers);
-            for row in block.rows() {
-                let Record { interface, mut src, mut dst, flow } = block.record(row);
-                if interface >= UNKNOWN {
-                    account.pass(interface);
-                    continue;
-                }
-                if flow.start < from || flow.start >= until {
+            groups.own(block, span);
+            if pkt_src.is_some() || pkt_dst.is_some() {
+                let packet = |column: &Option<Numbered<'_>>, row: u8| {
+                    column.as_ref().and_then(|column| column.at(first + usize::from(row)))
+                };
+                groups.through(block, span, &|row| (packet(&pkt_src, row), packet(&pkt_dst, row)));
+            }
+            block.group_plain(span);
+            for row in block.left() {
+                let record = block.record(row);
+                if record.interface >= UNKNOWN {
+                    account.pass(record.interface);
+                } else if !is_within(span, record.flow.start) {
                     account.n_outside_span += 1;
-                    continue;
-                }
-                let direction = block.direction(row);
-                if direction != DIRECTION_UNKNOWN {
-                    groups.own(interface, select_unpredictable(direction == EGRESS, src, dst));
-                    if pkt_src.is_some() || pkt_dst.is_some() {
-                        let packet = |column: &Option<Numbered<'_>>| {
-                            column.as_ref().and_then(|column| column.at(first + usize::from(row)))
-                        };
-                        (src, dst) =
-                            groups.through(interface, direction, (src, dst), (packet(&pkt_src), packet(&pkt_dst)));
+                } else if let Some(sense) = block.said(row).sense() {
+                    block.group(row, sense);
+                    if block.said(row).is_news() {
+                        undecided.learn(&record, sense);
                     }
-                }
-                let by_port = initiator::by_port(&flow);
-                match Sense::of(&flow, by_port) {
-                    Some(sense) => {
-                        block.group(row, key(interface, src, dst, &flow, sense), sense);
-                        if initiator::opens(&flow) & by_port.is_none() {
-                            undecided.learn(&Record { interface, src, dst, flow }, sense);
-                        }
-                    }
-                    None => undecided.add(&Record { interface, src, dst, flow }),
+                } else {
+                    undecided.add(&record);
                 }
             }
             groups.add(block);
@@ -258,7 +249,7 @@ impl Rollup {
                 && !own.contains(key.interface(), key.server())
                 && !answers.contains(group);
             if !is_call_out {
-                account.n_not_egress += group.n_rows;
+                account.n_not_egress += group.n_rows();
                 continue;
             }
             let InterfaceSeen { id, account: of_account, region, vpc, .. } = groups.interface(key.interface());
@@ -266,10 +257,10 @@ impl Rollup {
                 .entry((key.interface(), key.window()))
                 .or_insert_with(|| owner(id, key.window()).map(|name| out.owners.intern(&name)));
             let Some(owner) = known else {
-                account.n_unknown_interface += group.n_rows;
+                account.n_unknown_interface += group.n_rows();
                 continue;
             };
-            account.n_observed += group.n_rows;
+            account.n_observed += group.n_rows();
             let eni = numbered(&mut enis, key.interface(), &mut out.enis, || {
                 let [id, account, region, vpc] = [id, of_account, region, vpc].map(Arc::clone);
                 Eni { id, account, region, vpc }
@@ -366,9 +357,21 @@ impl Flow {
 
 /// The key of a record that is known to ask or to answer.
 #[inline]
-fn key(interface: u32, src: u32, dst: u32, flow: &Flow, sense: Sense) -> Key {
+fn key(
+    interface: u32,
+    (src, dst): (u32, u32),
+    (src_port, dst_port): (u16, u16),
+    protocol: u8,
+    start: i64,
+    sense: Sense,
+) -> Key {
     let asks = sense == Sense::Asks;
     let (client, server) = (select_unpredictable(asks, src, dst), select_unpredictable(asks, dst, src));
-    let port = select_unpredictable(asks, flow.dst_port, flow.src_port);
-    Key::new(interface, client, server, port, flow.protocol, Window::of(flow.start))
+    let port = select_unpredictable(asks, dst_port, src_port);
+    Key::new(interface, client, server, port, protocol, Window::of(start))
+}
+
+/// Whether a record that starts then lies in a half-open span.
+fn is_within((from, until): (i64, i64), start: i64) -> bool {
+    (from..until).contains(&start)
 }

@@ -58,10 +58,10 @@ fn shared(groups: &Groups, open: &[bool]) -> Vec<(u32, u32)> {
     for group in groups.iter().filter(|group| open.get(group.key.interface() as usize) == Some(&true)) {
         let (interface, client, server) = (group.key.interface(), group.key.client(), group.key.server());
         let entry = n_rows.entry((interface, client)).or_default();
-        entry.0 += group.n_rows;
-        entry.1 += group.n_rows;
+        entry.0 += group.n_rows();
+        entry.1 += group.n_rows();
         if server != client {
-            n_rows.entry((interface, server)).or_default().0 += group.n_rows;
+            n_rows.entry((interface, server)).or_default().0 += group.n_rows();
         }
     }
     let mut candidates: Vec<_> = n_rows

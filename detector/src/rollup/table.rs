@@ -24,7 +24,7 @@ pub(super) struct Table {
 /// Where the search for a key begins, and what its slot shows of its hash.
 #[derive(Clone, Copy, Default)]
 struct Place {
-    at: usize,
+    at: u32,
     tag: u32,
 }
 
@@ -36,7 +36,7 @@ impl Table {
         let mut places = [(Place::default(), 0); Block::N_ROWS];
         for (to, key) in places.iter_mut().zip(keys) {
             let place = self.place(*key);
-            *to = (place, self.slots.get(place.at).copied().unwrap_or(0));
+            *to = (place, self.slots.get(place.at as usize).copied().unwrap_or(0));
         }
         // The slots are near by now, and their neighbours with them.
         let mut ids = [0u32; Block::N_ROWS];
@@ -44,23 +44,25 @@ impl Table {
             *id = self.first_shown(place, slot);
         }
         // Most are there. The minutes are in a group's other line: reading them has it come, too.
-        let mut is_found = [false; Block::N_ROWS];
+        let (mut missing, mut n_missing) = ([0u8; Block::N_ROWS], 0);
         let mut minutes = 0;
-        for ((is_found, id), key) in is_found.iter_mut().zip(ids).zip(keys) {
-            if let Some(group) = self.groups.get((id as usize).wrapping_sub(1)) {
-                *is_found = group.key == *key;
-                minutes |= group.minutes;
+        for ((id, key), row) in ids.iter().zip(keys).zip(0..) {
+            let group = self.groups.get((*id as usize).wrapping_sub(1));
+            minutes |= group.map_or(0, |group| group.minutes);
+            if let Some(to) = missing.get_mut(n_missing) {
+                *to = row;
             }
+            n_missing += usize::from(group.is_none_or(|group| group.key != *key));
         }
         std::hint::black_box(minutes);
-        for ((id, is_found), key) in ids.iter_mut().zip(is_found).zip(keys) {
-            if !is_found {
+        for row in missing.into_iter().take(n_missing) {
+            if let (Some(id), Some(key)) = (ids.get_mut(usize::from(row)), keys.get(usize::from(row))) {
                 *id = self.find_or_add(*key);
             }
         }
         for (id, (row, sense)) in ids.iter().zip(block.taken()) {
             if let Some(group) = self.groups.get_mut((*id as usize).wrapping_sub(1)) {
-                group.add(&block.flow(*row), *sense);
+                group.add(&block.flow(row), sense);
             }
         }
     }
@@ -74,12 +76,12 @@ impl Table {
     #[inline]
     fn place(&self, key: Key) -> Place {
         let hash = key.hash();
-        Place { at: (hash as u32 & self.mask()) as usize, tag: (hash >> 32) as u32 & !self.mask() }
+        Place { at: hash as u32 & self.mask(), tag: (hash >> 32) as u32 & !self.mask() }
     }
 
     #[inline]
-    fn next(&self, at: usize) -> usize {
-        (at + 1) & self.mask() as usize
+    fn next(&self, at: u32) -> u32 {
+        (at + 1) & self.mask()
     }
 
     /// The number plus one of the first group that shows the tag; 0 for none. `slot` is what the place holds.
@@ -87,15 +89,15 @@ impl Table {
     fn first_shown(&self, Place { mut at, tag }: Place, mut slot: u32) -> u32 {
         while slot != 0 && slot & !self.mask() != tag {
             at = self.next(at);
-            slot = self.slots.get(at).copied().unwrap_or(0);
+            slot = self.slots.get(at as usize).copied().unwrap_or(0);
         }
         slot & self.mask()
     }
 
     /// A key's group by number, or the empty slot in which the search for it ends. There must be slots.
-    fn find(&self, key: Key) -> Result<usize, usize> {
+    fn find(&self, key: Key) -> Result<usize, u32> {
         let Place { mut at, tag } = self.place(key);
-        while let Some(&slot) = self.slots.get(at).filter(|slot| **slot != 0) {
+        while let Some(&slot) = self.slots.get(at as usize).filter(|slot| **slot != 0) {
             let number = ((slot & self.mask()) as usize).wrapping_sub(1);
             if slot & !self.mask() == tag && self.groups.get(number).is_some_and(|group| group.key == key) {
                 return Ok(number);
@@ -114,7 +116,7 @@ impl Table {
         self.groups.push(Group::new(key));
         let id = self.groups.len() as u32;
         let tag = self.place(key).tag;
-        if let Some(slot) = self.slots.get_mut(at) {
+        if let Some(slot) = self.slots.get_mut(at as usize) {
             *slot = tag | id;
         }
         id
@@ -129,10 +131,10 @@ impl Table {
         self.slots = vec![0; needed];
         for (id, group) in (1..).zip(&self.groups) {
             let Place { mut at, tag } = self.place(group.key);
-            while self.slots.get(at).is_some_and(|slot| *slot != 0) {
+            while self.slots.get(at as usize).is_some_and(|slot| *slot != 0) {
                 at = self.next(at);
             }
-            if let Some(slot) = self.slots.get_mut(at) {
+            if let Some(slot) = self.slots.get_mut(at as usize) {
                 *slot = tag | id;
             }
         }
@@ -169,6 +171,8 @@ impl Table {
 mod tests {
     use baselines::window::Window;
 
+    use super::super::Flow;
+    use super::super::initiator::Sense;
     use super::*;
 
     fn key(n: u32) -> Key {
@@ -178,15 +182,26 @@ mod tests {
     #[test]
     fn every_key_has_its_group_however_many_share_a_slot_or_what_it_shows() {
         const N: u32 = 100_000;
+        let flow = Flow {
+            src_port: 40_000,
+            dst_port: 443,
+            protocol: 6,
+            flags: 2,
+            rejected: false,
+            packets: 1,
+            bytes: 40,
+            start: Window(2_960_000).start(),
+            end: Window(2_960_000).end(),
+        };
         let mut table = Table::default();
         assert!(table.get(key(0)).is_none());
         for n in (0..N).chain(0..N) {
             let mut group = Group::new(key(n));
-            group.n_rows = 1;
+            group.add(&flow, Sense::Asks);
             table.merge(key(n), &group);
         }
         assert_eq!(table.groups().len(), N as usize);
-        assert!((0..N).all(|n| table.get(key(n)).is_some_and(|group| group.key == key(n) && group.n_rows == 2)));
+        assert!((0..N).all(|n| table.get(key(n)).is_some_and(|group| group.key == key(n) && group.n_rows() == 2)));
         assert!((N..2 * N).all(|n| table.get(key(n)).is_none()));
     }
 }
