@@ -15,6 +15,7 @@ pub mod known;
 pub mod ladder;
 mod merge;
 pub mod names;
+pub mod near;
 pub mod newcomer;
 pub mod observation;
 pub mod packed;

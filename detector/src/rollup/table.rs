@@ -1,11 +1,15 @@
 //! The group table: keys to groups, records a few hundred at a time.
 //!
-//! What a record costs is mostly waiting for memory: the place its key hashes to, then its group. Both are asked for by a
-//! few hundred records at once, in loops without a branch that depends on what they find, so that the waits overlap. One
-//! record after the other they would add up.
+//! What a record costs is mostly waiting for memory: the place its key hashes to, then its group. So places are asked for by
+//! a few hundred records at once, and groups some dozens of records before they are added to.
+
+use baselines::near::near;
 
 use super::block::Block;
 use super::group::{Group, Key};
+
+/// Records whose groups are asked for ahead. Half or twice as many are as good.
+const N_AHEAD: usize = 64;
 
 /// Slots of an empty table.
 const MIN_SLOTS: usize = 1024;
@@ -33,38 +37,52 @@ impl Table {
     pub(super) fn add(&mut self, block: &Block) {
         let keys = block.keys();
         self.make_room(keys.len());
-        let mut places = [(Place::default(), 0); Block::N_ROWS];
+        let mut places = [Place::default(); Block::N_ROWS];
         for (to, key) in places.iter_mut().zip(keys) {
-            let place = self.place(*key);
-            *to = (place, self.slots.get(place.at as usize).copied().unwrap_or(0));
+            *to = self.place(*key);
+            self.slots.get(to.at as usize).map(near);
         }
-        // The slots are near by now, and their neighbours with them.
-        let mut ids = [0u32; Block::N_ROWS];
-        for (id, (place, slot)) in ids.iter_mut().zip(places).take(keys.len()) {
-            *id = self.first_shown(place, slot);
-        }
-        // Most are there. The minutes are in a group's other line: reading them has it come, too.
-        let (mut missing, mut n_missing) = ([0u8; Block::N_ROWS], 0);
-        let mut minutes = 0;
-        for ((id, key), row) in ids.iter().zip(keys).zip(0..) {
-            let group = self.groups.get((*id as usize).wrapping_sub(1));
-            minutes |= group.map_or(0, |group| group.minutes);
-            if let Some(to) = missing.get_mut(n_missing) {
-                *to = row;
+        let mut places = places.chunks(N_AHEAD);
+        let mut ids = self.first_shown(places.next());
+        let mut taken = block.taken();
+        for keys in keys.chunks(N_AHEAD) {
+            let next = self.first_shown(places.next());
+            for ((id, key), (row, sense)) in ids.into_iter().zip(keys).zip(&mut taken) {
+                let id = if self.is_of(id, *key) { id } else { self.find_or_add(*key) };
+                if let Some(group) = self.groups.get_mut((id as usize).wrapping_sub(1)) {
+                    group.add(&block.flow(row), sense);
+                }
             }
-            n_missing += usize::from(group.is_none_or(|group| group.key != *key));
+            ids = next;
         }
-        std::hint::black_box(minutes);
-        for row in missing.into_iter().take(n_missing) {
-            if let (Some(id), Some(key)) = (ids.get_mut(usize::from(row)), keys.get(usize::from(row))) {
-                *id = self.find_or_add(*key);
+    }
+
+    /// What slots show of some keys, by the places of these: the number plus one of the first group with a key's tag, 0 for none.
+    /// Nearly always that is the key's group, and it is brought near.
+    fn first_shown(&self, places: Option<&[Place]>) -> [u32; N_AHEAD] {
+        let mut ids = [0; N_AHEAD];
+        for (id, place) in ids.iter_mut().zip(places.unwrap_or_default()) {
+            let mut at = place.at;
+            let mut slot = self.slot(at);
+            while slot != 0 && slot & !self.mask() != place.tag {
+                at = self.next(at);
+                slot = self.slot(at);
             }
+            *id = slot & self.mask();
+            self.groups.get((*id as usize).wrapping_sub(1)).map(near);
         }
-        for (id, (row, sense)) in ids.iter().zip(block.taken()) {
-            if let Some(group) = self.groups.get_mut((*id as usize).wrapping_sub(1)) {
-                group.add(&block.flow(row), sense);
-            }
-        }
+        ids
+    }
+
+    /// Whether a group, by its number plus one, is a key's.
+    #[inline]
+    fn is_of(&self, id: u32, key: Key) -> bool {
+        self.groups.get((id as usize).wrapping_sub(1)).is_some_and(|group| group.key == key)
+    }
+
+    #[inline]
+    fn slot(&self, at: u32) -> u32 {
+        self.slots.get(at as usize).copied().unwrap_or(0)
     }
 
     /// The bits of a slot that hold a number.
@@ -84,23 +102,13 @@ impl Table {
         (at + 1) & self.mask()
     }
 
-    /// The number plus one of the first group that shows the tag; 0 for none. `slot` is what the place holds.
-    #[inline]
-    fn first_shown(&self, Place { mut at, tag }: Place, mut slot: u32) -> u32 {
-        while slot != 0 && slot & !self.mask() != tag {
-            at = self.next(at);
-            slot = self.slots.get(at as usize).copied().unwrap_or(0);
-        }
-        slot & self.mask()
-    }
-
     /// A key's group by number, or the empty slot in which the search for it ends. There must be slots.
     fn find(&self, key: Key) -> Result<usize, u32> {
         let Place { mut at, tag } = self.place(key);
-        while let Some(&slot) = self.slots.get(at as usize).filter(|slot| **slot != 0) {
-            let number = ((slot & self.mask()) as usize).wrapping_sub(1);
-            if slot & !self.mask() == tag && self.groups.get(number).is_some_and(|group| group.key == key) {
-                return Ok(number);
+        while self.slot(at) != 0 {
+            let (shown, id) = (self.slot(at) & !self.mask(), self.slot(at) & self.mask());
+            if shown == tag && self.is_of(id, key) {
+                return Ok(id as usize - 1);
             }
             at = self.next(at);
         }
@@ -131,7 +139,7 @@ impl Table {
         self.slots = vec![0; needed];
         for (id, group) in (1..).zip(&self.groups) {
             let Place { mut at, tag } = self.place(group.key);
-            while self.slots.get(at as usize).is_some_and(|slot| *slot != 0) {
+            while self.slot(at) != 0 {
                 at = self.next(at);
             }
             if let Some(slot) = self.slots.get_mut(at as usize) {
