@@ -200,13 +200,9 @@ impl Ranks {
         }
     }
 
-    /// What an owner's rows are sorted by: window, address, port, protocol and interface, packed into a number.
-    pub fn place(&self, row: &Observation) -> u128 {
-        u128::from(row.window.0) << 88
-            | u128::from(rank(&self.peers, row.peer)) << 56
-            | u128::from(row.port) << 40
-            | u128::from(row.protocol) << 32
-            | u128::from(rank(&self.enis, row.eni))
+    /// The place of an interface by name.
+    pub fn eni(&self, eni: u32) -> u32 {
+        rank(&self.enis, eni)
     }
 
     /// The place of an owner by name.
@@ -352,9 +348,19 @@ impl Renumbering {
         rank(&self.owners, id)
     }
 
+    /// The number of an interface.
+    pub fn eni(&self, id: u32) -> u32 {
+        rank(&self.enis, id)
+    }
+
+    /// The number of a peer.
+    pub fn peer(&self, id: u32) -> u32 {
+        rank(&self.peers, id)
+    }
+
     /// A row with the other set's numbers.
     pub fn of(&self, row: &Observation) -> Observation {
-        let (owner, eni, peer) = (self.owner(row.owner), rank(&self.enis, row.eni), rank(&self.peers, row.peer));
+        let (owner, eni, peer) = (self.owner(row.owner), self.eni(row.eni), self.peer(row.peer));
         Observation { owner, eni, peer, ..*row }
     }
 }

@@ -34,16 +34,6 @@ impl<'a> Packer<'a> {
     pub fn put_f64(&mut self, number: f64) {
         self.put(number.to_bits().swap_bytes());
     }
-
-    /// Puts bits down as they are, in eight bytes: for masks and hashes, which are seldom small.
-    pub fn put_bits(&mut self, bits: u64) {
-        self.bytes.extend_from_slice(&bits.to_le_bytes());
-    }
-
-    /// The same of half as many bits.
-    pub fn put_half(&mut self, bits: u32) {
-        self.bytes.extend_from_slice(&bits.to_le_bytes());
-    }
 }
 
 /// Takes numbers in the order they were put down; 0 where there are none left.
@@ -83,20 +73,6 @@ impl<'a> Unpacker<'a> {
         base.wrapping_add((from >> 1) as i64 ^ -((from & 1) as i64))
     }
 
-    /// See [`Packer::put_bits`].
-    pub fn take_bits(&mut self) -> u64 {
-        let Some((bits, rest)) = self.bytes.split_first_chunk() else { return 0 };
-        self.bytes = rest;
-        u64::from_le_bytes(*bits)
-    }
-
-    /// See [`Packer::put_half`].
-    pub fn take_half(&mut self) -> u32 {
-        let Some((bits, rest)) = self.bytes.split_first_chunk() else { return 0 };
-        self.bytes = rest;
-        u32::from_le_bytes(*bits)
-    }
-
     /// See [`Packer::put_f64`].
     pub fn take_f64(&mut self) -> f64 {
         f64::from_bits(self.take().swap_bytes())
@@ -119,16 +95,12 @@ mod tests {
                 packer.put(number);
                 packer.put_from(base, other);
                 packer.put_f64(f64::from_bits(bits));
-                packer.put_bits(bits);
-                packer.put_half(bits as u32);
             }
             let mut unpacker = Unpacker::new(&bytes);
             for (number, [base, other], bits) in numbers {
                 prop_assert_eq!(unpacker.take(), number);
                 prop_assert_eq!(unpacker.take_from(base), other);
                 prop_assert_eq!(unpacker.take_f64().to_bits(), bits);
-                prop_assert_eq!(unpacker.take_bits(), bits);
-                prop_assert_eq!(unpacker.take_half(), bits as u32);
             }
             prop_assert_eq!(unpacker.take(), 0, "nothing is left");
         }

@@ -82,7 +82,7 @@ pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observe
     let mut coverage = Coverage::default();
     coverage.add(&read);
     job.progress.object_done(object.size(), coverage.n_rows);
-    Ok(Observed { flow_log: flow_log(object.name()).to_owned(), observations: read.observations, coverage })
+    Ok(Observed { flow_log: flow_log(object.name()).to_owned(), observations: read.observations.sorted(), coverage })
 }
 
 /// Reads objects, several at a time.
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
         let own = |id: &str| knowledge.inventory.own_addresses(id).map(std::net::Ipv6Addr::to_bits).collect();
         let (observations, rows) = rollup.finish(&mut |id, window| knowledge.owner(id, window), &own);
         self.spare(rollup);
-        Ok(Read { observations: observations.sorted(), rows, account, unknown })
+        Ok(Read { observations, rows, account, unknown })
     }
 
     fn unit(&self, opened: &read::Opened, unit: usize) -> Result<UnitRead, read::Error> {
@@ -198,13 +198,8 @@ impl Coverage {
             self.unknown_interfaces.sort();
             self.unknown_interfaces.dedup();
         }
-        let observations = &read.observations.rows;
-        let first = observations.iter().map(|row| row.first).min();
-        let last = observations.iter().map(|row| row.last).max();
-        if let (Some(first), Some(last)) = (first, last) {
-            let (from, until) = self.span.unwrap_or((first, last));
-            self.span = Some((from.min(first), until.max(last)));
-        }
+        let spans = read.observations.rows.iter().map(|row| (row.first, row.last));
+        self.span = spans.chain(self.span).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     }
 }
 

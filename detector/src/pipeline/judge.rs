@@ -15,27 +15,11 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
-use super::settle::settle;
-use super::shelf::{At, First, Hour, PartRows, Tables};
+use super::settle::Settled;
+use super::shelf::{First, Hour, PartRows, Run, Tables};
 use super::{Job, Mode};
 use crate::resolve;
 use crate::score::{Own, OwnIncidents, Scorer, Seen, by_destination};
-
-/// Some owners' rows of an hour, ready to be judged.
-pub(super) struct Ready {
-    rows: PartRows,
-    /// Where each row lies, with its owner, sorted by owner.
-    by_owner: Vec<(u32, At)>,
-}
-
-impl Ready {
-    pub(super) fn of(rows: PartRows) -> Self {
-        let mut by_owner: Vec<(u32, At)> = rows.all().map(|at| (rows.subject(at).observation.owner, at)).collect();
-        // Objects put their rows down by window and owner: a sort that looks for runs merges them.
-        by_owner.sort_by_key(|&(owner, _)| owner);
-        Self { rows, by_owner }
-    }
-}
 
 /// What became of an hour's rows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,7 +44,7 @@ pub(super) struct Judge<'a> {
 /// One owner's rows of an hour, and what becomes of them.
 struct OfOwner<'a> {
     owner: u32,
-    rows: &'a [(u32, At)],
+    runs: &'a [Run<'a>],
     incidents: OwnIncidents,
     learned: Learned,
     account: Account,
@@ -103,7 +87,7 @@ impl<'a> Judge<'a> {
         Self { job, tables, ranks, owners, peers, networks: HashMap::default() }
     }
 
-    /// Judges the parts of an hour and learns them; where a thread is free, the next is made ready meanwhile.
+    /// Judges the parts of an hour and learns them; where a thread is free, the next is taken up meanwhile.
     ///
     /// # Errors
     /// Those of taking a part.
@@ -112,14 +96,14 @@ impl<'a> Judge<'a> {
         scorer: &mut Scorer<'_>,
         baselines: &mut Baselines,
         hour: Hour,
-        mut parts: impl Iterator<Item = io::Result<Ready>> + Send,
+        mut parts: impl Iterator<Item = io::Result<PartRows>> + Send,
     ) -> io::Result<Account> {
         self.number(baselines, hour);
         let (mut account, mut learned) = (Account::default(), Vec::new());
-        let mut ready = parts.next().transpose()?;
-        while let Some(part) = ready {
+        let mut taken = parts.next().transpose()?;
+        while let Some(part) = taken {
             let judge = || self.part(scorer, baselines, &part, &mut account, &mut learned);
-            ready = rayon::join(judge, || parts.next().transpose()).1?;
+            taken = rayon::join(judge, || parts.next().transpose()).1?;
         }
         for learned in &learned {
             baselines.note(learned);
@@ -132,24 +116,26 @@ impl<'a> Judge<'a> {
         &self,
         scorer: &mut Scorer<'_>,
         baselines: &mut Baselines,
-        Ready { rows, by_owner }: &Ready,
+        rows: &PartRows,
         account: &mut Account,
         learned: &mut Vec<Learned>,
     ) {
-        let mut parts: Vec<OfOwner<'_>> = by_owner
-            .chunk_by(|a, b| a.0 == b.0)
-            .filter_map(|rows| {
-                let owner = self.owners.of(rows.first()?.0);
+        let mut runs: Vec<Run<'_>> = rows.runs().collect();
+        runs.sort_unstable_by_key(|run| run.owner);
+        let mut parts: Vec<OfOwner<'_>> = runs
+            .chunk_by(|a, b| a.owner == b.owner)
+            .filter_map(|runs| {
+                let owner = self.owners.of(runs.first()?.owner);
                 let incidents = scorer.incidents.take(owner);
-                Some(OfOwner { owner, rows, incidents, learned: Learned::default(), account: Account::default() })
+                Some(OfOwner { owner, runs, incidents, learned: Learned::default(), account: Account::default() })
             })
             .collect();
         parts.sort_unstable_by_key(|part| part.owner);
         let (fleet, of_owner) = baselines.side_by_side(parts.iter().map(|part| part.owner));
         let judging = &*scorer;
-        parts.par_iter_mut().zip(of_owner).for_each(|(part, baseline)| {
-            let OfOwner { owner, rows: of_owner, incidents, learned, account } = part;
-            let mut settled = settle(rows, of_owner, self.tables, self.ranks);
+        parts.par_iter_mut().zip(of_owner).for_each_init(Settled::default, |settled, (part, baseline)| {
+            let OfOwner { owner, runs, incidents, learned, account } = part;
+            settled.settle(runs, self.tables, self.ranks);
             for row in &mut settled.rows {
                 (row.owner, row.peer) = (*owner, self.peers.of(row.peer));
             }

@@ -7,15 +7,26 @@ use std::collections::BTreeMap;
 
 use baselines::observation::{Observation, Ranks};
 
-use super::shelf::{At, PartRows, Row, Tables};
+use super::shelf::{At, Run, Tables};
 
-/// An owner's observations of an hour.
+/// An owner's observations of an hour. Its memory serves one owner after the other.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     /// Each told once, sorted by window, destination and interface: an order that speaks of names and addresses only.
     pub(super) rows: Vec<Observation>,
     /// Flow records that were told more than once.
     pub(super) n_repeated: u64,
+    /// What is being settled.
+    told: Vec<Told>,
+}
+
+/// A row and what it is sorted by.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    place: u64,
+    /// Among the owner's.
+    run: u32,
+    at: At,
 }
 
 /// Flow records sent that an observation tells of.
@@ -23,47 +34,54 @@ pub(super) fn n_records(observation: &Observation) -> u64 {
     u64::from(observation.n_flows) + u64::from(observation.n_rejected)
 }
 
-/// Settles the rows of one owner.
-pub(super) fn settle(hour: &PartRows, of_owner: &[(u32, At)], tables: &Tables, ranks: &Ranks) -> Settled {
-    let sorted = sorted(hour, of_owner, ranks);
-    let best = best_sources(hour, &sorted, tables);
-    let mut settled = Settled::default();
-    let mut latest = None;
-    for &(_, at) in &sorted {
-        let row = hour.row(at);
-        let Row { source, observation } = &row;
-        let is_told_again = latest.is_some_and(|latest| is_told_again(&latest, &row));
-        if !is_told_again {
-            latest = Some(row);
-        }
-        if is_told_again || best.as_ref().is_some_and(|best| best.get(&observation.eni) != Some(source)) {
-            settled.n_repeated += n_records(observation);
-            continue;
-        }
-        match settled.rows.last_mut().filter(|last| last.key() == observation.key() && last.eni == observation.eni) {
-            Some(last) => last.merge(observation),
-            None => settled.rows.push(*observation),
+impl Settled {
+    /// Settles what objects told of one owner.
+    pub(super) fn settle(&mut self, runs: &[Run<'_>], tables: &Tables, ranks: &Ranks) {
+        let Self { rows, n_repeated, told } = self;
+        sort(told, runs, ranks);
+        let best = best_sources(runs, told, tables);
+        rows.clear();
+        *n_repeated = 0;
+        let mut latest = None;
+        for told in told {
+            let Some(run) = runs.get(told.run as usize) else { continue };
+            let row = run.row(told.at);
+            let is_told_again = latest.is_some_and(|latest| is_told_again(&latest, &row));
+            if !is_told_again {
+                latest = Some(row);
+            }
+            if is_told_again || best.as_ref().is_some_and(|best| best.get(&row.eni) != Some(&run.source)) {
+                *n_repeated += n_records(&row);
+                continue;
+            }
+            match rows.last_mut().filter(|last| last.key() == row.key() && last.eni == row.eni) {
+                Some(last) => last.merge(&row),
+                None => rows.push(row),
+            }
         }
     }
-    settled
 }
 
-/// The rows with their places, in order; of the same place in an order that speaks of what is told only.
-fn sorted(hour: &PartRows, of_owner: &[(u32, At)], ranks: &Ranks) -> Vec<(u128, At)> {
-    let place = |&(_, at): &(u32, At)| (ranks.place(&hour.subject(at).observation), at);
-    let mut sorted: Vec<(u128, At)> = of_owner.iter().map(place).collect();
-    let told = |at: At| {
-        let row = hour.subject(at);
-        (row.observation.digest, row.source)
-    };
-    // Objects put their rows down sorted: a sort that looks for runs merges them.
-    sorted.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| told(a.1).cmp(&told(b.1))));
-    sorted
+/// Puts the rows in order; those of the same place in an order that speaks of what is told only.
+fn sort(told: &mut Vec<Told>, runs: &[Run<'_>], ranks: &Ranks) {
+    told.clear();
+    for (n, run) in (0..).zip(runs) {
+        told.extend(run.places(|peer| ranks.peer(peer)).map(|(place, at)| Told { place, run: n, at }));
+    }
+    told.sort_unstable_by_key(|told| told.place);
+    for of_place in told.chunk_by_mut(|a, b| a.place == b.place).filter(|of_place| of_place.len() > 1) {
+        of_place.sort_unstable_by_key(|told| {
+            let run = runs.get(told.run as usize);
+            run.map(|run| {
+                let (eni, digest) = run.eni_and_digest(told.at);
+                (ranks.eni(eni), digest, run.source)
+            })
+        });
+    }
 }
 
 /// Whether a row tells the same records as one before it, by whatever object: the digests are equal.
-fn is_told_again(before: &Row, row: &Row) -> bool {
-    let (before, row) = (&before.observation, &row.observation);
+fn is_told_again(before: &Observation, row: &Observation) -> bool {
     before.key() == row.key()
         && before.eni == row.eni
         && before.digest == row.digest
@@ -73,17 +91,17 @@ fn is_told_again(before: &Row, row: &Row) -> bool {
 
 /// Where several flow logs tell of one interface in the hour, the one to keep: it tells the most records (the finer
 /// aggregation), of equals it is the first by name. `None` when there is only one flow log.
-fn best_sources(hour: &PartRows, sorted: &[(u128, At)], tables: &Tables) -> Option<BTreeMap<u32, u32>> {
+fn best_sources(runs: &[Run<'_>], sorted: &[Told], tables: &Tables) -> Option<BTreeMap<u32, u32>> {
     if tables.sources.len() < 2 {
         return None;
     }
     let mut told: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
     let mut latest = None;
-    for &(_, at) in sorted {
-        let row = hour.row(at);
+    for &Told { run, at, .. } in sorted {
+        let Some(run) = runs.get(run as usize) else { continue };
+        let row = run.row(at);
         if !latest.is_some_and(|latest| is_told_again(&latest, &row)) {
-            let n = n_records(&row.observation);
-            *told.entry(row.observation.eni).or_default().entry(row.source).or_default() += n;
+            *told.entry(row.eni).or_default().entry(run.source).or_default() += n_records(&row);
             latest = Some(row);
         }
     }

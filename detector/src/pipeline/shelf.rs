@@ -10,16 +10,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use baselines::names::Names;
-use baselines::observation::{Collector, Observation, Observations};
+use baselines::observation::{Collector, Observations};
 use baselines::window::{Day, Window};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
-pub(super) use self::row::{At, PartRows, Row};
+use self::row::Pieces;
+pub(super) use self::row::{At, PartRows, Run};
 
 /// Bytes of observations kept in memory before some go to the scratch.
 const MAX_IN_MEMORY: usize = 16 << 20;
 
 /// An hour of event time, counted since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Hour(u32);
 
 /// Windows in an hour.
@@ -105,12 +108,47 @@ pub(super) struct Shelf {
     sources: Names,
     first: First,
     owners_per_part: u32,
+    runs: Runs,
     parts: Parts,
+}
+
+/// The rows of an object by hour and owner, being put together. Its memory serves one object after the other.
+#[derive(Default)]
+struct Runs {
+    numbers: HashMap<(Hour, u32), usize, FixedState>,
+    keys: Vec<(Hour, u32)>,
+    rows: Vec<Vec<u8>>,
+}
+
+impl Runs {
+    fn begin(&mut self) {
+        self.rows.iter_mut().take(self.keys.len()).for_each(Vec::clear);
+        self.numbers.clear();
+        self.keys.clear();
+    }
+
+    /// The rows of an owner in an hour.
+    fn of(&mut self, hour: Hour, owner: u32) -> &mut Vec<u8> {
+        let Self { numbers, keys, rows } = self;
+        let number = *numbers.entry((hour, owner)).or_insert_with(|| {
+            keys.push((hour, owner));
+            keys.len() - 1
+        });
+        if number >= rows.len() {
+            rows.resize_with(number + 1, Vec::new);
+        }
+        #[expect(clippy::indexing_slicing, reason = "there are as many by now")]
+        &mut rows[number]
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Hour, u32, &[u8])> {
+        self.keys.iter().zip(&self.rows).map(|(&(hour, owner), rows)| (hour, owner, rows.as_slice()))
+    }
 }
 
 /// The rows, encoded: in memory, or on the scratch.
 pub(super) struct Parts {
-    in_memory: BTreeMap<Part, Vec<u8>>,
+    in_memory: BTreeMap<Part, Pieces>,
     n_bytes: usize,
     on_scratch: BTreeSet<Part>,
     scratch: Box<dyn Scratch>,
@@ -124,6 +162,7 @@ impl Shelf {
             sources: Names::default(),
             first: First::default(),
             owners_per_part: OWNERS_PER_PART,
+            runs: Runs::default(),
             parts,
         }
     }
@@ -132,24 +171,23 @@ impl Shelf {
     pub(super) fn add(&mut self, source: &str, observations: &Observations) -> io::Result<()> {
         let source = self.sources.intern(source);
         let numbers = self.collector.renumber(observations);
-        let Self { collector, first, owners_per_part, parts, .. } = self;
+        let Self { collector, first, owners_per_part, parts, runs, .. } = self;
         first.owners.resize(collector.set().owners.len(), Hour::NEVER);
         first.peers.resize(collector.set().peers.len(), Hour::NEVER);
-        let part_of = |row: &Observation| Part {
-            hour: Hour::of(row.window),
-            owners: numbers.owner(row.owner) / *owners_per_part,
-        };
-        for rows in observations.rows.chunk_by(|a, b| part_of(a) == part_of(b)) {
-            let Some(part) = rows.first().map(part_of) else { continue };
-            let bytes = parts.in_memory.entry(part).or_default();
-            let before = bytes.len();
-            for row in rows {
-                let observation = numbers.of(row);
-                note(&mut first.owners, observation.owner, part.hour);
-                note(&mut first.peers, observation.peer, part.hour);
-                Row { source, observation }.encode(part.hour, bytes);
-            }
-            parts.n_bytes += bytes.len() - before;
+        runs.begin();
+        for row in &observations.rows {
+            let hour = Hour::of(row.window);
+            let (eni, peer) = (numbers.eni(row.eni), numbers.peer(row.peer));
+            note(&mut first.peers, peer, hour);
+            row::encode(row, eni, peer, hour, runs.of(hour, row.owner));
+        }
+        for (hour, owner, rows) in runs.iter() {
+            let owner = numbers.owner(owner);
+            note(&mut first.owners, owner, hour);
+            let pieces = parts.in_memory.entry(Part { hour, owners: owner / *owners_per_part }).or_default();
+            let before = pieces.n_bytes();
+            pieces.add(owner, source, rows);
+            parts.n_bytes += pieces.n_bytes() - before;
         }
         if parts.n_bytes > MAX_IN_MEMORY { parts.spill() } else { Ok(()) }
     }
@@ -171,15 +209,17 @@ fn note(first: &mut [Hour], id: u32, hour: Hour) {
 impl Parts {
     /// Moves the fullest parts to the scratch until half of the memory is free.
     fn spill(&mut self) -> io::Result<()> {
-        let mut parts: Vec<(usize, Part)> = self.in_memory.iter().map(|(part, rows)| (rows.len(), *part)).collect();
+        let mut parts: Vec<(usize, Part)> = self.in_memory.iter().map(|(part, rows)| (rows.n_bytes(), *part)).collect();
         parts.sort_unstable();
         while self.n_bytes > MAX_IN_MEMORY / 2
             && let Some((_, part)) = parts.pop()
         {
-            let bytes = self.in_memory.remove(&part).unwrap_or_default();
-            self.scratch.append(part.key(), &bytes)?;
+            let rows = self.in_memory.remove(&part).unwrap_or_default();
+            for piece in rows.iter() {
+                self.scratch.append(part.key(), piece)?;
+            }
             self.on_scratch.insert(part);
-            self.n_bytes -= bytes.len();
+            self.n_bytes -= rows.n_bytes();
         }
         Ok(())
     }
@@ -194,24 +234,18 @@ impl Parts {
         hours
     }
 
-    /// Takes a part's rows, those of each object as they were put down.
+    /// Takes a part's rows.
     pub(super) fn take(&mut self, part: Part) -> io::Result<PartRows> {
-        let mut bytes = if self.on_scratch.remove(&part) { self.scratch.take(part.key())? } else { Vec::new() };
+        let elsewhere = if self.on_scratch.remove(&part) { self.scratch.take(part.key())? } else { Vec::new() };
         let in_memory = self.in_memory.remove(&part).unwrap_or_default();
-        self.n_bytes -= in_memory.len();
-        if bytes.is_empty() {
-            bytes = in_memory;
-        } else {
-            bytes.reserve_exact(in_memory.len());
-            bytes.extend_from_slice(&in_memory);
-        }
-        Ok(PartRows::new(part.hour, bytes))
+        self.n_bytes -= in_memory.n_bytes();
+        Ok(PartRows::new(part.hour, in_memory, elsewhere))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use baselines::observation::Eni;
+    use baselines::observation::{Eni, Observation};
     use baselines::window::WINDOWS_PER_DAY;
 
     use super::*;

@@ -6,8 +6,8 @@ use baselines::observation::Ranks;
 use baselines::window::{Day, Window};
 
 use super::changes::Changes;
-use super::judge::{Judge, Ready};
-use super::shelf::{Hour, Part, Shelf};
+use super::judge::Judge;
+use super::shelf::{Hour, Part, Run, Shelf};
 use super::{Job, Memory, Mode, settle, strays};
 use crate::coverage::Coverage;
 use crate::finding::Finding;
@@ -33,7 +33,8 @@ pub(super) fn walk(
     let strays = hours.iter().enumerate().filter(|(at, _)| !walked.contains(at));
     for part in strays.flat_map(|(_, (_, parts))| parts) {
         let rows = shelved.take(*part)?;
-        coverage.n_stray += rows.all().map(|at| settle::n_records(&rows.row(at).observation)).sum::<u64>();
+        let n_records = |run: Run<'_>| run.rows().map(|row| settle::n_records(&row)).sum::<u64>();
+        coverage.n_stray += rows.runs().map(n_records).sum::<u64>();
     }
     let hours = hours.get(walked).unwrap_or_default();
     let mut judge = Judge::new(job, &tables, first, &ranks);
@@ -48,7 +49,7 @@ pub(super) fn walk(
         }
         open_day = open_day.max(Some(day));
         scorer.begin(&baselines, day);
-        let parts = parts.iter().map(|part| shelved.take(*part).map(Ready::of));
+        let parts = parts.iter().map(|part| shelved.take(*part));
         let account = judge.hour(&mut scorer, &mut baselines, *hour, parts)?;
         coverage.n_observations += account.n_observations;
         coverage.n_repeated += account.n_repeated;
