@@ -23,6 +23,7 @@ mod initiator;
 mod own;
 mod table;
 
+use std::cell::LazyCell;
 use std::hint::select_unpredictable;
 use std::sync::Arc;
 
@@ -233,7 +234,8 @@ impl Rollup {
         let groups = &mut self.groups;
         std::mem::take(&mut self.undecided).settle(groups);
         let own = own::addresses(groups, own);
-        let answers = groups.answers();
+        // Seldom asked for: only protocols without ports have any.
+        let answers = LazyCell::new(|| groups.answers());
         let mut out = Observations::default();
         let services: Vec<u32> = groups.service_names().map(|name| out.services.intern(name)).collect();
         // Whose an interface was in a window: asked once, not for every group.
@@ -241,13 +243,15 @@ impl Rollup {
         // The numbers of interfaces and addresses in `out`.
         let mut enis = vec![None; groups.all_interfaces().len()];
         let mut peers = vec![None; groups.n_addresses()];
+        // Most groups are call-outs, and growing step by step would copy them again and again.
+        out.rows.reserve_exact(groups.iter().size_hint().0);
         for group in groups.iter() {
             let key = group.key;
             let is_call_out = !groups.interface(key.interface()).forwards
                 && group.n_sent() > 0
                 && own.contains(key.interface(), key.client())
                 && !own.contains(key.interface(), key.server())
-                && !answers.contains(group);
+                && !(initiator::is_portless(key.protocol()) && answers.contains(group));
             if !is_call_out {
                 account.n_not_egress += group.n_rows();
                 continue;
