@@ -36,7 +36,7 @@ pub enum Subject {
 
 impl Subject {
     /// All of it in one number, which is compared and hashed at once.
-    fn packed(self) -> u64 {
+    pub(crate) fn packed(self) -> u64 {
         match self {
             Self::Network(network) => u64::from(network) << 24,
             Self::Service(network, port, protocol) => {
@@ -271,20 +271,30 @@ impl Newcomer {
         }
         let surplus = self.counts.len().saturating_sub(MAX_COUNTS);
         self.counts.drain(..surplus);
-        let base = (row.window.start() / 60) as u32;
-        for minute in (0..(WINDOW_SECS / 60) as u32).filter(|m| row.minutes >> m & 1 == 1) {
-            if let Err(at) = self.contacts.binary_search(&(base + minute)) {
-                self.contacts.insert(at, base + minute);
-            }
-        }
-        let surplus = self.contacts.len().saturating_sub(MAX_CONTACTS);
-        self.contacts.drain(..surplus);
+        self.contact(row.window, row.minutes);
         let contacted = Contacted::of(row);
         if let Some(known) = self.destinations.iter_mut().find(|known| known.key() == contacted.key()) {
             known.add(&contacted);
         } else if self.destinations.len() < MAX_DESTINATIONS {
             self.destinations.push(contacted);
         }
+    }
+
+    /// Notes in which minutes of a window there was contact.
+    fn contact(&mut self, window: Window, minutes: u16) {
+        let base = (window.start() / 60) as u32;
+        // Several destinations tell of the same minutes, and hardly any comes before others.
+        let latest = self.contacts.iter().rev().take_while(|&&minute| minute >= base);
+        let known = latest.fold(0, |known, minute| known | 1u32.checked_shl(minute - base).unwrap_or(0));
+        let mut new = u32::from(minutes) & ((1 << (WINDOW_SECS / 60)) - 1) & !known;
+        while new != 0 {
+            let minute = base + new.trailing_zeros();
+            let at = self.contacts.iter().rposition(|&before| before < minute).map_or(0, |at| at + 1);
+            self.contacts.insert(at, minute);
+            new &= new - 1;
+        }
+        let surplus = self.contacts.len().saturating_sub(MAX_CONTACTS);
+        self.contacts.drain(..surplus);
     }
 
     /// Adds what another learner saw of it later.
@@ -341,7 +351,10 @@ impl Newcomer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_held_connection_keeps_its_bit_among_short_ones() {
@@ -363,6 +376,22 @@ mod tests {
         assert_eq!(held.since, Window(111), "each window starts anew");
         held.extend(Window(113), u64::MAX, u64::MAX);
         assert!(held.against_chance <= 0.0, "a half with every bit set tells nothing");
+    }
+
+    proptest! {
+        #[test]
+        fn contacts_are_the_latest_minutes(rows in prop::collection::vec((0..12u32, any::<u16>()), 0..30)) {
+            let mut newcomer = Newcomer::new(Window(0), Circumstances::default());
+            let mut minutes = BTreeSet::new();
+            for (window, mask) in rows {
+                newcomer.add(&Observation { window: Window(window), minutes: mask, ..Observation::default() });
+                minutes.extend((0..10).filter(|minute| mask >> minute & 1 == 1).map(|minute| window * 10 + minute));
+                while minutes.len() > MAX_CONTACTS {
+                    minutes.pop_first();
+                }
+                prop_assert!(newcomer.contacts.iter().eq(&minutes));
+            }
+        }
     }
 
     #[test]
