@@ -143,6 +143,13 @@ impl Volumes {
 
     /// Adds amounts of a window.
     pub fn add(&mut self, window: Window, totals: &Totals) {
+        let is_open = self.open_window.0 == window && self.open_day.0 == window.day() && self.open_day != EMPTY_DAY;
+        if is_open && self.first_day.as_deref().is_none_or(|first| first.0 != window.day()) {
+            // Most often: another destination of the window. The first day stays what it is: the open one, or an ended one.
+            self.open_window.1.add(totals);
+            self.open_day.1.add(totals);
+            return;
+        }
         if self.open_window.0 != window {
             self.close_window();
             self.open_window = (window, Totals::default());
@@ -283,6 +290,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn amounts_of_a_window_add_up(windows in prop::collection::vec((0u32..600, 1u64..1_000_000), 1..40)) {
+            let (mut at_once, mut apart) = (Volumes::default(), Volumes::default());
+            for (window, bytes) in windows {
+                let of = |n_flows, bytes_out| Totals { n_flows, bytes_out, ..Totals::default() };
+                at_once.add(Window(window), &of(2, 3 * bytes));
+                apart.add(Window(window), &of(1, bytes));
+                apart.add(Window(window), &of(1, 2 * bytes));
+                prop_assert_eq!(&at_once, &apart);
+                prop_assert_eq!(at_once.first_day(), apart.first_day());
+            }
+        }
+
         #[test]
         fn learning_in_two_parts_is_learning_at_once(
             mut windows in prop::collection::vec((1u32..1500, 1u64..1_000_000), 2..60),
