@@ -163,6 +163,16 @@ pub enum Standing {
     New(Subject),
 }
 
+impl Standing {
+    /// The rung that is new or watched, if one is.
+    pub(crate) fn subject(self) -> Option<Subject> {
+        match self {
+            Self::Settled => None,
+            Self::Watched(subject) | Self::New(subject) => Some(subject),
+        }
+    }
+}
+
 /// The numbers of the entries that learn of a destination, so that a settled one needs one look-up instead of five.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entries {
@@ -335,7 +345,7 @@ impl Baseline {
                 self.learn_settled(row, destination, entries, &mut total);
                 false
             } else {
-                self.learn_row(ladder, row, found.standing, &mut total, learned)
+                self.learn_row(ladder, row, found, &mut total, learned)
             };
             if !under_finding {
                 total.add(&sent(row));
@@ -386,16 +396,13 @@ impl Baseline {
         &mut self,
         ladder: &Ladder,
         row: &Observation,
-        standing: Standing,
+        &Found { standing, destination }: &Found,
         total: &mut Totals,
         learned: &mut Learned,
     ) -> bool {
         let window = row.window;
         let rungs = ladder.rungs(row.peer);
-        let under_finding = match standing {
-            Standing::Watched(subject) | Standing::New(subject) => self.finding(subject) != 0,
-            Standing::Settled => false,
-        };
+        let under_finding = standing.subject().is_some_and(|subject| self.finding(subject) != 0);
         let mut new = DiaryDay::default();
         let known_network = self.networks.id(&rungs.network);
         let network = match known_network {
@@ -455,7 +462,8 @@ impl Baseline {
             known.touch(window);
         }
         let key = (row.peer, row.port, row.protocol);
-        let known_destination = self.destinations.id(&key);
+        // Another row of the window may have brought it.
+        let known_destination = destination.or_else(|| self.destinations.id(&key));
         let is_seen = |id| self.destinations.at(id).is_some_and(|d| d.known.last == window);
         total.n_peers += u32::from(!known_destination.is_some_and(is_seen));
         let destination = match known_destination {

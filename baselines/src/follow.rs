@@ -37,18 +37,16 @@ impl Baseline {
         mut met: impl FnMut(&Self, Subject, &Observation) -> Circumstances,
     ) -> Vec<Subject> {
         // Subject by subject: each file is looked for once.
-        let mut of_subject: Vec<(Subject, usize)> = (found.iter().enumerate())
-            .filter_map(|(at, found)| match found.standing {
-                Standing::Settled => None,
-                Standing::Watched(subject) | Standing::New(subject) => Some((subject, at)),
-            })
-            .collect();
+        let mut of_subject: Vec<(u64, u32)> =
+            (0..).zip(found).filter_map(|(at, found)| Some((found.standing.subject()?.packed(), at))).collect();
         of_subject.sort_unstable();
         let mut touched = Vec::new();
         for of_subject in of_subject.chunk_by(|a, b| a.0 == b.0) {
-            let told = || of_subject.iter().filter_map(|&(_, at)| rows.get(at));
-            let (Some(&(subject, first)), Some(first_row)) = (of_subject.first(), told().next()) else { continue };
-            let is_new = matches!(found.get(first).map(|found| found.standing), Some(Standing::New(_)));
+            let told = || of_subject.iter().filter_map(|&(_, at)| rows.get(at as usize));
+            let first = of_subject.first().and_then(|&(_, at)| found.get(at as usize));
+            let (Some(Found { standing, .. }), Some(first_row)) = (first, told().next()) else { continue };
+            let Some(subject) = standing.subject() else { continue };
+            let is_new = matches!(standing, Standing::New(_));
             if is_new && !self.is_watched(subject) {
                 let circumstances = met(self, subject, first_row);
                 if self.is_watch_full() {
