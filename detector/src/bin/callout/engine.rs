@@ -336,15 +336,13 @@ impl Scratch for TempScratch {
 
     fn take(&mut self, part: u64) -> io::Result<Vec<u8>> {
         let pieces = self.parts.remove(&part).unwrap_or_default();
-        let mut bytes = vec![0; pieces.iter().map(|(_, len)| len).sum()];
-        let mut rest = bytes.as_mut_slice();
+        let mut bytes = Vec::with_capacity(pieces.iter().map(|(_, len)| len).sum());
         for (at, len) in pieces {
-            let (piece, after) = std::mem::take(&mut rest).split_at_mut(len);
-            if let Some(file) = &mut self.file {
-                file.seek(io::SeekFrom::Start(at))?;
-                file.read_exact(piece)?;
+            let Some(file) = &mut self.file else { break };
+            file.seek(io::SeekFrom::Start(at))?;
+            if file.take(len as u64).read_to_end(&mut bytes)? < len {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            rest = after;
         }
         Ok(bytes)
     }
