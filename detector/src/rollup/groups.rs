@@ -148,7 +148,7 @@ impl Groups {
         let names = Numbered::new(services, &numbers);
         self.service_of.resize(self.addresses.len(), 0);
         let mut tell = |row: usize| {
-            let (Some(service), Some(address)) = (names.at(row), addresses.at(row)) else { return };
+            let (service, Some(address)) = (names.of(row), addresses.at(row)) else { return };
             if self.service_of.get(address as usize) != Some(&service) {
                 self.tell_service(address, service);
             }
@@ -283,11 +283,9 @@ impl Groups {
         self.table.groups().iter()
     }
 
-    /// Every end that serves: interface, address, port and protocol.
-    pub(super) fn served(&self) -> HashSet<(u32, u32, u16, u8), FixedState> {
-        self.iter()
-            .map(|group| (group.key.interface(), group.key.server(), group.key.port(), group.key.protocol()))
-            .collect()
+    /// The end that serves in each group: interface, address, port and protocol.
+    pub(super) fn served(&self) -> impl Iterator<Item = (u32, u32, u16, u8)> {
+        self.iter().map(|group| (group.key.interface(), group.key.server(), group.key.port(), group.key.protocol()))
     }
 
     /// What tells answers among the groups of protocols without ports and flags.

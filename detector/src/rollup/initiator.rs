@@ -5,7 +5,7 @@
 //! on; the flags of another record of the connection; the side whose port other connections share; the lower port.
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::block::Block;
 use super::groups::Groups;
@@ -253,6 +253,9 @@ impl Undecided {
 
     /// Decides every record kept, and adds it to the groups.
     pub(super) fn settle(self, groups: &mut Groups) {
+        if self.records.is_empty() {
+            return;
+        }
         // How many different counterparts each end has among the undecided: a server's port is shared.
         let mut pairs: Vec<(End, (u32, u16))> = Vec::with_capacity(self.records.len() * 2);
         for r in &self.records {
@@ -266,7 +269,7 @@ impl Undecided {
         for (end, _) in pairs {
             *n_counterparts.entry(end).or_default() += 1;
         }
-        let served = groups.served();
+        let served: HashSet<End, FixedState> = groups.served().filter(|end| n_counterparts.contains_key(end)).collect();
         let decided: Vec<Sense> = self
             .records
             .iter()

@@ -320,12 +320,18 @@ impl<'a> Numbered<'a> {
 
     /// The number at a row below the batch's; `None` where it is null.
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "codes point into the dictionary by `FlowBatch`")]
     fn at(&self, row: usize) -> Option<u32> {
         match self.nulls {
             Some(nulls) if nulls.is_null(row) => None,
-            _ => Some(self.ids[self.codes[row] as usize]),
+            _ => Some(self.of(row)),
         }
+    }
+
+    /// The same of a row that is not null; of another it means nothing.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "codes point into the dictionary by `FlowBatch`")]
+    fn of(&self, row: usize) -> u32 {
+        self.ids[self.codes[row] as usize]
     }
 }
 
