@@ -12,7 +12,7 @@ use std::hint::select_unpredictable;
 
 use super::group::Key;
 use super::initiator::{Said, Sense};
-use super::{Flow, OTHER, Record, UNKNOWN, key};
+use super::{Flow, OTHER, Record, UNKNOWN, is_within, key};
 use crate::flow::{ACCEPT, DIRECTION_UNKNOWN, EGRESS, FlowBatch, REJECT};
 
 /// Records, and the keys of those that are grouped.
@@ -116,7 +116,7 @@ impl Block {
     /// Groups the rows of a span that say which way they go; the others are left: see [`Block::left`].
     ///
     /// Without a branch, so that a row that is left costs no more than another.
-    pub(super) fn group_plain(&mut self, (from, until): (i64, i64)) {
+    pub(super) fn group_plain(&mut self, span: (i64, i64)) {
         let (mut n_taken, mut n_left) = (0, 0);
         for row in self.rows() {
             let at = usize::from(row);
@@ -124,7 +124,7 @@ impl Block {
             self.keys[n_taken % Self::N_ROWS] = self.key(row, said.or_asks());
             self.taken[n_taken % Self::N_ROWS] = row;
             self.left[n_left % Self::N_ROWS] = row;
-            let is_plain = said.is_plain() & (interface < UNKNOWN) & (start >= from) & (start < until);
+            let is_plain = (interface < UNKNOWN) & said.is_plain() & is_within(span, start);
             n_taken += usize::from(is_plain);
             n_left += usize::from(!is_plain);
         }

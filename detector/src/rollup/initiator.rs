@@ -158,7 +158,7 @@ static SERVICES: [u64; 1024] = {
 /// Whether a protocol has neither ports nor flags to tell who asks.
 #[inline]
 pub(super) fn is_portless(protocol: u8) -> bool {
-    (protocol != TCP) & (protocol != UDP)
+    !matches!(protocol, TCP | UDP)
 }
 
 /// Whether a protocol is ICMP, over IPv4 or IPv6.

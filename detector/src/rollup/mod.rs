@@ -382,6 +382,7 @@ fn key(
 }
 
 /// Whether a record that starts then lies in a half-open span.
+#[inline]
 fn is_within((from, until): (i64, i64), start: i64) -> bool {
     (from..until).contains(&start)
 }
