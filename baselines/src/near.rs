@@ -4,7 +4,7 @@
 //! things, and comes back; a load would have all that follows wait with it. Where a processor has no such way this does
 //! nothing, and never does it change a result.
 
-#![expect(unsafe_code, reason = "no safe way to ask for memory; with it grouping takes half the time: `benches goals`")]
+#![expect(unsafe_code, reason = "there is no safe way to ask for memory, and grouping takes half the time with it")]
 
 /// Bytes that memory comes in.
 const LINE_BYTES: usize = 64;

@@ -8,7 +8,7 @@ use baselines::near::near;
 use super::block::Block;
 use super::group::{Group, Key};
 
-/// Records whose groups are asked for ahead. Half or twice as many are as good.
+/// Records whose groups are asked for ahead: twice as many are under way at most, 16 KB, half of the first-level cache.
 const N_AHEAD: usize = 64;
 
 /// Slots of an empty table.
