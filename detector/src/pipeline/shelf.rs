@@ -10,10 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use baselines::names::Names;
-use baselines::observation::{Collector, Observations};
+use baselines::near::near;
+use baselines::observation::{Collector, Observation, Observations};
 use baselines::window::{Day, Window};
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 
 use self::row::Pieces;
 pub(super) use self::row::{At, PartRows, Run};
@@ -46,6 +45,9 @@ impl Hour {
         Day(self.0 / 24)
     }
 }
+
+/// Rows that are asked for ahead of the one being encoded.
+const N_AHEAD: usize = 16;
 
 /// Owners whose rows of an hour lie together. Changes speed and memory, never results.
 const OWNERS_PER_PART: u32 = 128;
@@ -109,41 +111,33 @@ pub(super) struct Shelf {
     sources: Names,
     first: First,
     owners_per_part: u32,
-    runs: Runs,
+    /// The rows of an object in the order they are put down, and those of one owner in an hour, encoded. Their memory serves
+    /// one object after the other.
+    order: Vec<Placed>,
+    run: Vec<u8>,
     parts: Parts,
 }
 
-/// The rows of an object by hour and owner, being put together. Its memory serves one object after the other.
-#[derive(Default)]
-struct Runs {
-    numbers: HashMap<(Hour, u32), usize, FixedState>,
-    keys: Vec<(Hour, u32)>,
-    rows: Vec<Vec<u8>>,
+/// A row of an object, by the hour and the owner it goes to.
+#[derive(Clone, Copy)]
+struct Placed {
+    /// Hour and owner.
+    run: u64,
+    /// Among the object's.
+    row: u32,
 }
 
-impl Runs {
-    fn begin(&mut self) {
-        self.rows.iter_mut().take(self.keys.len()).for_each(Vec::clear);
-        self.numbers.clear();
-        self.keys.clear();
+impl Placed {
+    fn new(row: u32, of: &Observation) -> Self {
+        Self { run: u64::from(Hour::of(of.window).0) << 32 | u64::from(of.owner), row }
     }
 
-    /// The rows of an owner in an hour.
-    fn of(&mut self, hour: Hour, owner: u32) -> &mut Vec<u8> {
-        let Self { numbers, keys, rows } = self;
-        let number = *numbers.entry((hour, owner)).or_insert_with(|| {
-            keys.push((hour, owner));
-            keys.len() - 1
-        });
-        if number >= rows.len() {
-            rows.resize_with(number + 1, Vec::new);
-        }
-        #[expect(clippy::indexing_slicing, reason = "there are as many by now")]
-        &mut rows[number]
+    fn hour(self) -> Hour {
+        Hour((self.run >> 32) as u32)
     }
 
-    fn iter(&self) -> impl Iterator<Item = (Hour, u32, &[u8])> {
-        self.keys.iter().zip(&self.rows).map(|(&(hour, owner), rows)| (hour, owner, rows.as_slice()))
+    fn owner(self) -> u32 {
+        self.run as u32
     }
 }
 
@@ -163,7 +157,8 @@ impl Shelf {
             sources: Names::default(),
             first: First::default(),
             owners_per_part: OWNERS_PER_PART,
-            runs: Runs::default(),
+            order: Vec::new(),
+            run: Vec::new(),
             parts,
         }
     }
@@ -172,22 +167,29 @@ impl Shelf {
     pub(super) fn add(&mut self, source: &str, observations: &Observations) -> io::Result<()> {
         let source = self.sources.intern(source);
         let numbers = self.collector.renumber(observations);
-        let Self { collector, first, owners_per_part, parts, runs, .. } = self;
+        let Self { collector, first, owners_per_part, order, run, parts, .. } = self;
         first.owners.resize(collector.set().owners.len(), Hour::NEVER);
         first.peers.resize(collector.set().peers.len(), Hour::NEVER);
-        runs.begin();
-        for row in &observations.rows {
-            let hour = Hour::of(row.window);
-            let (eni, peer) = (numbers.eni(row.eni), numbers.peer(row.peer));
-            note(&mut first.peers, peer, hour);
-            row::encode(row, eni, peer, hour, runs.of(hour, row.owner));
-        }
-        for (hour, owner, rows) in runs.iter() {
+        order.clear();
+        order.extend((0..).zip(&observations.rows).map(|(n, row)| Placed::new(n, row)));
+        order.sort_unstable_by_key(|placed| placed.run);
+        let row = |placed: &Placed| observations.rows.get(placed.row as usize);
+        let mut ahead = order.iter().skip(N_AHEAD);
+        for of_run in order.chunk_by(|a, b| a.run == b.run) {
+            let Some((hour, owner)) = of_run.first().map(|placed| (placed.hour(), placed.owner())) else { continue };
+            run.clear();
+            for placed in of_run {
+                ahead.next().and_then(row).map(near);
+                let Some(row) = row(placed) else { continue };
+                let (eni, peer) = (numbers.eni(row.eni), numbers.peer(row.peer));
+                note(&mut first.peers, peer, hour);
+                row::encode(row, eni, peer, hour, run);
+            }
             let owner = numbers.owner(owner);
             note(&mut first.owners, owner, hour);
             let pieces = parts.in_memory.entry(Part { hour, owners: owner / *owners_per_part }).or_default();
             let before = pieces.n_bytes();
-            pieces.add(owner, source, rows);
+            pieces.add(owner, source, run);
             parts.n_bytes += pieces.n_bytes() - before;
         }
         if parts.n_bytes > MAX_IN_MEMORY { parts.spill() } else { Ok(()) }
@@ -246,7 +248,7 @@ impl Parts {
 
 #[cfg(test)]
 mod tests {
-    use baselines::observation::{Eni, Observation};
+    use baselines::observation::Eni;
     use baselines::window::WINDOWS_PER_DAY;
 
     use super::*;
