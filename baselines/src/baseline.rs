@@ -8,6 +8,7 @@ use crate::bounds::NOWHERE;
 use crate::distribution::Distribution;
 use crate::known::{Known, Totals, Volumes};
 use crate::ladder::{Ladder, is_private};
+use crate::near::near;
 use crate::newcomer::{Newcomer, Subject};
 use crate::observation::Observation;
 use crate::table::Table;
@@ -269,6 +270,30 @@ impl Baseline {
     /// The finding a destination is under; 0 for none.
     pub fn finding(&self, subject: Subject) -> u128 {
         self.newcomers.get(&subject).map_or(0, Watched::finding)
+    }
+
+    /// Has everything brought near that is known of the destinations of some rows, before these are judged and learned.
+    ///
+    /// An owner comes up once an hour, and what is known of it is far from the cache by then. In steps: each asks for what
+    /// tells the next one where to go on.
+    pub fn bring_near(&self, rows: &[Observation]) {
+        let id = |row: &Observation| self.destinations.id(&(row.peer, row.port, row.protocol));
+        let ids: Vec<u32> = rows.iter().filter_map(id).collect();
+        for &id in &ids {
+            self.destinations.near(id);
+            self.settled.get(id as usize).map(near);
+        }
+        let services = || ids.iter().filter_map(|&id| self.settled_entries(id));
+        for Entries { network, service, prefix, .. } in services() {
+            self.networks.near(network);
+            self.services.near(service);
+            self.prefixes.near(prefix);
+        }
+        for Entries { service, .. } in services() {
+            if let Some(service) = self.services.at(service) {
+                service.volumes.bring_near();
+            }
+        }
     }
 
     /// Where a destination stands: the highest rung that is new or watched.

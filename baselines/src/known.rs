@@ -141,6 +141,11 @@ impl Volumes {
         self.first_day.as_deref().copied().unwrap_or(self.open_day)
     }
 
+    /// Has the distributions brought near.
+    pub(crate) fn bring_near(&self) {
+        self.past.bring_near();
+    }
+
     /// Adds amounts of a window.
     pub fn add(&mut self, window: Window, totals: &Totals) {
         let is_open = self.open_window.0 == window && self.open_day.0 == window.day() && self.open_day != EMPTY_DAY;

@@ -11,9 +11,9 @@ const LINE_BYTES: usize = 64;
 
 /// Has a value brought near: all its lines are asked for, none is waited for.
 #[inline]
-pub fn near<T>(value: &T) {
+pub fn near<T: ?Sized>(value: &T) {
     let start = std::ptr::from_ref(value).cast::<i8>();
-    for at in (0..size_of::<T>()).step_by(LINE_BYTES) {
+    for at in (0..size_of_val(value)).step_by(LINE_BYTES) {
         ask(start.wrapping_add(at));
     }
 }
@@ -49,6 +49,8 @@ mod tests {
         near(&nothing);
         near(&large);
         near(&large[99]);
+        near(&large[..]);
+        near(&large[..0]);
         assert!(large.iter().all(|number| *number == 7));
     }
 }

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::distribution::{Counts, DecodeError, decode_into};
+use crate::near::near;
 
 /// What is counted, in the order of the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,11 @@ impl Past {
             move_ends(&mut words, measure as usize, n_more);
         }
         self.words = words.into_boxed_slice();
+    }
+
+    /// Has all words brought near.
+    pub(crate) fn bring_near(&self) {
+        near(&*self.words);
     }
 
     /// Takes back a value counted before.

@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, Hash};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use crate::near::near;
+
 /// A map whose values are numbered in order of arrival.
 #[derive(Clone, Debug)]
 pub struct Table<K, V> {
@@ -76,6 +78,11 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     /// The value of a number, to change.
     pub fn at_mut(&mut self, id: u32) -> Option<&mut V> {
         self.entries.get_mut(id as usize).map(|(_, value)| value)
+    }
+
+    /// Has the entry of a number brought near.
+    pub(crate) fn near(&self, id: u32) {
+        self.entries.get(id as usize).map(near);
     }
 
     /// Puts a value under a key and returns its number; what was there is replaced.
