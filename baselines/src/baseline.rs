@@ -227,6 +227,20 @@ impl Baseline {
         self.services.get(&(network, port, protocol))
     }
 
+    /// The number of the port of the network that a row goes to, if it is known; `found` says where the row stood.
+    pub fn service_id(&self, ladder: &Ladder, row: &Observation, found: &Found) -> Option<u32> {
+        let settled = found.destination.and_then(|id| self.settled_entries(id));
+        settled.map_or_else(
+            || self.services.id(&(ladder.rungs(row.peer).network, row.port, row.protocol)),
+            |entries| Some(entries.service),
+        )
+    }
+
+    /// What is known of a number's port of a network owner.
+    pub fn service_at(&self, id: u32) -> Option<(&ServiceKey, &ServiceKnown)> {
+        self.services.entry(id)
+    }
+
     /// When a port was used, with any network.
     pub fn port(&self, port: u16, protocol: u8) -> Option<&Known> {
         self.ports.get(&(port, protocol))
@@ -235,6 +249,11 @@ impl Baseline {
     /// What is known of a destination.
     pub fn destination(&self, key: &DestinationKey) -> Option<&DestinationKnown> {
         self.destinations.get(key)
+    }
+
+    /// What is known of a row's destination, by where the row stood.
+    pub fn destination_of(&self, found: &Found) -> Option<&DestinationKnown> {
+        self.destinations.at(found.destination?)
     }
 
     /// The destinations met.

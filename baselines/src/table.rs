@@ -75,6 +75,11 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.entries.get(id as usize).map(|(_, value)| value)
     }
 
+    /// Key and value of a number.
+    pub(crate) fn entry(&self, id: u32) -> Option<(&K, &V)> {
+        self.entries.get(id as usize).map(|(key, value)| (key, value))
+    }
+
     /// The value of a number, to change.
     pub fn at_mut(&mut self, id: u32) -> Option<&mut V> {
         self.entries.get_mut(id as usize).map(|(_, value)| value)

@@ -39,9 +39,6 @@ const BEYOND_LOAD: f64 = 30.0;
 /// Share of the past above which a value belongs to the tail.
 const TAIL_QUANTILE: f64 = 0.9;
 
-/// Network, port and protocol.
-type Service = (u32, u16, u8);
-
 /// The check.
 pub(super) struct EgressVolume;
 
@@ -51,16 +48,17 @@ impl Check for EgressVolume {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        let service_of = |row: &Observation| (view.rungs(row.peer).network, row.port, row.protocol);
-        let mut sent: Vec<(Service, &Observation)> = view.rows.iter().map(|row| (service_of(row), row)).collect();
+        let service_of = |row, found| view.baseline.service_id(view.fleet.ladder, row, found);
+        let mut sent: Vec<(u32, &Observation)> =
+            view.rows().filter_map(|(row, found)| Some((service_of(row, found)?, row))).collect();
         sent.sort_by_key(|(service, _)| *service);
         let mut out = Vec::new();
         for rows in sent.chunk_by(|a, b| a.0 == b.0) {
-            let Some(&((network, port, protocol), _)) = rows.first() else { continue };
+            let Some(&(service, _)) = rows.first() else { continue };
             let rows = rows.iter().map(|(_, row)| *row);
             let bytes = rows.clone().map(|row| row.bytes_out).fold(0, u64::saturating_add);
             let n_flows: u64 = rows.clone().map(|row| u64::from(row.n_flows)).sum();
-            let Some(service) = view.baseline.service(network, port, protocol) else { continue };
+            let Some((&(network, port, protocol), service)) = view.baseline.service_at(service) else { continue };
             let volumes = &service.volumes;
             let is_today = volumes.open_day.0 == view.window.day();
             let today = (volumes.open_day.1.bytes_out * u64::from(is_today)).saturating_add(bytes);

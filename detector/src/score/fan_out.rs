@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use baselines::baseline::Standing;
+use baselines::baseline::{Found, Standing};
 use baselines::ladder::is_private;
 use baselines::newcomer::Contacted;
 use baselines::observation::Observation;
@@ -54,7 +54,7 @@ impl Check for FanOut {
             return Vec::new();
         }
         let new: Vec<&Observation> =
-            view.rows().filter(|(row, standing)| is_news(view, row, *standing)).map(|(row, _)| row).collect();
+            view.rows().filter(|(row, found)| is_news(view, row, found)).map(|(row, _)| row).collect();
         if new.len() < MIN_NEW_UNANSWERED {
             return Vec::new();
         }
@@ -113,9 +113,9 @@ impl Check for FanOut {
 }
 
 /// Whether a row counts towards a sweep or a scan.
-fn is_news(view: &View<'_>, row: &Observation, standing: Standing) -> bool {
-    if view.baseline.destination(&(row.peer, row.port, row.protocol)).is_some() {
+fn is_news(view: &View<'_>, row: &Observation, found: &Found) -> bool {
+    if view.baseline.destination_of(found).is_some() {
         return false;
     }
-    standing != Standing::Settled || is_private(view.rungs(row.peer).address)
+    found.standing != Standing::Settled || is_private(view.rungs(row.peer).address)
 }

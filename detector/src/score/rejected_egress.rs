@@ -31,12 +31,11 @@ impl Check for RejectedEgress {
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
         let mut out: Vec<Oddity> = Vec::new();
-        for (row, standing) in view.rows().filter(|(row, _)| row.n_rejected > 0 && row.n_flows == 0) {
-            if view.baseline.destination(&(row.peer, row.port, row.protocol)).is_some() && standing == Standing::Settled
-            {
+        for (row, found) in view.rows().filter(|(row, _)| row.n_rejected > 0 && row.n_flows == 0) {
+            if view.baseline.destination_of(found).is_some() && found.standing == Standing::Settled {
                 continue;
             }
-            let (topic, base) = match standing {
+            let (topic, base) = match found.standing {
                 Standing::New(subject) | Standing::Watched(subject) => {
                     let newcomer = view.open.get(subject);
                     if !newcomer.is_some_and(|newcomer| view.was_met_ready(newcomer)) {

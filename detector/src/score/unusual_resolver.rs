@@ -30,16 +30,23 @@ impl Check for UnusualResolver {
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
         let mut out = Vec::new();
-        for (row, standing) in view.rows() {
-            let address = view.rungs(row.peer).address;
-            let operator = view.facts.public_resolver(address);
+        for (row, found) in view.rows() {
             let is_dns = DNS_PORTS.contains(&row.port);
-            let is_https = row.port == 443 && operator.is_some();
-            if !is_dns && !is_https {
+            if !is_dns && row.port != 443 {
                 continue;
             }
-            let destination = view.baseline.destination(&(row.peer, row.port, row.protocol));
-            let topic = match standing {
+            // Known after its first day, whosever it is: nearly all are.
+            let known = view.baseline.destination_of(found);
+            let is_old = known.is_some_and(|known| known.known.first.day() < view.window.day());
+            if found.standing == Standing::Settled && is_old {
+                continue;
+            }
+            let address = view.rungs(row.peer).address;
+            let operator = view.facts.public_resolver(address);
+            if !is_dns && operator.is_none() {
+                continue;
+            }
+            let topic = match found.standing {
                 Standing::New(subject) | Standing::Watched(subject) => {
                     let newcomer = view.open.get(subject);
                     if !newcomer.is_some_and(|newcomer| view.was_met_ready(newcomer)) {
@@ -47,11 +54,8 @@ impl Check for UnusualResolver {
                     }
                     Topic::Newcomer(subject)
                 }
-                // A resolver inside a network the function uses for other things; known after its first day.
-                Standing::Settled => match destination {
-                    Some(known) if known.known.first.day() < view.window.day() => continue,
-                    _ => Topic::Peer(row.peer),
-                },
+                // A resolver inside a network the function uses for other things.
+                Standing::Settled => Topic::Peer(row.peer),
             };
             let inside = is_private(address);
             let bans = if inside { INSIDE_BANS } else { OUTSIDE_BANS };

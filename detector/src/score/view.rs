@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use baselines::Fleet;
-use baselines::baseline::{Baseline, Found, Standing};
+use baselines::baseline::{Baseline, Found};
 use baselines::follow::Open;
 use baselines::ladder::{Rungs, is_private, to_ip};
 use baselines::newcomer::{Newcomer, Subject};
@@ -80,8 +80,8 @@ impl View<'_> {
     }
 
     /// Rows with where their destinations stood.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&Observation, Standing)> {
-        self.rows.iter().zip(self.found.iter().map(|found| found.standing))
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Observation, &Found)> {
+        self.rows.iter().zip(self.found)
     }
 
     /// The address of a row and the rungs above it.
