@@ -275,4 +275,22 @@ mod tests {
             [vec![7, 8, 9], vec![8], vec![7, 9], vec![]]
         );
     }
+
+    #[test]
+    fn what_a_row_was_found_at_is_what_its_key_leads_to() {
+        let (mut baselines, row) = fleet();
+        let key = (row.peer, row.port, row.protocol);
+        // Strange, known but not yet settled, settled.
+        for n in 0..3 {
+            let row = Observation { window: Window(row.window.0 + n), bytes_out: 10, n_flows: 1, ..row };
+            let baseline = baselines.baseline(0).unwrap();
+            baseline.bring_near(&[row]);
+            let found = baseline.find(&baselines.ladder, &row);
+            assert_eq!(baseline.destination_of(&found), baseline.destination(&key));
+            let service = baseline.service_id(&baselines.ladder, &row, &found).and_then(|id| baseline.service_at(id));
+            assert_eq!(service, baseline.service(0, 443, 6).map(|service| (&(0, 443, 6), service)));
+            assert_eq!(service.map(|(_, service)| service.known.n_windows), (n > 0).then_some(n));
+            baselines.learn(0, row.window, &[row]);
+        }
+    }
 }
