@@ -336,7 +336,7 @@ mod tests {
                 }
                 pieces.add(run[0].owner, 7, &bytes);
             }
-            assert!(pieces.n_bytes() >= pieces.iter().map(<[u8]>::len).sum::<usize>());
+            assert_eq!(pieces.n_bytes(), pieces.pieces.iter().map(Vec::capacity).sum::<usize>());
             pieces
         };
         let (elsewhere, in_memory) = rows.split_at(n_elsewhere.min(rows.len()));
