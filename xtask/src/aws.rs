@@ -69,8 +69,8 @@ pub(crate) fn release(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 
 /// The tests of the target `aws`.
 fn tests(workspace: &Workspace, venv: &Path) -> Result<Command> {
-    let arguments = ["test", "--locked", "--package", "detector", "--all-features", "--test", "aws", "--"];
-    let mut command = workspace.cargo(&arguments);
+    let mut command = workspace.cargo(&["test"]);
+    command.args(rust::BUILT).args(["--test", "aws", "--"]);
     command.env(VENV_VARIABLE, venv).env("PATH", path_with(venv)?);
     // The emulator takes any credentials; the tests must never meet real ones.
     for (name, value) in [

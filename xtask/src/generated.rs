@@ -16,6 +16,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::rust;
 use crate::shell::{self, Workspace, say};
 use crate::tally::Tally;
 
@@ -49,16 +50,16 @@ pub(crate) fn rewrite(workspace: &Workspace, _: &mut Tally) -> Result<()> {
 }
 
 fn each_page(workspace: &Workspace, mut each: impl FnMut(&str, &str, &str, u64) -> Result<()>) -> Result<()> {
+    let callout = rust::callout(workspace)?;
     for page in PAGES {
         let Ok(shown) = fs::read_to_string(workspace.path(page)) else { continue };
         let (printed, blocks) = renew(&shown, |command| {
             let Some(("callout", arguments)) = command.split_once(' ') else {
                 bail!("{page}: `{command}` is not a `callout` command");
             };
-            let mut cargo =
-                workspace.cargo(&["run", "--quiet", "--locked", "--package", "detector", "--bin", "callout"]);
-            cargo.arg("--").args(arguments.split_whitespace()).env_remove("COLUMNS").env("NO_COLOR", "1");
-            shell::output(cargo)
+            let mut shown = workspace.command(&callout, &arguments.split_whitespace().collect::<Vec<_>>());
+            shown.env_remove("COLUMNS").env("NO_COLOR", "1");
+            shell::output(shown)
         })
         .with_context(|| page.to_owned())?;
         if blocks > 0 {

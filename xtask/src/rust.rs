@@ -1,5 +1,7 @@
 //! The steps that ask cargo: format, lints, tests, features, documentation, dependencies.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
@@ -24,24 +26,28 @@ pub(crate) fn clippy(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// The tests: of the workspace, again with every feature if there is one, and the low floors optimised, since overflow
-/// differs there. The tests against an emulated AWS are a step of their own.
+/// Crates and features of all steps that build to run: each dependency is then compiled once. Cargo unites the features of
+/// what is selected, and each other selection compiles half of them anew.
+pub(crate) const BUILT: [&str; 3] = ["--locked", "--workspace", "--all-features"];
+
+/// The tests, but for those against an emulated AWS, which are a step of their own; and the low floors again, optimised,
+/// since overflow differs there. The feature `aws` adds a program and changes nothing in the others.
 pub(crate) fn test(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    test_with(workspace, tally, &["--workspace"])?;
-    if has_feature(workspace, "aws")? {
-        test_with(workspace, tally, &["--package", "detector", "--all-features", "--lib", "--bins", "--test", "main"])?;
-    }
-    test_with(workspace, tally, &["--package", "baselines", "--release"])
+    test_with(workspace, tally, &[&BUILT[..], &["--lib", "--bins", "--test", "main"]].concat())?;
+    test_with(workspace, tally, &[&BUILT[..], &["--doc"]].concat())?;
+    // Linked as in development: the code is the optimised one, and built in half the time.
+    let linking = ["--config", "profile.release.lto=false", "--config", "profile.release.codegen-units=16"];
+    test_with(workspace, tally, &[&["--locked", "--package", "baselines", "--release"], &linking[..]].concat())
 }
 
 /// The house rules alone.
 pub(crate) fn tidy(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    test_with(workspace, tally, &["--package", "detector", "--test", "main", "tidy::"])
+    test_with(workspace, tally, &[&BUILT[..], &["--test", "main", "tidy::"]].concat())
 }
 
 /// Runs `cargo test`, through all its binaries even if one fails, and counts.
 pub(crate) fn test_with(workspace: &Workspace, tally: &mut Tally, arguments: &[&str]) -> Result<()> {
-    let mut command = workspace.cargo(&["test", "--locked", "--no-fail-fast"]);
+    let mut command = workspace.cargo(&["test", "--no-fail-fast"]);
     command.args(arguments);
     shell::watch(command, |line| tally.add_result_line(line))
 }
@@ -89,18 +95,29 @@ pub(crate) fn deny(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// Whether the detector has that feature.
-pub(crate) fn has_feature(workspace: &Workspace, feature: &str) -> Result<bool> {
-    Ok(detector_manifest(workspace)?.pointer(&format!("/features/{feature}")).is_some())
-}
-
 /// The detector's manifest, as cargo reads it.
 pub(crate) fn detector_manifest(workspace: &Workspace) -> Result<Value> {
-    let metadata = shell::output(workspace.cargo(&["metadata", "--no-deps", "--format-version", "1", "--locked"]))?;
-    let metadata: Value = serde_json::from_str(&metadata)?;
+    let metadata = metadata(workspace)?;
     let mut packages = metadata.pointer("/packages").and_then(Value::as_array).into_iter().flatten();
     let detector = packages.find(|package| package["name"] == "detector");
     detector.cloned().context("the workspace has no package `detector`")
+}
+
+/// Builds `callout` as the tests had it built; gives where it lies.
+pub(crate) fn callout(workspace: &Workspace) -> Result<PathBuf> {
+    let mut build = workspace.cargo(&["build", "--quiet", "--bin", "callout"]);
+    build.args(BUILT);
+    shell::run(build)?;
+    let target = metadata(workspace)?;
+    let target =
+        target.pointer("/target_directory").and_then(Value::as_str).context("cargo names no target directory")?;
+    Ok(Path::new(target).join("debug/callout"))
+}
+
+/// What cargo says about the workspace.
+fn metadata(workspace: &Workspace) -> Result<Value> {
+    let metadata = shell::output(workspace.cargo(&["metadata", "--no-deps", "--format-version", "1", "--locked"]))?;
+    Ok(serde_json::from_str(&metadata)?)
 }
 
 #[cfg(test)]

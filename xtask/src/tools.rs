@@ -36,7 +36,9 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
     if !present.is_ok_and(|version| version.trim().ends_with(CARGO_DENY)) {
         let version = format!("cargo-deny@{CARGO_DENY}");
         // Unoptimised: it builds in a third of the time and answers as fast as anyone needs.
-        shell::run(workspace.cargo(&["install", "--debug", "--locked", "--root", "target/tools", &version]))?;
+        let mut install = workspace.cargo(&["install", "--debug", "--locked", "--root", "target/tools", &version]);
+        install.env("CARGO_PROFILE_DEV_DEBUG", "false");
+        shell::run(install)?;
     }
     Ok(program)
 }
