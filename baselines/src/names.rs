@@ -17,11 +17,20 @@ pub struct Names {
 impl Names {
     /// The number of a name, given on first sight.
     pub fn intern(&mut self, name: &str) -> u32 {
+        self.intern_as(name, || name.into())
+    }
+
+    /// The same of a name that is shared rather than copied.
+    pub fn intern_shared(&mut self, name: &Arc<str>) -> u32 {
+        self.intern_as(name, || Arc::clone(name))
+    }
+
+    fn intern_as(&mut self, name: &str, kept: impl FnOnce() -> Arc<str>) -> u32 {
         if let Some(&id) = self.ids.get(name) {
             return id;
         }
         let id = self.names.len() as u32;
-        let name: Arc<str> = name.into();
+        let name = kept();
         self.names.push(Arc::clone(&name));
         self.ids.insert(name, id);
         id

@@ -317,9 +317,9 @@ impl Collector {
 
     /// Takes in another set's tables; gives what its numbers are here.
     pub fn renumber(&mut self, other: &Observations) -> Renumbering {
-        let services: Vec<u32> = other.services.iter().map(|name| self.set.services.intern(name)).collect();
+        let services: Vec<u32> = other.services.iter().map(|name| self.set.services.intern_shared(name)).collect();
         Renumbering {
-            owners: other.owners.iter().map(|name| self.set.owners.intern(name)).collect(),
+            owners: other.owners.iter().map(|name| self.set.owners.intern_shared(name)).collect(),
             enis: other.enis.iter().map(|eni| self.eni(eni)).collect(),
             peers: (other.peers.iter())
                 .map(|peer| self.peer_of(peer.address, services.get(peer.service as usize).copied().unwrap_or(0)))

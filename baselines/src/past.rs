@@ -41,21 +41,30 @@ impl Past {
         Counts::over(self.words.get(self.range(measure as usize)).unwrap_or_default())
     }
 
-    /// Counts values once, each of its measure. What is kept grows at most once, and seldom at all.
+    /// Counts at most one value of each measure once. What is kept grows at most once, and seldom at all.
     pub(crate) fn record(&mut self, values: &[(Measure, u64)]) {
         let recorded_in_place = |past: &mut Self, (measure, value): (Measure, u64)| {
             let part = past.range(measure as usize);
             past.words.get_mut(part).is_some_and(|words| Counts::record_in_place(words, value))
         };
-        let left: Vec<_> = values.iter().copied().filter(|&value| !recorded_in_place(self, value)).collect();
-        if left.is_empty() {
+        let mut left = [(Measure::WindowBytes, 0); N_MEASURES];
+        let mut n_left = 0;
+        for &value in values {
+            if !recorded_in_place(self, value)
+                && let Some(slot) = left.get_mut(n_left)
+            {
+                *slot = value;
+                n_left += 1;
+            }
+        }
+        if n_left == 0 {
             return;
         }
         let mut words = std::mem::take(&mut self.words).into_vec();
         let n_ends = if words.is_empty() { N_ENDS } else { 0 };
-        words.reserve_exact(n_ends + left.len());
+        words.reserve_exact(n_ends + n_left);
         words.resize(words.len() + n_ends, 0);
-        for (measure, value) in left {
+        for (measure, value) in left.into_iter().take(n_left) {
             let part = range(&words, measure as usize);
             let n_more = Counts::record_in(&mut words, part, value);
             move_ends(&mut words, measure as usize, n_more);

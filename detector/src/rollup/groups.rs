@@ -273,6 +273,11 @@ impl Groups {
         &self.interfaces[id as usize]
     }
 
+    /// Takes the addresses shown to be each interface's own.
+    pub(super) fn take_own(&mut self) -> Vec<Vec<u32>> {
+        self.interfaces.iter_mut().map(|seen| std::mem::take(&mut seen.own)).collect()
+    }
+
     /// All interfaces, by number.
     pub(super) fn all_interfaces(&self) -> &[InterfaceSeen] {
         &self.interfaces

@@ -234,10 +234,11 @@ impl Rollup {
         let groups = &mut self.groups;
         std::mem::take(&mut self.undecided).settle(groups);
         let own = own::addresses(groups, own);
+        let groups = &*groups;
         // Seldom asked for: only protocols without ports have any.
         let answers = LazyCell::new(|| groups.answers());
         let mut out = Observations::default();
-        let services: Vec<u32> = groups.service_names().map(|name| out.services.intern(name)).collect();
+        let services: Vec<u32> = groups.service_names().map(|name| out.services.intern_shared(name)).collect();
         // Whose an interface was in a window: asked once, not for every group.
         let mut owners: HashMap<(u32, Window), Option<u32>, FixedState> = HashMap::default();
         // The numbers of interfaces and addresses in `out`.
@@ -259,7 +260,7 @@ impl Rollup {
             let InterfaceSeen { id, account: of_account, region, vpc, .. } = groups.interface(key.interface());
             let known = *owners
                 .entry((key.interface(), key.window()))
-                .or_insert_with(|| owner(id, key.window()).map(|name| out.owners.intern(&name)));
+                .or_insert_with(|| owner(id, key.window()).map(|name| out.owners.intern_shared(&name)));
             let Some(owner) = known else {
                 account.n_unknown_interface += group.n_rows();
                 continue;

@@ -28,21 +28,18 @@ impl Own {
     }
 }
 
-/// Which addresses are each interface's own.
-pub(super) fn addresses(groups: &Groups, inventory: &dyn Fn(&str) -> Vec<u128>) -> Own {
-    let known: Vec<Vec<u128>> = groups.all_interfaces().iter().map(|seen| inventory(&seen.id)).collect();
-    let mut own = Own(groups.all_interfaces().iter().map(|seen| seen.own.clone()).collect());
-    for (interface, known) in (0..).zip(&known) {
-        for number in known.iter().filter_map(|address| groups.number(*address)) {
+/// Which addresses are each interface's own. Takes from the groups what they know of it.
+pub(super) fn addresses(groups: &mut Groups, inventory: &dyn Fn(&str) -> Vec<u128>) -> Own {
+    let mut own = Own(groups.take_own());
+    let groups = &*groups;
+    let mut open = Vec::with_capacity(groups.all_interfaces().len());
+    for (interface, seen) in (0..).zip(groups.all_interfaces()) {
+        let known = inventory(&seen.id);
+        open.push(known.is_empty() && own.0.get(interface as usize).is_none_or(Vec::is_empty));
+        for number in known.into_iter().filter_map(|address| groups.number(address)) {
             own.insert(interface, number);
         }
     }
-    let open: Vec<bool> = groups
-        .all_interfaces()
-        .iter()
-        .zip(&known)
-        .map(|(seen, known)| seen.own.is_empty() && known.is_empty())
-        .collect();
     if open.contains(&true) {
         for (interface, address) in shared(groups, &open) {
             own.insert(interface, address);
