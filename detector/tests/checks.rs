@@ -9,7 +9,7 @@ use std::sync::Arc;
 use baselines::Baselines;
 use detector::config::Config;
 use detector::finding::{CheckId, Finding};
-use detector::pipeline::{InMemoryScratch, Job, Knowledge, Mode, run};
+use detector::pipeline::{InMemoryScratch, Job, Knowledge, Mode, Outcome, run};
 use detector::read::{InMemory, Object};
 use detector::write::json;
 
@@ -18,17 +18,17 @@ const START: i64 = 1_772_409_600;
 
 const ENIS: &str = r#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1","InterfaceType":"lambda","SubnetId":"subnet-1",
     "Groups":[{"GroupId":"sg-1"}],"PrivateIpAddress":"10.0.0.5","PrivateIpAddresses":[{"PrivateIpAddress":"10.0.0.5"}]}]}"#;
-const FUNCTIONS: &str = r#"{"Functions":[{"FunctionName":"api","FunctionArn":"arn:aws:lambda:eu-west-1:111122223333:function:api",
+pub(crate) const FUNCTIONS: &str = r#"{"Functions":[{"FunctionName":"api","FunctionArn":"arn:aws:lambda:eu-west-1:111122223333:function:api",
     "Version":"$LATEST","CodeSha256":"x","LastModified":"2026-01-01T00:00:00.000+0000",
     "VpcConfig":{"SubnetIds":["subnet-1"],"SecurityGroupIds":["sg-1"],"VpcId":"vpc-1"}}]}"#;
 
 /// The provider every function here has, another of its hosts, a database, and somebody nobody knows.
-const PROVIDER: &str = "198.51.100.7";
+pub(crate) const PROVIDER: &str = "198.51.100.7";
 const DATABASE: &str = "10.0.3.4";
-const STRANGER: &str = "203.0.113.77";
+pub(crate) const STRANGER: &str = "203.0.113.77";
 
 /// A moment: day, hour, minute.
-fn at(day: i64, hour: i64, minute: i64) -> i64 {
+pub(crate) fn at(day: i64, hour: i64, minute: i64) -> i64 {
     START + (day * 24 + hour) * 3600 + minute * 60
 }
 
@@ -39,14 +39,14 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status \
                       tcp-flags flow-direction";
         Self { text: format!("{header}\n"), local_port: 20_000 }
     }
 
     /// A function that calls its provider and its database every ten minutes, for twelve days.
-    fn steady() -> Self {
+    pub(crate) fn steady() -> Self {
         let mut log = Self::empty();
         for n in 0..12 * 144 {
             let jitter = n * 37 % 300;
@@ -74,7 +74,7 @@ impl Log {
     }
 
     /// A connection of one exchange.
-    fn call(&mut self, start: i64, to: &str, port: u16, out_bytes: u64, in_bytes: u64) {
+    pub(crate) fn call(&mut self, start: i64, to: &str, port: u16, out_bytes: u64, in_bytes: u64) {
         self.local_port = self.local_port % 40_000 + 20_003;
         self.call_from(self.local_port, start, to, port, out_bytes, in_bytes);
     }
@@ -100,18 +100,28 @@ impl Log {
     }
 
     fn replay(&self) -> Vec<Finding> {
-        let mut knowledge = Knowledge::default();
-        knowledge.inventory.add_enis("enis.json", ENIS.as_bytes()).expect("interfaces");
-        knowledge.inventory.add_functions("functions.json", FUNCTIONS.as_bytes()).expect("functions");
+        let mut knowledge = knowledge(FUNCTIONS);
         knowledge.threat_lists.add("own", "own.txt", b"192.0.2.66\n").expect("a list");
-        let config = Config::defaults();
-        let job = Job { config: &config, knowledge: &knowledge, mode: Mode::Replay, span: None, progress: &() };
+        self.replay_from(Baselines::default(), &Config::defaults(), &knowledge).findings
+    }
+
+    /// Replays the log on top of what is known.
+    pub(crate) fn replay_from(&self, known: Baselines, config: &Config, knowledge: &Knowledge) -> Outcome {
+        let job = Job { config, knowledge, mode: Mode::Replay, span: None, progress: &() };
         let object: Arc<dyn Object> = Arc::new(InMemory::new("case.log", self.text.clone().into_bytes()));
         let scratch = Box::new(InMemoryScratch::default());
-        let outcome = run(&job, vec![object], Baselines::default(), scratch).expect("the scratch holds");
+        let outcome = run(&job, vec![object], known, scratch).expect("the scratch holds");
         assert_eq!((outcome.coverage.n_objects, outcome.coverage.n_rejected()), (1, 0), "the case itself is in order");
-        outcome.findings
+        outcome
     }
+}
+
+/// The function's interface, and the function as `list-functions` prints it.
+pub(crate) fn knowledge(functions: &str) -> Knowledge {
+    let mut knowledge = Knowledge::default();
+    knowledge.inventory.add_enis("enis.json", ENIS.as_bytes()).expect("interfaces");
+    knowledge.inventory.add_functions("functions.json", functions.as_bytes()).expect("functions");
+    knowledge
 }
 
 /// One case: what happens, and the destination the check must name; `None` where it must stay quiet.

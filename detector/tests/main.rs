@@ -5,6 +5,7 @@ mod checks;
 mod doors;
 mod drills;
 mod fleets;
+mod incidents;
 mod initiator;
 mod oracle;
 mod samples;

@@ -1,15 +1,14 @@
 //! Incidents: related oddities of one owner, close in time, as one finding that is updated while it lasts.
 //!
 //! Takes oddities that passed the threshold. An oddity joins the owner's incident that already holds its topic, else one
-//! that was last odd within the configured gap, else opens a new one. What was once told about a topic goes on under
-//! the same id.
+//! that something new joined within the configured gap, else opens a new one. What was once told about a topic goes on under
+//! the same id; that it goes on draws nothing else in, or the daily use of one new endpoint would hide the next stranger.
 
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use baselines::baseline::Baseline;
 use baselines::ladder::{Ladder, to_ip};
 use baselines::newcomer::{Contacted, Subject};
 use baselines::observation::{Eni, Observation};
@@ -17,8 +16,8 @@ use baselines::window::Window;
 use baselines::{Baselines, Fleet};
 use sha2::{Digest, Sha256};
 
-use super::Facts;
 use super::oddity::{Oddity, Topic};
+use super::{Facts, needed_bans, total_bans};
 use crate::config::Config;
 use crate::finding::{
     Activity, CheckId, Deployment, Destination, Evidence, Finding, Fingerprint, Owner, OwnerKind, Severity,
@@ -47,6 +46,8 @@ pub struct Incident {
     owner: u32,
     first: Window,
     last: Window,
+    /// When the latest of its topics came to it.
+    joined: Window,
     /// Windows in which it showed.
     count: u32,
     topics: BTreeSet<Topic>,
@@ -55,6 +56,8 @@ pub struct Incident {
     /// The strongest word of each check on each topic.
     oddities: BTreeMap<(Topic, CheckId), Told>,
     destinations: BTreeMap<(u32, u16, u8), Contacted>,
+    /// The destinations told in the latest window: what several topics tell of one is counted once.
+    told: (Window, BTreeSet<(u32, u16, u8)>),
     enis: BTreeMap<Arc<str>, Eni>,
     deployment: Option<Deployment>,
 }
@@ -65,6 +68,14 @@ struct Told {
     bans: f64,
     severity: f64,
     evidence: Vec<Evidence>,
+}
+
+/// The same, with who said it of what.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    topic: Topic,
+    check: CheckId,
+    told: &'a Told,
 }
 
 /// All incidents of a run.
@@ -79,15 +90,8 @@ pub struct Incidents {
 pub struct OwnIncidents(Vec<Incident>);
 
 impl OwnIncidents {
-    /// Whether a topic is already told, so that further contact belongs to it.
-    pub(super) fn goes_on(baseline: &Baseline, topic: Topic) -> bool {
-        match topic {
-            Topic::Newcomer(subject) => baseline.finding(subject) != 0,
-            _ => false,
-        }
-    }
-
-    /// Adds a topic's oddities of a window; returns the id of the incident they belong to.
+    /// Adds a topic's oddities of a window; returns the id of the incident they belong to. `under` is the id the topic was
+    /// told under by a run whose incidents are not here, 0 for none.
     #[expect(clippy::too_many_arguments, reason = "one caller, and each is a different thing")]
     pub(super) fn add(
         &mut self,
@@ -101,24 +105,36 @@ impl OwnIncidents {
         oddities: Vec<Oddity>,
         rows: &[Observation],
         enis: &[Eni],
+        under: Fingerprint,
     ) -> Fingerprint {
-        let holds_topic = |incident: &Incident| incident.topics.contains(&topic);
-        let is_recent = |incident: &Incident| window.start() - incident.last.end() <= config.incident_gap_secs as i64;
-        let open = self.0.iter().rposition(holds_topic).or_else(|| self.0.iter().rposition(is_recent));
+        let keys: BTreeSet<(u32, u16, u8)> =
+            oddities.iter().flat_map(|oddity| &oddity.destinations).map(Contacted::key).collect();
+        let rows: Vec<&Observation> =
+            rows.iter().filter(|row| keys.contains(&(row.peer, row.port, row.protocol))).collect();
+        // The owner as a whole is no thing that goes on: two sweeps weeks apart are two.
+        let holds_topic = |incident: &Incident| topic != Topic::Owner && incident.topics.contains(&topic);
+        let is_of_id = |incident: &Incident| incident.id == under;
+        let is_recent = |incident: &Incident| window.start() - incident.joined.end() <= config.incident_gap_secs as i64;
+        let open = self.0.iter().rposition(holds_topic).or_else(|| self.0.iter().rposition(is_of_id));
+        let open = open.or_else(|| if under.0 == 0 { self.0.iter().rposition(is_recent) } else { None });
         let at = open.unwrap_or_else(|| {
             let name = fleet.owners.name(owner);
-            let until = window.end();
+            // What was deployed after the first record did not make the call.
+            let until = rows.iter().map(|row| row.first).min().unwrap_or(window.end());
             let from = window.start() - config.deployment_window_secs as i64;
+            let id = if under.0 == 0 { fingerprint(&name, &topic_words(fleet.ladder, topic), window) } else { under };
             self.0.push(Incident {
-                id: fingerprint(&name, &topic_words(fleet.ladder, topic), window),
+                id,
                 owner,
                 first: window,
                 last: window,
+                joined: window,
                 count: 0,
                 topics: BTreeSet::new(),
                 bans: 0.0,
                 oddities: BTreeMap::new(),
                 destinations: BTreeMap::new(),
+                told: (window, BTreeSet::new()),
                 enis: BTreeMap::new(),
                 deployment: facts.deployment(&name, from, until),
             });
@@ -130,30 +146,23 @@ impl OwnIncidents {
             incident.count += 1;
         }
         incident.last = incident.last.max(window);
-        if incident.topics.len() < MAX_TOPICS {
-            incident.topics.insert(topic);
+        let is_new = incident.topics.len() < MAX_TOPICS && incident.topics.insert(topic);
+        if is_new || topic == Topic::Owner {
+            incident.joined = incident.joined.max(window);
         }
         incident.bans = incident.bans.max(bans);
-        let mut told: BTreeSet<(u32, u16, u8)> = BTreeSet::new();
-        for oddity in oddities {
-            for contacted in &oddity.destinations {
-                if told.insert(contacted.key()) {
-                    incident.contact(contacted, matches!(topic, Topic::Newcomer(_)));
-                }
-            }
-            let entry = (topic, oddity.check);
+        incident.contact(window, topic, oddities.iter().flat_map(|oddity| &oddity.destinations));
+        for Oddity { check, bans, severity, evidence, .. } in oddities {
+            let entry = (topic, check);
             if incident.oddities.len() >= MAX_TOLD && !incident.oddities.contains_key(&entry) {
                 continue;
             }
-            if incident.oddities.get(&entry).is_none_or(|known| known.bans <= oddity.bans) {
-                let Oddity { bans, severity, evidence, .. } = oddity;
+            if incident.oddities.get(&entry).is_none_or(|known| known.bans <= bans) {
                 incident.oddities.insert(entry, Told { bans, severity, evidence });
             }
         }
-        for row in rows.iter().filter(|row| told.contains(&(row.peer, row.port, row.protocol))) {
-            if let Some(eni) = enis.get(row.eni as usize) {
-                incident.enis.entry(Arc::clone(&eni.id)).or_insert_with(|| eni.clone());
-            }
+        for eni in rows.iter().filter_map(|row| enis.get(row.eni as usize)) {
+            incident.enis.entry(Arc::clone(&eni.id)).or_insert_with(|| eni.clone());
         }
         incident.id
     }
@@ -196,33 +205,43 @@ impl Incidents {
 }
 
 impl Incident {
-    /// Notes what was exchanged with a destination: of a newcomer everything so far, else what one window adds.
-    fn contact(&mut self, contacted: &Contacted, is_cumulative: bool) {
-        let is_full = self.destinations.len() >= MAX_DESTINATIONS;
-        match self.destinations.get_mut(&contacted.key()) {
-            Some(known) if is_cumulative => *known = *contacted,
-            Some(known) => known.add(contacted),
-            None if is_full => {}
-            None => {
-                self.destinations.insert(contacted.key(), *contacted);
+    /// Notes what was exchanged with the destinations of a topic: of a newcomer everything so far, else what the window adds,
+    /// unless another topic told that already.
+    fn contact<'a>(&mut self, window: Window, topic: Topic, all: impl Iterator<Item = &'a Contacted>) {
+        let is_cumulative = matches!(topic, Topic::Newcomer(_));
+        if self.told.0 != window {
+            self.told = (window, BTreeSet::new());
+        }
+        let mut told: BTreeSet<(u32, u16, u8)> = BTreeSet::new();
+        for contacted in all.filter(|contacted| told.insert(contacted.key())) {
+            let is_first = self.told.1.insert(contacted.key());
+            let is_full = self.destinations.len() >= MAX_DESTINATIONS;
+            match self.destinations.get_mut(&contacted.key()) {
+                Some(known) if is_cumulative => *known = *contacted,
+                Some(known) if is_first => known.add(contacted),
+                None if !is_full => {
+                    self.destinations.insert(contacted.key(), *contacted);
+                }
+                _ => {}
             }
         }
     }
 
     fn finding(&self, config: &Config, facts: &dyn Facts, baselines: &Baselines) -> Finding {
-        let destinations = self.destinations(config, facts, baselines);
-        let mut told: Vec<(&(Topic, CheckId), &Told)> =
-            self.oddities.iter().filter(|(_, told)| told.bans > 0.0).collect();
-        told.sort_by_cached_key(|((topic, _), _)| topic_words(&baselines.ladder, *topic));
-        told.sort_by(|a, b| b.1.bans.total_cmp(&a.1.bans).then(a.0.1.cmp(&b.0.1)));
-        let check = told.first().map_or(CheckId::NewDestination, |((_, check), _)| *check);
-        let checks: BTreeSet<CheckId> = told.iter().map(|((_, check), _)| *check).collect();
+        let said = |(&(topic, check), told)| Said { topic, check, told };
+        let mut told: Vec<Said<'_>> = self.oddities.iter().map(said).filter(|said| said.told.bans > 0.0).collect();
+        told.sort_by_cached_key(|said| topic_words(&baselines.ladder, said.topic));
+        told.sort_by(|a, b| b.told.bans.total_cmp(&a.told.bans).then(a.check.cmp(&b.check)));
+        let mut destinations = self.destinations(&told, facts, baselines);
+        destinations.truncate(config.max_destinations_per_finding);
+        let check = told.first().map_or(CheckId::NewDestination, |said| said.check);
+        let checks: BTreeSet<CheckId> = told.iter().map(|said| said.check).collect();
         let agreeing = checks.len().saturating_sub(1) as f64;
-        let worst = told.iter().map(|(_, told)| told.severity).fold(1.0, f64::max);
+        let worst = told.iter().map(|said| said.told.severity).fold(1.0, f64::max);
         let deployed = f64::from(u8::from(self.deployment.is_some()));
         let severity = Severity::new(worst + agreeing * AGREEMENT_SEVERITY + deployed * DEPLOYMENT_SEVERITY);
         let owner = self.owner(baselines);
-        let evidence: Vec<Evidence> = told.iter().flat_map(|(_, told)| told.evidence.clone()).collect();
+        let evidence = evidence(&baselines.ladder, &told);
         let first_seen = destinations.iter().map(|d| d.first_seen).min().unwrap_or(self.first.start());
         let last_seen = destinations.iter().map(|d| d.last_seen).max().unwrap_or(self.last.end());
         let eni = self.enis.values().next().cloned().unwrap_or_default();
@@ -252,34 +271,46 @@ impl Incident {
             suppressed_by: None,
         };
         finding.description = description(&finding);
-        finding.suppressed_by = suppressed_by(&finding, config, facts);
+        finding.suppressed_by = self.suppressed_by(&finding, &told, config, facts, baselines);
         finding
     }
 
-    /// The destinations, those with the most bytes out first.
-    fn destinations(&self, config: &Config, facts: &dyn Facts, baselines: &Baselines) -> Vec<Destination> {
-        let mut all: Vec<Destination> = self
-            .destinations
-            .values()
-            .map(|contacted| {
-                let rungs = baselines.ladder.rungs(contacted.peer);
-                Destination {
-                    address: to_ip(rungs.address),
-                    port: contacted.port,
-                    protocol: contacted.protocol,
-                    network: baselines.ladder.label(rungs.network),
-                    aws_service: facts.aws_service(rungs.address),
-                    n_flows: contacted.n_flows,
-                    bytes_out: contacted.bytes_out,
-                    bytes_in: contacted.bytes_in,
-                    first_seen: contacted.first,
-                    last_seen: contacted.last,
-                }
-            })
-            .collect();
-        all.sort_by_key(|d| (std::cmp::Reverse(d.bytes_out), d.address, d.port, d.protocol));
-        all.truncate(config.max_destinations_per_finding);
-        all
+    /// The destinations: those of what weighs most first, of one topic those with the most bytes out.
+    fn destinations(&self, told: &[Said<'_>], facts: &dyn Facts, baselines: &Baselines) -> Vec<Destination> {
+        let rank = |contacted: &Contacted| {
+            let is_held = |said: &Said<'_>| holds(&baselines.ladder, said.topic, contacted);
+            told.iter().position(is_held).unwrap_or(told.len())
+        };
+        let all = self.destinations.values();
+        let mut all: Vec<(usize, Destination)> =
+            all.map(|contacted| (rank(contacted), destination(contacted, facts, baselines))).collect();
+        all.sort_by_key(|(rank, d)| (*rank, std::cmp::Reverse(d.bytes_out), d.address, d.port, d.protocol));
+        all.into_iter().map(|(_, destination)| destination).collect()
+    }
+
+    /// What hides the finding: what suppressions and trusted lists leave of it would not have been told.
+    fn suppressed_by(
+        &self,
+        finding: &Finding,
+        told: &[Said<'_>],
+        config: &Config,
+        facts: &dyn Facts,
+        baselines: &Baselines,
+    ) -> Option<Arc<str>> {
+        let mut reason = None;
+        let mut left: BTreeMap<Topic, Vec<(CheckId, f64)>> = BTreeMap::new();
+        for said in told {
+            let of_topic =
+                self.destinations.values().filter(|contacted| holds(&baselines.ladder, said.topic, contacted));
+            let destinations = of_topic.map(|contacted| destination(contacted, facts, baselines)).collect();
+            let part = Finding { check: said.check, destinations, evidence: Vec::new(), ..finding.clone() };
+            match hidden_by(&part, config, facts) {
+                Some(why) => reason = reason.or(Some(why)),
+                None => left.entry(said.topic).or_default().push((said.check, said.told.bans)),
+            }
+        }
+        let is_told = left.values().any(|said| total_bans(said) >= needed_bans(config.sensitivity));
+        reason.filter(|_| !is_told)
     }
 
     fn owner(&self, baselines: &Baselines) -> Owner {
@@ -369,12 +400,64 @@ fn sentence(statement: &str) -> String {
     format!("{first}{}.", chars.as_str())
 }
 
-/// What hides a finding: a suppression, or a trusted list that holds all its destinations.
-fn suppressed_by(finding: &Finding, config: &Config, facts: &dyn Facts) -> Option<Arc<str>> {
+/// What hides all of a finding: a suppression, or a trusted list that holds all its destinations.
+fn hidden_by(finding: &Finding, config: &Config, facts: &dyn Facts) -> Option<Arc<str>> {
     if let Some(suppression) = config.suppressions.iter().find(|suppression| suppression.hides(finding)) {
         return Some(Arc::clone(&suppression.reason));
     }
     let mut lists = finding.destinations.iter().map(|d| facts.trusted_list(baselines::ladder::from_ip(d.address)));
     let first = lists.next()??;
     lists.all(|list| list.is_some()).then_some(first)
+}
+
+/// Whether a topic is about a destination.
+fn holds(ladder: &Ladder, topic: Topic, contacted: &Contacted) -> bool {
+    let rungs = ladder.rungs(contacted.peer);
+    match topic {
+        Topic::Newcomer(Subject::Network(network)) => network == rungs.network,
+        Topic::Newcomer(Subject::Prefix(prefix)) => prefix == rungs.prefix,
+        Topic::Newcomer(Subject::Service(network, port, protocol)) | Topic::Service(network, port, protocol) => {
+            (network, port, protocol) == (rungs.network, contacted.port, contacted.protocol)
+        }
+        Topic::Peer(peer) => peer == contacted.peer,
+        Topic::Owner => true,
+    }
+}
+
+/// A destination as a finding names it.
+fn destination(contacted: &Contacted, facts: &dyn Facts, baselines: &Baselines) -> Destination {
+    let rungs = baselines.ladder.rungs(contacted.peer);
+    Destination {
+        address: to_ip(rungs.address),
+        port: contacted.port,
+        protocol: contacted.protocol,
+        network: baselines.ladder.label(rungs.network),
+        aws_service: facts.aws_service(rungs.address),
+        n_flows: contacted.n_flows,
+        bytes_out: contacted.bytes_out,
+        bytes_in: contacted.bytes_in,
+        first_seen: contacted.first,
+        last_seen: contacted.last,
+    }
+}
+
+/// The statements of all that was told; where that is about several things, each says about which.
+fn evidence(ladder: &Ladder, told: &[Said<'_>]) -> Vec<Evidence> {
+    let subject = |topic: Topic| match topic {
+        Topic::Newcomer(Subject::Network(network) | Subject::Service(network, ..)) | Topic::Service(network, ..) => {
+            ladder.label(network).to_string()
+        }
+        Topic::Newcomer(Subject::Prefix(prefix)) => ladder.prefix(prefix).to_string(),
+        Topic::Peer(peer) => to_ip(ladder.rungs(peer).address).to_string(),
+        Topic::Owner => String::new(),
+    };
+    let subjects: BTreeSet<String> = told.iter().map(|said| subject(said.topic)).filter(|it| !it.is_empty()).collect();
+    let named = |topic: Topic, evidence: &Evidence| {
+        let (subject, mut evidence) = (subject(topic), evidence.clone());
+        if subjects.len() > 1 && !evidence.statement.contains(&subject) {
+            evidence.statement = format!("{subject}: {}", evidence.statement);
+        }
+        evidence
+    };
+    told.iter().flat_map(|said| said.told.evidence.iter().map(|evidence| named(said.topic, evidence))).collect()
 }

@@ -36,7 +36,7 @@ use baselines::window::{Day, Window};
 use baselines::{Baselines, Fleet};
 
 use crate::config::{Config, Sensitivity};
-use crate::finding::{CheckId, Deployment, Finding};
+use crate::finding::{CheckId, Deployment, Finding, Fingerprint};
 pub use incidents::{Incident, Incidents, OwnIncidents, StoredError};
 use novelty::Prior;
 use oddity::{Oddity, Topic};
@@ -153,12 +153,17 @@ impl<'a> Scorer<'a> {
     pub fn judge(&self, fleet: Fleet<'_>, own: &mut Own<'_>, seen: Seen<'_>, told: &[Observation], enis: &[Eni]) {
         let (config, facts) = (self.config, self.facts);
         for (topic, bans, oddities) in self.topics(fleet, own, seen) {
-            let goes_on = OwnIncidents::goes_on(own.baseline, topic);
-            if bans < needed_bans(config.sensitivity) && !goes_on {
+            // The finding a topic is under: further contact belongs to it.
+            let under = Fingerprint(match topic {
+                Topic::Newcomer(subject) => own.baseline.finding(subject),
+                _ => 0,
+            });
+            if bans < needed_bans(config.sensitivity) && under.0 == 0 {
                 continue;
             }
             let (owner, window) = (own.owner, seen.window);
-            let finding = own.incidents.add(config, facts, fleet, owner, window, topic, bans, oddities, told, enis);
+            let finding =
+                own.incidents.add(config, facts, fleet, owner, window, topic, bans, oddities, told, enis, under);
             if let Topic::Newcomer(subject) = topic {
                 own.baseline.set_finding(&mut own.open, subject, finding.0);
             }
@@ -197,7 +202,7 @@ impl<'a> Scorer<'a> {
         let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
         topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(fleet.ladder, *topic));
         let weighed = loudest(topics).into_iter();
-        weighed.map(|(topic, oddities)| (topic, total_bans(&oddities), oddities)).collect()
+        weighed.map(|(topic, oddities)| (topic, weight(&oddities), oddities)).collect()
     }
 
     /// Follows one owner's newcomers without judging anything; gives those met in the window.
@@ -230,7 +235,7 @@ impl<'a> Scorer<'a> {
 /// The topics of a window that are worth a word: all, or of very many (a scan is one, each of its ports another) the loudest.
 fn loudest(mut topics: Vec<(Topic, Vec<Oddity>)>) -> Vec<(Topic, Vec<Oddity>)> {
     if topics.len() > MAX_TOPICS {
-        topics.sort_by(|a, b| total_bans(&b.1).total_cmp(&total_bans(&a.1)));
+        topics.sort_by(|a, b| weight(&b.1).total_cmp(&weight(&a.1)));
         topics.truncate(MAX_TOPICS);
     }
     topics
@@ -238,13 +243,18 @@ fn loudest(mut topics: Vec<(Topic, Vec<Oddity>)>) -> Vec<(Topic, Vec<Oddity>)> {
 
 /// What several checks say of one topic: the sum, but of a first contact and a return only the louder, because both judge
 /// the same novelty.
-fn total_bans(oddities: &[Oddity]) -> f64 {
-    let of = |check: CheckId| oddities.iter().find(|oddity| oddity.check == check).map(|oddity| oddity.bans);
-    let sum: f64 = oddities.iter().map(|oddity| oddity.bans).sum();
+fn total_bans(said: &[(CheckId, f64)]) -> f64 {
+    let of = |wanted: CheckId| said.iter().find(|(check, _)| *check == wanted).map(|(_, bans)| *bans);
+    let sum: f64 = said.iter().map(|(_, bans)| bans).sum();
     match (of(CheckId::NewDestination), of(CheckId::DormantReturn)) {
         (Some(new), Some(back)) => sum - new.min(back),
         _ => sum,
     }
+}
+
+/// The same of what they found in a window.
+fn weight(oddities: &[Oddity]) -> f64 {
+    total_bans(&oddities.iter().map(|oddity| (oddity.check, oddity.bans)).collect::<Vec<_>>())
 }
 
 /// Adds up observations of the same destination on several interfaces; mostly there is only one.

@@ -3,7 +3,7 @@
 //! What leaves the process carries names and addresses, never the numbers of one process's tables. Nothing is rounded:
 //! incidents read back judge exactly as those that were written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -56,6 +56,8 @@ struct IncidentForm {
     /// Numbers of windows: steps of ten minutes since the Unix epoch.
     first: u32,
     last: u32,
+    /// Not said by older programs: any contact drew the next topic in then.
+    joined: Option<u32>,
     count: u32,
     bans: Number,
     topics: Vec<TopicForm>,
@@ -254,6 +256,7 @@ impl Incident {
             owner: baselines.owners.name(self.owner),
             first: self.first.0,
             last: self.last.0,
+            joined: Some(self.joined.0),
             count: self.count,
             bans: self.bans.into(),
             topics: topics.collect(),
@@ -321,11 +324,13 @@ fn incident(form: &IncidentForm, baselines: &mut Baselines) -> Result<Incident, 
         owner: baselines.owner(&form.owner),
         first: Window(form.first),
         last: Window(form.last),
+        joined: Window(form.joined.unwrap_or(form.last)),
         count: form.count,
         topics: topics.iter().copied().collect(),
         bans: form.bans.value()?,
         oddities,
         destinations,
+        told: (Window(form.last), BTreeSet::new()),
         enis: enis.collect(),
         deployment: form.deployment.as_ref().map(|deployment| Deployment {
             version: Arc::clone(&deployment.version),
@@ -419,11 +424,13 @@ mod tests {
             owner,
             first: Window(5),
             last: Window(9),
+            joined: Window(7),
             count: 2,
             topics: topics.into_iter().collect(),
             bans: 2.1,
             oddities: topics.into_iter().map(|topic| ((topic, CheckId::Beacon), told.clone())).collect(),
             destinations: BTreeMap::from([(contacted.key(), contacted)]),
+            told: (Window(9), BTreeSet::new()),
             enis: BTreeMap::from([(Arc::clone(&eni.id), eni)]),
             deployment: Some(Deployment { version: "2".into(), code_sha256: "x".into(), at: 4 }),
         };

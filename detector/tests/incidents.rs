@@ -1,0 +1,126 @@
+//! What is told together, what apart, and what may be hidden.
+
+use baselines::Baselines;
+use detector::config::Config;
+use detector::finding::{CheckId, Finding};
+use detector::pipeline::Knowledge;
+
+use crate::checks::{FUNCTIONS, Log, PROVIDER, STRANGER, at, knowledge};
+
+/// Another nobody knows, in another network.
+const ANOTHER: &str = "192.0.2.99";
+
+fn findings(log: &Log, config: &str, knowledge: &Knowledge) -> Vec<Finding> {
+    let config = Config::from_toml(config).expect("a sound configuration");
+    log.replay_from(Baselines::default(), &config, knowledge).findings
+}
+
+fn addresses(finding: &Finding) -> Vec<String> {
+    finding.destinations.iter().map(|destination| destination.address.to_string()).collect()
+}
+
+/// A function that calls a new endpoint every three hours from the eighth day on.
+fn with_new_endpoint() -> Log {
+    let mut log = Log::steady();
+    for n in 0..32 {
+        log.call(at(8, 3 * n, 31), STRANGER, 443, 20_000, 5000);
+    }
+    log
+}
+
+#[test]
+fn the_daily_use_of_a_new_endpoint_does_not_hide_the_next_stranger() {
+    let mut log = with_new_endpoint();
+    log.call(at(11, 9, 31), ANOTHER, 8000, 20_000, 5000);
+    let found = findings(&log, "", &knowledge(FUNCTIONS));
+    assert_eq!(found.iter().map(addresses).collect::<Vec<_>>(), [[STRANGER], [ANOTHER]]);
+    assert!(found[0].last_seen > at(11, 20, 0), "the first one goes on");
+}
+
+#[test]
+fn of_things_told_together_the_weightiest_comes_first_and_each_statement_says_of_which_it_is() {
+    let mut log = with_new_endpoint();
+    log.call(at(8, 9, 41), ANOTHER, 8000, 9000, 5000);
+    let found = findings(&log, "", &knowledge(FUNCTIONS));
+    let [finding] = &found[..] else { panic!("one finding: {found:?}") };
+    assert_eq!(addresses(finding), [ANOTHER, STRANGER], "more was sent to the other one");
+    assert!(finding.title.contains(ANOTHER), "{}", finding.title);
+    for evidence in &finding.evidence {
+        let named = ["192.0.0.0", "203.0.0.0"].iter().filter(|net| evidence.statement.contains(**net)).count();
+        assert!(named == 1 || evidence.check == CheckId::NoveltyBurst, "{}", evidence.statement);
+    }
+}
+
+#[test]
+fn what_is_trusted_hides_nothing_else() {
+    let mut knowledge = knowledge(FUNCTIONS);
+    knowledge.trusted_lists.add("cdn", "cdn.txt", STRANGER.as_bytes()).expect("a list");
+    let mut log = Log::steady();
+    log.call(at(10, 9, 31), STRANGER, 443, 900_000, 5000);
+    let hidden = findings(&log, "", &knowledge);
+    assert_eq!(hidden.iter().map(|f| f.suppressed_by.as_deref()).collect::<Vec<_>>(), [Some("cdn")]);
+    log.call(at(10, 9, 33), ANOTHER, 8000, 20_000, 5000);
+    for config in ["", "max_destinations_per_finding = 1"] {
+        let shown = findings(&log, config, &knowledge);
+        assert_eq!(shown.iter().map(|f| f.suppressed_by.as_deref()).collect::<Vec<_>>(), [None], "{config}");
+    }
+}
+
+#[test]
+fn a_suppressed_check_hides_nothing_that_others_say() {
+    let config = "[[suppressions]]\ncheck = \"egress-volume\"\nuntil = 2030-01-01\nreason = \"an export\"";
+    let mut log = Log::steady();
+    log.call(at(10, 9, 31), PROVIDER, 443, 3_000_000_000, 5000);
+    let hidden = findings(&log, config, &knowledge(FUNCTIONS));
+    assert_eq!(hidden.iter().map(|f| f.suppressed_by.as_deref()).collect::<Vec<_>>(), [Some("an export")]);
+    log.call(at(10, 9, 33), ANOTHER, 8000, 20_000, 5000);
+    let shown = findings(&log, config, &knowledge(FUNCTIONS));
+    assert_eq!(shown.iter().map(|f| f.check).collect::<Vec<_>>(), [CheckId::EgressVolume], "the louder one");
+    assert_eq!(shown[0].suppressed_by, None);
+}
+
+#[test]
+fn what_several_topics_tell_of_a_destination_counts_once() {
+    let mut log = Log::steady();
+    for n in 0..12 {
+        log.call(at(10, 9, 31) + n, &format!("192.168.7.{}", 4 + n), 3389, 180, 0);
+    }
+    let found = findings(&log, "", &knowledge(FUNCTIONS));
+    let [finding] = &found[..] else { panic!("one finding: {found:?}") };
+    let checks: Vec<CheckId> = finding.evidence.iter().map(|evidence| evidence.check).collect();
+    assert!(checks.contains(&CheckId::FanOut) && checks.contains(&CheckId::NewDestination), "{checks:?}");
+    let told: Vec<(u64, u64)> = finding.destinations.iter().map(|to| (to.n_flows, to.bytes_out)).collect();
+    assert_eq!(told, [(1, 180); 12]);
+}
+
+#[test]
+fn a_later_run_goes_on_under_the_same_id() {
+    let mut log = Log::steady();
+    log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
+    let first = log.replay_from(Baselines::default(), &Config::defaults(), &knowledge(FUNCTIONS));
+    let mut later = Log::empty();
+    later.call(at(12, 9, 31), STRANGER, 443, 20_000, 5000);
+    let second = later.replay_from(first.baselines, &Config::defaults(), &knowledge(FUNCTIONS));
+    let [before, after] = [first.findings, second.findings].map(|found| found.iter().map(|f| f.id).collect::<Vec<_>>());
+    assert_eq!((before.len(), after), (1, before));
+}
+
+#[test]
+fn a_deployment_after_the_call_is_not_its_cause() {
+    let deployed = |time: &str| {
+        let version = |version: &str, code: &str, time: &str| {
+            format!(
+                r#"{{"FunctionName":"api","FunctionArn":"arn:aws:lambda:eu-west-1:111122223333:function:api:{version}",
+                "Version":"{version}","CodeSha256":"{code}","LastModified":"{time}.000+0000","VpcConfig":
+                {{"SubnetIds":["subnet-1"],"SecurityGroupIds":["sg-1"],"VpcId":"vpc-1"}}}}"#
+            )
+        };
+        let versions = [version("1", "x", "2026-01-01T00:00:00"), version("2", "y", time)];
+        let mut log = Log::steady();
+        log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
+        let found = findings(&log, "", &knowledge(&format!(r#"{{"Functions":[{}]}}"#, versions.join(","))));
+        found.iter().map(|f| f.deployment.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(deployed("2026-03-12T09:30:00"), [true]);
+    assert_eq!(deployed("2026-03-12T09:36:00"), [false]);
+}
