@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  alert=pending, until=T   somebody is telling; after T that invocation cannot be alive any more and another takes over
-//!  alert=sent, told=T       told when the finding's last record was of T
+//!  alert=sent, told=T       told when the finding's last record was of T, with its severity and how many networks it named
 //!  alert=none               suppressed: stored and counted, not told
 //! ```
 //!
@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use aws_sdk_sns::error::DisplayErrorContext;
 use aws_sdk_sns::types::MessageAttributeValue;
 use bytes::Bytes;
-use detector::finding::{Activity, Finding};
+use detector::finding::{Activity, Finding, Severity};
 use detector::write::{self, Format, json, mail};
 
 use crate::settings::AlertFormat;
@@ -88,7 +88,7 @@ impl Alerts {
                 let _told = self.put(&key, &bytes, &notes, Condition::Is(&tag)).await;
                 return Err(error);
             }
-            self.mark_sent(&key, bytes, tag, alert.last_seen).await?;
+            self.mark_sent(&key, bytes, tag, Told::of(&alert)).await?;
             return Ok(Delivered::Told);
         }
         anyhow::bail!("{}: {MAX_ROUNDS} other writers came first", self.state.uri(&key))
@@ -110,14 +110,17 @@ impl Alerts {
         let newest = if is_newer { finding } else { &known };
         let bytes = if is_newer { Bytes::from(text) } else { there.bytes.clone() };
         let is_hidden = newest.suppressed_by.is_some();
-        let told: Option<i64> = there.note("told").and_then(|told| told.parse().ok());
+        let told = Told::noted(there);
         let activity = if told.is_none() { Activity::Create } else { Activity::Update };
         let until: i64 = there.note("until").and_then(|until| until.parse().ok()).unwrap_or(0);
         let is_due = match there.note("alert") {
             Some("pending") if until > now_millis() => {
                 return Ok(if is_newer { Step::Write { bytes, told, alert: None } } else { Step::InFlight });
             }
-            Some("sent") => is_newer && told.is_none_or(|told| newest.last_seen - told >= self.repeat_secs.max(1)),
+            Some("sent") => {
+                let is_time = |told: Told| newest.last_seen - told.at >= self.repeat_secs.max(1);
+                is_newer && told.is_none_or(|told| is_time(told) || Told::of(newest).is_news_after(told))
+            }
             // Begun by one who is gone, or hidden before.
             _ => true,
         };
@@ -128,13 +131,13 @@ impl Alerts {
         Ok(Step::Write { bytes, told, alert })
     }
 
-    fn notes(&self, alert: &str, told: Option<i64>) -> Vec<(String, String)> {
+    fn notes(&self, alert: &str, told: Option<Told>) -> Vec<(String, String)> {
         let mut notes = vec![
             ("alert".to_owned(), alert.to_owned()),
             ("by".to_owned(), self.by.clone()),
             ("until".to_owned(), self.deadline_millis.to_string()),
         ];
-        notes.extend(told.map(|told| ("told".to_owned(), told.to_string())));
+        notes.extend(told.into_iter().flat_map(Told::notes));
         notes
     }
 
@@ -150,7 +153,7 @@ impl Alerts {
     }
 
     /// Notes that the topic knows. What another writer added to the finding meanwhile stays.
-    async fn mark_sent(&self, key: &str, mut bytes: Bytes, mut tag: String, told: i64) -> anyhow::Result<()> {
+    async fn mark_sent(&self, key: &str, mut bytes: Bytes, mut tag: String, told: Told) -> anyhow::Result<()> {
         for _ in 0..MAX_ROUNDS {
             let notes = self.notes("sent", Some(told));
             if let Put::Written(_) = self.put(key, &bytes, &notes, Condition::Is(&tag)).await? {
@@ -167,7 +170,7 @@ impl Alerts {
         anyhow::bail!("{}: {MAX_ROUNDS} other writers came first", self.state.uri(key))
     }
 
-    async fn publish(&self, finding: &Finding, told: Option<i64>) -> anyhow::Result<()> {
+    async fn publish(&self, finding: &Finding, told: Option<Told>) -> anyhow::Result<()> {
         let message = fitted(finding, |finding| match self.format {
             AlertFormat::Mail => mail::body(finding),
             AlertFormat::Json => json::render(finding),
@@ -183,7 +186,7 @@ impl Alerts {
         }
         if self.topic.strip_suffix(".fifo").is_some() {
             // Named after what was told before, not after what is told now: who takes over may know more by then.
-            let after = told.map_or_else(|| "first".to_owned(), |told| told.to_string());
+            let after = told.map_or_else(|| "first".to_owned(), |told| told.at.to_string());
             let once = format!("{}-{after}", finding.id);
             request = request.message_group_id(finding.id.to_string()).message_deduplication_id(once);
         }
@@ -204,7 +207,46 @@ enum Step {
     /// Nothing yet: somebody is at it.
     InFlight,
     /// Write this, and then tell that.
-    Write { bytes: Bytes, told: Option<i64>, alert: Option<Box<Finding>> },
+    Write { bytes: Bytes, told: Option<Told>, alert: Option<Box<Finding>> },
+}
+
+/// What subscribers were told of a finding last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Told {
+    /// Last second of its last record then.
+    at: i64,
+    severity: Severity,
+    n_networks: usize,
+}
+
+impl Told {
+    fn of(finding: &Finding) -> Self {
+        let networks: BTreeSet<&str> = finding.destinations.iter().map(|to| &*to.network).collect();
+        Self { at: finding.last_seen, severity: finding.severity, n_networks: networks.len() }
+    }
+
+    /// What was noted beside a finding. Older programs noted the time only; then nothing is news before the interval is over.
+    fn noted(there: &Stored) -> Option<Self> {
+        let at = there.note("told")?.parse().ok()?;
+        let severity = there.note("severity").and_then(|severity| severity.parse().ok()).unwrap_or(f64::MAX);
+        let n_networks = there.note("networks").and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
+        Some(Self { at, severity: Severity::new(severity), n_networks })
+    }
+
+    fn notes(self) -> [(String, String); 3] {
+        [
+            ("told".to_owned(), self.at.to_string()),
+            ("severity".to_owned(), self.severity.value().to_string()),
+            ("networks".to_owned(), self.n_networks.to_string()),
+        ]
+    }
+
+    /// Whether it is worth an alert before the interval is over: it is of a worse kind, or about twice as many networks. A sweep
+    /// meets more and more and is told a handful of times.
+    fn is_news_after(self, told: Self) -> bool {
+        (self.severity > told.severity && self.severity.label() != told.severity.label())
+            || self.n_networks >= told.n_networks.max(1).saturating_mul(2)
+    }
 }
 
 /// Of two forms of one finding, the one made from more records ranks higher.
@@ -340,6 +382,26 @@ mod tests {
         }
         assert_eq!(json::parse(&fitted(&long, json::render)).unwrap().id, long.id);
         assert_eq!(fitted(&finding(), json::render), json::render(&finding()), "a short one stays as it is");
+    }
+
+    #[test]
+    fn what_got_worse_or_wider_is_news() {
+        let mut finding = finding();
+        let told = Told::of(&finding);
+        let is_news = |finding: &Finding| Told::of(finding).is_news_after(told);
+        assert!(!is_news(&finding), "the same is none");
+        finding.severity = Severity::new(8.9);
+        assert!(!is_news(&finding), "High before, High now");
+        finding.severity = Severity::new(9.0);
+        assert!(is_news(&finding));
+        finding.severity = Severity::new(3.0);
+        finding.destinations.push(finding.destinations[0].clone());
+        assert!(!is_news(&finding), "one more address of the network");
+        finding.destinations[1].network = "AS64501 Another".into();
+        assert!(is_news(&finding));
+        let older =
+            Stored { bytes: Bytes::new(), tag: String::new(), notes: vec![("told".to_owned(), "5".to_owned())] };
+        assert!(Told::noted(&older).is_some_and(|told| told.at == 5 && !Told::of(&finding).is_news_after(told)));
     }
 
     #[test]
