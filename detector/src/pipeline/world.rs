@@ -12,14 +12,13 @@ use crate::rollup::Interface;
 use crate::score::Facts;
 
 impl Knowledge {
-    /// Whether an interface is judged.
+    /// Whether an interface is judged, and whether it is a Lambda function's.
     pub(super) fn interface(&self, eni_id: &str) -> Interface {
-        if self.all_interfaces || self.inventory.is_empty() {
-            return Interface::Judged;
-        }
         let spans = self.inventory.spans(eni_id);
         let is = |wanted: fn(&Attribution) -> bool| spans.iter().any(|span| wanted(&span.owner));
-        if is(|owner| matches!(owner, Attribution::Functions(_))) || (!spans.is_empty() && self.knows_no_function()) {
+        if is(|owner| matches!(owner, Attribution::Functions(_))) {
+            Interface::Lambda
+        } else if self.all_interfaces || self.inventory.is_empty() || (!spans.is_empty() && self.knows_no_function()) {
             Interface::Judged
         } else if is(|owner| matches!(owner, Attribution::Other(_))) {
             Interface::Other

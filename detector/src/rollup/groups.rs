@@ -23,6 +23,8 @@ pub(super) struct InterfaceSeen {
     pub(super) account: Arc<str>,
     pub(super) region: Arc<str>,
     pub(super) vpc: Arc<str>,
+    /// A Lambda function's: nobody can open a connection to it.
+    pub(super) is_lambda: bool,
     /// Passes on others' packets: a NAT gateway or another middlebox, whose copy would count everything twice.
     pub(super) forwards: bool,
     /// Addresses that the records' direction shows to be its own.
@@ -71,10 +73,21 @@ impl Groups {
             .iter()
             .map(|id| match id.map_or(Interface::Other, &mut *judge) {
                 Interface::Judged => self.intern_interface(id.unwrap_or_default()),
+                Interface::Lambda => {
+                    let number = self.intern_interface(id.unwrap_or_default());
+                    self.is_lambda(number);
+                    number
+                }
                 Interface::Other => OTHER,
                 Interface::Unknown => UNKNOWN,
             })
             .collect()
+    }
+
+    fn is_lambda(&mut self, interface: u32) {
+        if let Some(seen) = self.interfaces.get_mut(interface as usize) {
+            seen.is_lambda = true;
+        }
     }
 
     fn intern_interface(&mut self, id: &str) -> u32 {
@@ -316,6 +329,7 @@ impl Groups {
                 self.owns(id, of(&addresses, own));
             }
             if let Some(mine) = self.interfaces.get_mut(id as usize) {
+                mine.is_lambda |= seen.is_lambda;
                 mine.forwards |= seen.forwards;
                 if mine.account.is_empty() {
                     mine.account.clone_from(&seen.account);

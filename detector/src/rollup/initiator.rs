@@ -2,13 +2,15 @@
 //!
 //! A reply is not a call-out. Replies of a server under an internet scan are the classic false alarm, so the order of
 //! trust is fixed: the SYN without ACK; a port on one side only that is privileged or that services are known to listen
-//! on; the flags of another record of the connection; the side whose port other connections share; the lower port.
+//! on; the flags of another record of the connection; the own side of a Lambda function's interface, to which nobody can
+//! open a connection; the side whose port other connections share; the lower port.
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 
 use super::block::Block;
 use super::groups::Groups;
+use super::own::Own;
 use super::{Flow, Record};
 
 /// TCP flag bits of VPC flow logs. Source: AWS, "Flow log records", `tcp-flags`.
@@ -252,7 +254,11 @@ impl Undecided {
     }
 
     /// Decides every record kept, and adds it to the groups.
-    pub(super) fn settle(self, groups: &mut Groups) {
+    ///
+    /// # Source
+    /// AWS, "Giving Lambda functions access to resources in an Amazon VPC": from a function's interface traffic goes out, and
+    /// none that begins elsewhere comes in.
+    pub(super) fn settle(self, groups: &mut Groups, own: &Own) {
         if self.records.is_empty() {
             return;
         }
@@ -280,9 +286,12 @@ impl Undecided {
                 {
                     return if (sides == FIRST) == sender_is_first { Sense::Asks } else { Sense::Answers };
                 }
+                let is_lambda = groups.interface(record.interface).is_lambda;
+                let is_far = |address| is_lambda && !own.contains(record.interface, address);
                 let [src, dst] = record.ends();
                 let n = |end: &End| n_counterparts.get(end).copied().unwrap_or(0);
-                by(served.contains(&dst), served.contains(&src))
+                by(is_far(record.dst), is_far(record.src))
+                    .or_else(|| by(served.contains(&dst), served.contains(&src)))
                     .or_else(|| by(n(&dst) > n(&src), n(&src) > n(&dst)))
                     .or_else(|| by(dst.2 < src.2, src.2 < dst.2))
                     .unwrap_or(if groups.address(record.src) <= groups.address(record.dst) {

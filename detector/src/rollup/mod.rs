@@ -13,8 +13,9 @@
 //! ```
 //!
 //! Who opened a connection is decided for each record from its flags, then its ports, and where both are silent, for
-//! each connection from what other records of the object say ([`initiator`]). Which side is the interface's own comes
-//! from the inventory, the records' direction, or the address that all of an interface's records share.
+//! each connection from what other records of the object say ([`initiator`]); of a Lambda function's interface, the own
+//! side asks where flags do not say otherwise. Which side is the interface's own comes from the inventory, the records'
+//! direction, or the address that all of an interface's records share.
 
 mod block;
 mod group;
@@ -39,12 +40,15 @@ use group::Key;
 use groups::{Groups, InterfaceSeen};
 use hashbrown::HashMap;
 use initiator::{Sense, Undecided};
+use own::Own;
 
 /// What becomes of an interface's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interface {
     /// Judged.
     Judged,
+    /// Judged, and a Lambda function's: nobody can open a connection to it.
+    Lambda,
     /// Left unjudged: it belongs to another service.
     Other,
     /// Left unjudged: nobody knows whose it is.
@@ -232,9 +236,10 @@ impl Rollup {
     ) -> (Observations, Account) {
         let mut account = std::mem::take(&mut self.account);
         let groups = &mut self.groups;
-        std::mem::take(&mut self.undecided).settle(groups);
-        let own = own::addresses(groups, own);
+        let mut own = Own::known(groups, own);
+        std::mem::take(&mut self.undecided).settle(groups, &own);
         let groups = &*groups;
+        own.add_shared(groups);
         // Seldom asked for: only protocols without ports have any.
         let answers = LazyCell::new(|| groups.answers());
         let mut out = Observations::default();

@@ -11,41 +11,48 @@ use super::groups::Groups;
 
 /// The own addresses of each interface, both as numbers of `groups`. They are few.
 #[derive(Debug)]
-pub(super) struct Own(Vec<Vec<u32>>);
+pub(super) struct Own {
+    addresses: Vec<Vec<u32>>,
+    /// The interfaces of which neither the inventory nor the direction of records tells any.
+    open: Vec<bool>,
+}
 
 impl Own {
+    /// What the inventory and the direction of records tell. Takes from the groups what they know of it.
+    pub(super) fn known(groups: &mut Groups, inventory: &dyn Fn(&str) -> Vec<u128>) -> Self {
+        let mut own = Self { addresses: groups.take_own(), open: Vec::new() };
+        let groups = &*groups;
+        for (interface, seen) in (0..).zip(groups.all_interfaces()) {
+            let known = inventory(&seen.id);
+            own.open.push(known.is_empty() && own.addresses.get(interface as usize).is_none_or(Vec::is_empty));
+            for number in known.into_iter().filter_map(|address| groups.number(address)) {
+                own.insert(interface, number);
+            }
+        }
+        own
+    }
+
+    /// Adds the address that an interface's records share where nothing else tells any. All records must be in the groups.
+    pub(super) fn add_shared(&mut self, groups: &Groups) {
+        if self.open.contains(&true) {
+            for (interface, address) in shared(groups, &self.open) {
+                self.insert(interface, address);
+            }
+        }
+    }
+
     /// Whether an address is the interface's own.
     pub(super) fn contains(&self, interface: u32, address: u32) -> bool {
-        self.0.get(interface as usize).is_some_and(|own| own.contains(&address))
+        self.addresses.get(interface as usize).is_some_and(|own| own.contains(&address))
     }
 
     fn insert(&mut self, interface: u32, address: u32) {
         if !self.contains(interface, address)
-            && let Some(own) = self.0.get_mut(interface as usize)
+            && let Some(own) = self.addresses.get_mut(interface as usize)
         {
             own.push(address);
         }
     }
-}
-
-/// Which addresses are each interface's own. Takes from the groups what they know of it.
-pub(super) fn addresses(groups: &mut Groups, inventory: &dyn Fn(&str) -> Vec<u128>) -> Own {
-    let mut own = Own(groups.take_own());
-    let groups = &*groups;
-    let mut open = Vec::with_capacity(groups.all_interfaces().len());
-    for (interface, seen) in (0..).zip(groups.all_interfaces()) {
-        let known = inventory(&seen.id);
-        open.push(known.is_empty() && own.0.get(interface as usize).is_none_or(Vec::is_empty));
-        for number in known.into_iter().filter_map(|address| groups.number(address)) {
-            own.insert(interface, number);
-        }
-    }
-    if open.contains(&true) {
-        for (interface, address) in shared(groups, &open) {
-            own.insert(interface, address);
-        }
-    }
-    own
 }
 
 /// For each open interface and address family, the address with the most records; of equals a private one before a
