@@ -142,7 +142,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 22] = [
+pub(crate) const CASES: [Case; 23] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -173,6 +173,14 @@ pub(crate) const CASES: [Case; 22] = [
         for n in 0..20 {
             log.call(at(10, 9, 31) + n * 10, PROVIDER, 443, 900, 5000);
         }
+        log
+    }),
+    caught(CheckId::EgressVolume, PROVIDER, "3.5 MB from a job that runs once a day and sends 5 kB", || {
+        let mut log = Log::empty();
+        for day in 0..16 {
+            log.call(at(day, 3, 0), PROVIDER, 443, 5000, 20_000);
+        }
+        log.call(at(15, 3, 1), PROVIDER, 443, 3_500_000, 9000);
         log
     }),
     caught(CheckId::Beacon, STRANGER, "a poll every 40 minutes among the webhooks", || {

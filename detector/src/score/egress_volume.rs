@@ -5,9 +5,11 @@
 //! busy hour makes more records of the usual size, so the bytes of one record must be exceeded as well, unless the factor
 //! is beyond what load explains.
 //!
-//! Statistic: beyond the largest of *n* past values the tail is taken as Pareto, P(X > r · max) = r^−α / (n + 1), with
-//! Hill's estimate of α from the values above the 90 % quantile. Reference: Hill (1975), "A simple general approach to
-//! inference about the tail of a distribution". What the number of windows a week would bring by chance is taken off.
+//! Statistic: beyond the largest of *n* past values the tail is taken as Pareto, P(X > r · max) = r^−α / (n + 1). What α
+//! is, the values above the 90 % quantile say, as in Hill's estimate; so that few values say little, every α of the range is
+//! weighed by how likely it makes them. Reference: Hill (1975), "A simple general approach to inference about the tail of a
+//! distribution", for the likelihood. What the windows, or days, of a week in which the function does anything bring by chance
+//! is taken off.
 
 use baselines::distribution::Counts;
 use baselines::known::Volumes;
@@ -26,12 +28,22 @@ const WINDOW_FLOOR_BYTES: u64 = 256 << 10;
 const DNS_FLOOR_BYTES: u64 = 24 << 10;
 const DAY_FLOOR_BYTES: u64 = 4 << 20;
 
-/// Past windows and days needed before the largest of them means something.
-const MIN_WINDOWS: u64 = 24;
-const MIN_DAYS: u64 = 5;
+/// Past windows, or days, needed before the largest of them means something: the days of a function that runs once a day.
+/// That few of them say little is for the tail to say.
+const MIN_PAST: u64 = 5;
 
 /// Range of α: below 1 a tail has no mean and any factor would be ordinary; above 3 a factor of three would be certainty.
 const ALPHA_RANGE: (f64, f64) = (1.0, 3.0);
+
+/// Steps in which the range is gone through; twice as many change no fiftieth of a ban.
+const N_ALPHAS: u32 = 64;
+
+/// Factor over the largest past value up to which it is not exceeded: values are kept by cells, and traffic grows.
+const EXCEEDS: f64 = 1.5;
+
+/// Seconds of a week, and of a day.
+const WEEK_SECS: f64 = 7.0 * DAY_SECS;
+const DAY_SECS: f64 = 86_400.0;
 
 /// Factor over the largest window from which load alone explains nothing, whatever the size of a record.
 const BEYOND_LOAD: f64 = 30.0;
@@ -52,6 +64,9 @@ impl Check for EgressVolume {
         let mut sent: Vec<(u32, &Observation)> =
             view.rows().filter_map(|(row, found)| Some((service_of(row, found)?, row))).collect();
         sent.sort_by_key(|(service, _)| *service);
+        let Some(known) = view.baseline.known else { return Vec::new() };
+        let weeks = ((view.window.start() - known.first.start()) as f64 / WEEK_SECS).max(DAY_SECS / WEEK_SECS);
+        let a_week = [known.n_windows, known.n_days].map(|n| f64::from(n) / weeks);
         let mut out = Vec::new();
         for rows in sent.chunk_by(|a, b| a.0 == b.0) {
             let Some(&(service, _)) = rows.first() else { continue };
@@ -63,8 +78,8 @@ impl Check for EgressVolume {
             let is_today = volumes.open_day.0 == view.window.day();
             let today = (volumes.open_day.1.bytes_out * u64::from(is_today)).saturating_add(bytes);
             let floor = if port == 53 { DNS_FLOOR_BYTES } else { WINDOW_FLOOR_BYTES };
-            let window = window_bans(volumes, bytes, n_flows, floor);
-            let day = day_bans(volumes.day_bytes(), today, bytes);
+            let window = window_bans(volumes, a_week[0], bytes, n_flows, floor);
+            let day = day_bans(volumes.day_bytes(), a_week[1], today, bytes);
             let Some((bans, span, observed, expected)) = [
                 window.map(|bans| (bans, "ten minutes", bytes, volumes.window_bytes().max())),
                 day.map(|bans| (bans, "a day", today, volumes.day_bytes().max())),
@@ -104,49 +119,62 @@ impl Check for EgressVolume {
 }
 
 /// Bans of a window's bytes, less what the windows of a week bring by chance.
-fn window_bans(volumes: &Volumes, bytes: u64, n_flows: u64, floor: u64) -> Option<f64> {
+fn window_bans(volumes: &Volumes, n_trials: f64, bytes: u64, n_flows: u64, floor: u64) -> Option<f64> {
     let past = volumes.window_bytes();
-    if bytes < floor || past.n() < MIN_WINDOWS || n_flows == 0 {
+    if bytes < floor || past.n() < MIN_PAST || n_flows == 0 {
         return None;
     }
     let ratio = bytes as f64 / past.max().max(1) as f64;
     let flow_ratio = (bytes / n_flows) as f64 / volumes.flow_bytes_out().max().max(1) as f64;
     let ratio = if ratio >= BEYOND_LOAD { ratio } else { ratio.min(flow_ratio) };
-    beyond_max(past, ratio, 1008.0)
+    beyond_max(past, ratio, n_trials)
 }
 
 /// Bans of a day's bytes so far; judged by the window that adds to them.
-fn day_bans(past: Counts<'_>, today: u64, added: u64) -> Option<f64> {
-    if today < DAY_FLOOR_BYTES || past.n() < MIN_DAYS || added == 0 {
+fn day_bans(past: Counts<'_>, n_trials: f64, today: u64, added: u64) -> Option<f64> {
+    if today < DAY_FLOOR_BYTES || past.n() < MIN_PAST || added == 0 {
         return None;
     }
-    beyond_max(past, today as f64 / past.max().max(1) as f64, 7.0)
+    beyond_max(past, today as f64 / past.max().max(1) as f64, n_trials)
 }
 
 /// Bans of exceeding the largest past value by a factor, less those of `n_trials` tries; `None` when it does not exceed.
 fn beyond_max(past: Counts<'_>, ratio: f64, n_trials: f64) -> Option<f64> {
-    if ratio <= 1.5 {
+    if ratio <= EXCEEDS {
         return None;
     }
     let n = past.n() as f64;
     let by_chance = (n_trials / (n + 1.0)).max(1.0).log10();
-    Some(alpha(past) * ratio.log10() - by_chance)
+    Some(-tail(past, ratio).log10() - by_chance)
 }
 
-/// Hill's estimate of the tail index from the values above the 90 % quantile.
-fn alpha(past: Counts<'_>) -> f64 {
+/// Probability that what exceeds the largest past value does so by a factor: r^−α, averaged over the range of α with weights
+/// by the likelihood of the values above the 90 % quantile, α^k · e^(−α · Σ ln(x / base)). Values equal to the base are
+/// among them: many equals make a steep tail, few say nothing.
+fn tail(past: Counts<'_>, ratio: f64) -> f64 {
     let base = past.value_at(TAIL_QUANTILE).max(1) as f64;
-    let (n, sum) =
-        past.cells().filter(|&(value, _)| value as f64 > base).fold((0.0, 0.0), |(n, sum), (value, count)| {
-            (n + count as f64, sum + count as f64 * (value as f64 / base).ln())
-        });
-    if sum <= 0.0 { ALPHA_RANGE.1 } else { (n / sum).clamp(ALPHA_RANGE.0, ALPHA_RANGE.1) }
+    let n = past.n() as f64;
+    let n_tail = n - (TAIL_QUANTILE * n).ceil();
+    let above = past.cells().filter(|&(value, _)| value as f64 > base);
+    let sum: f64 = above.map(|(value, count)| count as f64 * (value as f64 / base).ln()).sum();
+    let (from, to) = ALPHA_RANGE;
+    let alphas = (0..N_ALPHAS).map(|step| from + (to - from) * (f64::from(step) + 0.5) / f64::from(N_ALPHAS));
+    let log_weight = |alpha: f64| n_tail * alpha.ln() - alpha * sum;
+    // The likeliest weighs 1, so that thousands of values do not underflow.
+    let likeliest = alphas.clone().map(log_weight).fold(f64::NEG_INFINITY, f64::max);
+    let (weighed, weights) = alphas.fold((0.0, 0.0), |(weighed, weights), alpha| {
+        let weight = (log_weight(alpha) - likeliest).exp();
+        (weighed + weight * ratio.powf(-alpha), weights + weight)
+    });
+    weighed / weights
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use baselines::distribution::Distribution;
+    use baselines::known::Totals;
+    use baselines::window::Window;
 
     fn past(values: &[u64]) -> Distribution {
         let mut out = Distribution::default();
@@ -156,16 +184,26 @@ mod tests {
         out
     }
 
+    /// The index of a tail that is as probable at a factor of ten.
+    fn index(values: &[u64]) -> f64 {
+        -tail(past(values).view(), 10.0).log10()
+    }
+
     #[test]
-    fn a_past_of_equals_has_the_steepest_tail() {
-        assert!((alpha(past(&[5000; 100]).view()) - ALPHA_RANGE.1).abs() < 1e-9);
-        assert!((alpha(past(&[]).view()) - ALPHA_RANGE.1).abs() < 1e-9);
+    fn a_past_of_many_equals_has_the_steepest_tail() {
+        assert!(index(&[5000; 1500]) > 2.9);
     }
 
     #[test]
     fn a_wide_past_has_a_flat_tail() {
         let wide: Vec<u64> = (0..20u32).flat_map(|k| vec![1u64 << k; 10]).collect();
-        assert!(alpha(past(&wide).view()) < 2.0);
+        assert!(index(&wide) < 1.5, "{}", index(&wide));
+    }
+
+    #[test]
+    fn few_values_say_little_of_the_tail() {
+        let [none, few, many] = [0, 20, 2000].map(|n| index(&vec![5000; n]));
+        assert!(ALPHA_RANGE.0 < none && none < few && few < many && many < ALPHA_RANGE.1, "{none} {few} {many}");
     }
 
     #[test]
@@ -173,5 +211,27 @@ mod tests {
         let past = past(&[300_000; 2000]);
         assert_eq!(beyond_max(past.view(), 1.2, 1008.0), None);
         assert!(beyond_max(past.view(), 20.0, 1008.0) > beyond_max(past.view(), 5.0, 1008.0));
+    }
+
+    #[test]
+    fn a_busy_function_brings_more_by_chance_than_a_daily_job() {
+        let past = past(&[300_000; 20]);
+        assert!(beyond_max(past.view(), 20.0, 500.0) < beyond_max(past.view(), 20.0, 7.0));
+    }
+
+    /// Volumes of so many days with `n_windows` windows each, of so many records and bytes.
+    fn days(n_days: u32, n_windows: u32, n_flows: u32, bytes_out: u64) -> Volumes {
+        let mut out = Volumes::default();
+        for window in (0..n_days).flat_map(|day| (0..n_windows).map(move |n| Window((day + 1) * 144 + n))) {
+            out.add(window, &Totals { n_flows, bytes_out, ..Totals::default() });
+        }
+        out
+    }
+
+    #[test]
+    fn a_job_that_runs_once_a_day_is_judged() {
+        let volumes = days(20, 1, 1, 5000);
+        assert!(window_bans(&volumes, 7.0, 3_500_000, 1, WINDOW_FLOOR_BYTES) > Some(2.5));
+        assert_eq!(window_bans(&days(4, 1, 1, 5000), 7.0, 3_500_000, 1, WINDOW_FLOOR_BYTES), None);
     }
 }
