@@ -142,7 +142,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 23] = [
+pub(crate) const CASES: [Case; 26] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -181,6 +181,30 @@ pub(crate) const CASES: [Case; 23] = [
             log.call(at(day, 3, 0), PROVIDER, 443, 5000, 20_000);
         }
         log.call(at(15, 3, 1), PROVIDER, 443, 3_500_000, 9000);
+        log
+    }),
+    near_miss(CheckId::EgressVolume, "a day of four times the usual calls, of the usual size", || {
+        let mut log = Log::empty();
+        for n in 0..12 * 144 {
+            log.call(at(0, 0, n * 10) + n * 37 % 300, PROVIDER, 443, 9000, 5000);
+        }
+        for n in 0..432 {
+            log.call(at(10, 9, 0) + n * 33, PROVIDER, 443, 9000, 5000);
+        }
+        log
+    }),
+    caught(CheckId::EgressVolume, PROVIDER, "40 kB every ten minutes for a day, far above what a call sends", || {
+        let mut log = Log::steady();
+        for n in 0..144 {
+            log.call(at(10, 0, n * 10) + 400, PROVIDER, 443, 40_000, 500);
+        }
+        log
+    }),
+    near_miss(CheckId::EgressVolume, "a backfill into the database", || {
+        let mut log = Log::steady();
+        for n in 0..2000 {
+            log.call(at(10, 9, 0) + n * 20, DATABASE, 5432, 2500, 3000);
+        }
         log
     }),
     caught(CheckId::Beacon, STRANGER, "a poll every 40 minutes among the webhooks", || {

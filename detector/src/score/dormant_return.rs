@@ -10,7 +10,7 @@
 use baselines::newcomer::Subject;
 use baselines::window::{WINDOW_SECS, WINDOWS_PER_DAY};
 
-use super::oddity::{Oddity, Topic};
+use super::oddity::{Oddity, PRIVATE_BANS, Topic};
 use super::view::{View, bytes_words, span_words};
 use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
@@ -30,9 +30,6 @@ const SCHEDULED_BANS: f64 = 1.5;
 
 /// Bans taken off a prefix of a known network: addresses that rotate come back too.
 const PREFIX_BANS: f64 = 0.6;
-
-/// Bans taken off inside the VPC and its peers.
-const PRIVATE_BANS: f64 = 1.2;
 
 /// The check.
 pub(super) struct DormantReturn;

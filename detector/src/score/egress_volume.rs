@@ -3,7 +3,7 @@
 //! Why it matters: stolen data that leaves through a provider the function already uses shows in nothing else.
 //! What it weighs: by which factor the past's largest window is exceeded, under the past's own tail. A retry storm or a
 //! busy hour makes more records of the usual size, so the bytes of one record must be exceeded as well, unless the factor
-//! is beyond what load explains.
+//! is beyond what load explains. What stays inside the VPC has not left: it weighs less, and load explains any factor.
 //!
 //! Statistic: beyond the largest of *n* past values the tail is taken as Pareto, P(X > r · max) = r^−α / (n + 1). What α
 //! is, the values above the 90 % quantile say, as in Hill's estimate; so that few values say little, every α of the range is
@@ -12,12 +12,13 @@
 //! is taken off.
 
 use baselines::distribution::Counts;
-use baselines::known::Volumes;
+use baselines::known::{Totals, Volumes};
+use baselines::ladder::is_private;
 use baselines::newcomer::Contacted;
 use baselines::observation::Observation;
 
 use super::Check;
-use super::oddity::{Oddity, Topic};
+use super::oddity::{Oddity, PRIVATE_BANS, Topic};
 use super::view::{View, bytes_words};
 use crate::finding::{CheckId, Evidence, Quantity};
 
@@ -45,7 +46,7 @@ const EXCEEDS: f64 = 1.5;
 const WEEK_SECS: f64 = 7.0 * DAY_SECS;
 const DAY_SECS: f64 = 86_400.0;
 
-/// Factor over the largest window from which load alone explains nothing, whatever the size of a record.
+/// Factor over the largest window or day from which load alone explains nothing, whatever the size of a record.
 const BEYOND_LOAD: f64 = 30.0;
 
 /// Share of the past above which a value belongs to the tail.
@@ -67,19 +68,28 @@ impl Check for EgressVolume {
         let Some(known) = view.baseline.known else { return Vec::new() };
         let weeks = ((view.window.start() - known.first.start()) as f64 / WEEK_SECS).max(DAY_SECS / WEEK_SECS);
         let a_week = [known.n_windows, known.n_days].map(|n| f64::from(n) / weeks);
+        let is_inside = |peer| is_private(view.rungs(peer).address);
         let mut out = Vec::new();
         for rows in sent.chunk_by(|a, b| a.0 == b.0) {
             let Some(&(service, _)) = rows.first() else { continue };
             let rows = rows.iter().map(|(_, row)| *row);
             let bytes = rows.clone().map(|row| row.bytes_out).fold(0, u64::saturating_add);
-            let n_flows: u64 = rows.clone().map(|row| u64::from(row.n_flows)).sum();
+            let n_flows = rows.clone().map(|row| row.n_flows).fold(0, u32::saturating_add);
             let Some((&(network, port, protocol), service)) = view.baseline.service_at(service) else { continue };
             let volumes = &service.volumes;
             let is_today = volumes.open_day.0 == view.window.day();
-            let today = (volumes.open_day.1.bytes_out * u64::from(is_today)).saturating_add(bytes);
+            let before = if is_today { volumes.open_day.1 } else { Totals::default() };
+            let sent = Totals { bytes_out: bytes, n_flows, ..Totals::default() };
+            let mut today = before;
+            today.add(&sent);
             let floor = if port == 53 { DNS_FLOOR_BYTES } else { WINDOW_FLOOR_BYTES };
-            let window = window_bans(volumes, a_week[0], bytes, n_flows, floor);
-            let day = day_bans(volumes.day_bytes(), a_week[1], today, bytes);
+            if bytes == 0 || (bytes < floor && today.bytes_out < DAY_FLOOR_BYTES) {
+                continue;
+            }
+            let past = Past { volumes, a_week, is_inside: rows.clone().all(|row| is_inside(row.peer)) };
+            let window = past.window_bans(&sent, floor);
+            let day = past.day_bans(&today);
+            let today = today.bytes_out;
             let Some((bans, span, observed, expected)) = [
                 window.map(|bans| (bans, "ten minutes", bytes, volumes.window_bytes().max())),
                 day.map(|bans| (bans, "a day", today, volumes.day_bytes().max())),
@@ -118,24 +128,69 @@ impl Check for EgressVolume {
     }
 }
 
-/// Bans of a window's bytes, less what the windows of a week bring by chance.
-fn window_bans(volumes: &Volumes, n_trials: f64, bytes: u64, n_flows: u64, floor: u64) -> Option<f64> {
-    let past = volumes.window_bytes();
-    if bytes < floor || past.n() < MIN_PAST || n_flows == 0 {
-        return None;
-    }
-    let ratio = bytes as f64 / past.max().max(1) as f64;
-    let flow_ratio = (bytes / n_flows) as f64 / volumes.flow_bytes_out().max().max(1) as f64;
-    let ratio = if ratio >= BEYOND_LOAD { ratio } else { ratio.min(flow_ratio) };
-    beyond_max(past, ratio, n_trials)
+/// What volumes are compared with.
+struct Past<'a> {
+    volumes: &'a Volumes,
+    /// Windows, and days, of a week in which the function does anything.
+    a_week: [f64; 2],
+    /// Whether they stay inside the VPC and its peers.
+    is_inside: bool,
 }
 
-/// Bans of a day's bytes so far; judged by the window that adds to them.
-fn day_bans(past: Counts<'_>, n_trials: f64, today: u64, added: u64) -> Option<f64> {
-    if today < DAY_FLOOR_BYTES || past.n() < MIN_PAST || added == 0 {
-        return None;
+impl Past<'_> {
+    /// Bans of a window's bytes, less what the windows of a week bring by chance.
+    fn window_bans(&self, sent: &Totals, floor: u64) -> Option<f64> {
+        let [n_trials, _] = self.a_week;
+        self.bans(self.volumes.window_bytes(), n_trials, sent, floor, || self.volumes.flow_bytes_out().max())
     }
-    beyond_max(past, today as f64 / past.max().max(1) as f64, n_trials)
+
+    /// Bans of a day's bytes so far, less what the days of a week bring by chance.
+    fn day_bans(&self, today: &Totals) -> Option<f64> {
+        let [_, n_trials] = self.a_week;
+        self.bans(self.volumes.day_bytes(), n_trials, today, DAY_FLOOR_BYTES, || self.record_bytes_of_days())
+    }
+
+    /// Bans of what was sent in a span, where `past` tells of such spans and `record_bytes` how large a record of theirs is.
+    fn bans(
+        &self,
+        past: Counts<'_>,
+        n_trials: f64,
+        sent: &Totals,
+        floor: u64,
+        record_bytes: impl Fn() -> u64,
+    ) -> Option<f64> {
+        let record = sent.bytes_out.checked_div(sent.n_flows.into())?;
+        if sent.bytes_out < floor || past.n() < MIN_PAST {
+            return None;
+        }
+        let ratio = sent.bytes_out as f64 / past.max().max(1) as f64;
+        if ratio <= EXCEEDS {
+            return None;
+        }
+        let record_ratio = record as f64 / record_bytes().max(1) as f64;
+        // Inside the VPC a backfill or a migration is load beyond any factor.
+        let is_beyond_load = ratio >= BEYOND_LOAD && !self.is_inside;
+        let ratio = if is_beyond_load { ratio } else { ratio.min(record_ratio) };
+        let inside = if self.is_inside { PRIVATE_BANS } else { 0.0 };
+        Some(beyond_max(past, ratio, n_trials)? - inside)
+    }
+
+    /// Bytes of a record as days bring them: the mean of the past ones, or what nine windows in ten stay below, where that is
+    /// more. The most of any window says nothing of days: one with a single large record is among thousands.
+    ///
+    /// A day's mean lies between the usual record and what is odd about it: of a day r times as large, by records k times as
+    /// large, it is r / (1 + (r − 1) / k) times the usual. Load makes that 1, few large records r.
+    fn record_bytes_of_days(&self) -> u64 {
+        let Volumes { open_day: (_, day), open_window: (_, window), .. } = self.volumes;
+        let sum = |past: Counts<'_>| {
+            past.cells().map(|(value, count)| value.saturating_mul(count)).fold(0, u64::saturating_add)
+        };
+        // Windows of the open day that are over count already, the day does not.
+        let n_flows_open = u64::from(day.n_flows.saturating_sub(window.n_flows));
+        let n_flows = sum(self.volumes.window_flows()).saturating_sub(n_flows_open);
+        let mean = sum(self.volumes.day_bytes()).checked_div(n_flows).unwrap_or(0);
+        mean.max(self.volumes.flow_bytes_out().value_at(TAIL_QUANTILE))
+    }
 }
 
 /// Bans of exceeding the largest past value by a factor, less those of `n_trials` tries; `None` when it does not exceed.
@@ -173,7 +228,6 @@ fn tail(past: Counts<'_>, ratio: f64) -> f64 {
 mod tests {
     use super::*;
     use baselines::distribution::Distribution;
-    use baselines::known::Totals;
     use baselines::window::Window;
 
     fn past(values: &[u64]) -> Distribution {
@@ -228,10 +282,52 @@ mod tests {
         out
     }
 
+    fn past_of(volumes: &Volumes) -> Past<'_> {
+        Past { volumes, a_week: [144.0, 7.0], is_inside: false }
+    }
+
+    fn sent(n_flows: u32, bytes_out: u64) -> Totals {
+        Totals { n_flows, bytes_out, ..Totals::default() }
+    }
+
     #[test]
     fn a_job_that_runs_once_a_day_is_judged() {
-        let volumes = days(20, 1, 1, 5000);
-        assert!(window_bans(&volumes, 7.0, 3_500_000, 1, WINDOW_FLOOR_BYTES) > Some(2.5));
-        assert_eq!(window_bans(&days(4, 1, 1, 5000), 7.0, 3_500_000, 1, WINDOW_FLOOR_BYTES), None);
+        let one = sent(1, 3_500_000);
+        assert!(past_of(&days(20, 1, 1, 5000)).window_bans(&one, WINDOW_FLOOR_BYTES) > Some(2.5));
+        assert_eq!(past_of(&days(4, 1, 1, 5000)).window_bans(&one, WINDOW_FLOOR_BYTES), None);
+    }
+
+    #[test]
+    fn a_day_of_many_records_of_the_usual_size_is_load() {
+        // 1.44 MB a day in records of 1 kB.
+        let volumes = days(14, 144, 10, 10_000);
+        let past = past_of(&volumes);
+        assert_eq!(past.day_bans(&sent(20_000, 20_000_000)), None);
+        assert!(past.day_bans(&sent(60_000, 60_000_000)) > Some(1.6), "no load makes forty times as much");
+    }
+
+    #[test]
+    fn a_day_of_larger_records_is_no_load() {
+        // The usual day, and 100 kB every ten minutes: no window is odd by itself.
+        let volumes = days(14, 144, 10, 10_000);
+        assert!(past_of(&volumes).day_bans(&sent(1440 + 144, 1_440_000 + 14_400_000)) > Some(1.6));
+    }
+
+    #[test]
+    fn the_windows_of_a_drip_do_not_hide_its_day() {
+        let mut volumes = days(14, 144, 10, 10_000);
+        for n in 0..100 {
+            volumes.add(Window(15 * 144 + n), &sent(11, 110_000));
+        }
+        assert!(past_of(&volumes).day_bans(&volumes.open_day.1) > Some(1.6));
+    }
+
+    #[test]
+    fn a_backfill_inside_the_vpc_is_load() {
+        let volumes = days(14, 144, 10, 10_000);
+        let inside = Past { is_inside: true, ..past_of(&volumes) };
+        assert_eq!(inside.day_bans(&sent(60_000, 60_000_000)), None);
+        let larger = sent(14_000, 60_000_000);
+        assert!(inside.day_bans(&larger).unwrap() < past_of(&volumes).day_bans(&larger).unwrap() - PRIVATE_BANS + 1e-9);
     }
 }

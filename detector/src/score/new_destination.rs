@@ -9,13 +9,10 @@
 
 use baselines::newcomer::{Newcomer, Subject};
 
-use super::oddity::{Oddity, Topic};
+use super::oddity::{Oddity, PRIVATE_BANS, Topic};
 use super::view::{View, bytes_words};
 use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
-
-/// Bans taken off inside the VPC and its peers: its own services come and go.
-const PRIVATE_BANS: f64 = 1.2;
 
 /// What a port never used before weighs, of its own surprise: it is rarely independent of the network's.
 const PORT_WEIGHT: f64 = 0.7;

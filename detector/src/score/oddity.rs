@@ -4,6 +4,9 @@ use baselines::newcomer::{Contacted, Subject};
 
 use crate::finding::{CheckId, Evidence};
 
+/// Bans taken off what stays inside the VPC and its peers: its own services come and go.
+pub(super) const PRIVATE_BANS: f64 = 1.2;
+
 /// What an oddity is about. Oddities of different checks about the same topic add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Topic {
