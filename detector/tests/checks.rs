@@ -124,6 +124,15 @@ pub(crate) fn knowledge(functions: &str) -> Knowledge {
     knowledge
 }
 
+#[test]
+fn a_day_of_an_upload_is_told_once() {
+    let mut log = Log::steady();
+    log.call(at(10, 3, 1), PROVIDER, 443, 30_000_000, 20_000);
+    let findings = log.replay();
+    let [finding] = findings.as_slice() else { panic!("{} findings", findings.len()) };
+    assert_eq!((finding.check, finding.count), (CheckId::EgressVolume, 1), "the calls of the hours after are as ever");
+}
+
 /// One case: what happens, and the destination the check must name; `None` where it must stay quiet.
 pub(crate) struct Case {
     pub(crate) check: CheckId,

@@ -49,6 +49,9 @@ const DAY_SECS: f64 = 86_400.0;
 /// Factor over the largest window or day from which load alone explains nothing, whatever the size of a record.
 const BEYOND_LOAD: f64 = 30.0;
 
+/// Bans by which a day must have become odder to be told again: three times as unlikely, by half as many bytes again or more.
+const AGAIN_BANS: f64 = 0.5;
+
 /// Share of the past above which a value belongs to the tail.
 const TAIL_QUANTILE: f64 = 0.9;
 
@@ -88,7 +91,8 @@ impl Check for EgressVolume {
             }
             let past = Past { volumes, a_week, is_inside: rows.clone().all(|row| is_inside(row.peer)) };
             let window = past.window_bans(&sent, floor);
-            let day = past.day_bans(&today);
+            let times_told = |bans: Option<f64>| bans.map_or(0, |bans| n_told(bans, view.needed_bans));
+            let day = past.day_bans(&today).filter(|bans| times_told(Some(*bans)) > times_told(past.day_bans(&before)));
             let today = today.bytes_out;
             let Some((bans, span, observed, expected)) = [
                 window.map(|bans| (bans, "ten minutes", bytes, volumes.window_bytes().max())),
@@ -126,6 +130,12 @@ impl Check for EgressVolume {
         }
         out
     }
+}
+
+/// How often a day of so many bans has been told, if each of its windows was asked: when it had as many as are needed, and
+/// with each step beyond. What one window made odd would else be told by every later one, with whom that one happened to call.
+fn n_told(bans: f64, needed: f64) -> u32 {
+    if bans < needed { 0 } else { 1 + ((bans - needed) / AGAIN_BANS) as u32 }
 }
 
 /// What volumes are compared with.
@@ -320,6 +330,11 @@ mod tests {
             volumes.add(Window(15 * 144 + n), &sent(11, 110_000));
         }
         assert!(past_of(&volumes).day_bans(&volumes.open_day.1) > Some(1.6));
+    }
+
+    #[test]
+    fn a_day_is_told_once_until_it_is_odder() {
+        assert_eq!([0.0, 1.59, 1.6, 2.0, 2.11, 2.59, 2.61].map(|bans| n_told(bans, 1.6)), [0, 0, 1, 1, 2, 2, 3]);
     }
 
     #[test]

@@ -187,6 +187,7 @@ impl<'a> Scorer<'a> {
             open,
             is_ready,
             warm_up_secs,
+            needed_bans: needed_bans(self.config.sensitivity),
             prior: &self.prior.1,
             facts: self.facts,
         };

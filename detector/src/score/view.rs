@@ -38,6 +38,8 @@ pub(super) struct View<'a> {
     pub(super) is_ready: bool,
     /// How long an owner is observed before it is judged.
     pub(super) warm_up_secs: i64,
+    /// Bans a topic needs to be told.
+    pub(super) needed_bans: f64,
     /// What the fleet's owners meet that is new.
     pub(super) prior: &'a Prior,
     /// What the user's files say.
