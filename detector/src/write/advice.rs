@@ -2,7 +2,7 @@
 //!
 //! Shared by the forms with a place for it, so that a mail, a chat and a table say the same.
 
-use crate::finding::{CheckId, Finding, OwnerKind};
+use crate::finding::{CheckId, Finding, OwnerKind, Quantity};
 
 use super::words::{bytes, count, shell_word, span};
 
@@ -39,7 +39,6 @@ pub(super) fn steps(finding: &Finding) -> Vec<String> {
 /// What distinguishes the innocent from the bad, for this kind of finding.
 fn by_check(finding: &Finding) -> String {
     let who = asked(finding);
-    let sent: u64 = finding.destinations.iter().fold(0, |sum, destination| sum.saturating_add(destination.bytes_out));
     match finding.check {
         CheckId::NewDestination | CheckId::NoveltyBurst => {
             let it = if finding.owner.kind == OwnerKind::Shared { "one of them" } else { "it" };
@@ -47,7 +46,8 @@ fn by_check(finding: &Finding) -> String {
         }
         CheckId::NewPort => format!("Ask {who} what it does on that port; the network itself is known."),
         CheckId::EgressVolume => {
-            format!("Find out what the {} were: ask {who} about an export or a retry storm.", bytes(sent))
+            let sent = odd_bytes(finding).map_or_else(|| "bytes".to_owned(), bytes);
+            format!("Find out what the {sent} were: ask {who} about an export or a retry storm.")
         }
         CheckId::Beacon => {
             "Look for a poller among the dependencies; a new telemetry client is the usual innocent cause.".into()
@@ -70,6 +70,12 @@ fn by_check(finding: &Finding) -> String {
             format!("Ask {who} why {} came back after so long; code that sleeps first does that.", there(finding))
         }
     }
+}
+
+/// The amount that the first statement about a volume names: a day's, of which the destinations named are a part, or a window's.
+fn odd_bytes(finding: &Finding) -> Option<u64> {
+    let mut of_check = finding.evidence.iter().filter(|evidence| evidence.check == CheckId::EgressVolume);
+    of_check.find_map(|evidence| if let Quantity::Bytes(bytes) = evidence.observed { Some(bytes as u64) } else { None })
 }
 
 fn asked(finding: &Finding) -> &'static str {
@@ -114,4 +120,29 @@ pub(super) fn deployed(finding: &Finding) -> Option<String> {
     } else {
         format!("{} after the first record", span(before.unsigned_abs()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Evidence;
+    use crate::write::sample;
+
+    #[test]
+    fn advice_on_a_volume_names_what_the_statement_names() {
+        let mut finding = sample::new_destination();
+        finding.check = CheckId::EgressVolume;
+        finding.evidence = vec![Evidence {
+            check: CheckId::EgressVolume,
+            measure: "bytes_out_day",
+            observed: Quantity::Bytes(5_700_000.0),
+            expected: Quantity::Bytes(100_000.0),
+            surprise: 2.5,
+            statement: "5.7 MB sent to AS64500 in a day".into(),
+        }];
+        assert_eq!(
+            by_check(&finding),
+            "Find out what the 5.7 MB were: ask the function's owner about an export or a retry storm."
+        );
+    }
 }
