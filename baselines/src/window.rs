@@ -7,6 +7,9 @@ pub const WINDOW_SECS: i64 = 600;
 /// Windows in a day.
 pub const WINDOWS_PER_DAY: u32 = 144;
 
+/// Hours in a week.
+const HOURS_PER_WEEK: u8 = 168;
+
 /// A window, counted in steps of [`WINDOW_SECS`] since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window(pub u32);
@@ -36,7 +39,14 @@ impl Window {
     /// Hour of the week, 0 to 167, from Monday 00:00 UTC.
     pub fn hour_of_week(self) -> u8 {
         // 1970-01-01 was a Thursday: three days after a Monday.
-        ((self.0 / 6 + 72) % 168) as u8
+        ((self.0 / 6 + 72) % u32::from(HOURS_PER_WEEK)) as u8
+    }
+
+    /// How many hours of the week lie between this one and another, the shorter way round: from Sunday's last hour to Monday's
+    /// first it is one.
+    pub fn hours_of_week_to(self, other: Self) -> u8 {
+        let apart = self.hour_of_week().abs_diff(other.hour_of_week());
+        apart.min(HOURS_PER_WEEK - apart)
     }
 }
 
@@ -69,5 +79,7 @@ mod tests {
         assert_eq!(Window::of(1_774_828_800).hour_of_week(), 0);
         assert_eq!(Window::of(1_774_828_800 - 1).hour_of_week(), 167);
         assert_eq!(Window::of(1_774_828_800 + 25 * 3600).hour_of_week(), 25);
+        let apart = |secs: i64| Window::of(1_774_828_800).hours_of_week_to(Window::of(1_774_828_800 + secs));
+        assert_eq!([-1, 0, 3600, 84 * 3600, 100 * 3600].map(apart), [1, 0, 1, 84, 68], "a week is a circle");
     }
 }

@@ -151,7 +151,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 26] = [
+pub(crate) const CASES: [Case; 27] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -320,6 +320,12 @@ pub(crate) const CASES: [Case; 26] = [
         let mut log = Log::steady();
         log.call(at(2, 14, 2), STRANGER, 443, 900, 5000);
         log.call(at(9, 14, 3), STRANGER, 443, 950, 5000);
+        log
+    }),
+    near_miss(CheckId::DormantReturn, "a weekly job a little before midnight on Sunday, then a little after", || {
+        let mut log = Log::steady();
+        log.call(at(6, 23, 57), STRANGER, 443, 900, 5000);
+        log.call(at(14, 0, 2), STRANGER, 443, 950, 5000);
         log
     }),
 ];

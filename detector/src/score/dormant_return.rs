@@ -73,7 +73,7 @@ impl Check for DormantReturn {
             let earlier = newcomer.bytes_out.saturating_sub(newcomer.latest_bytes_out);
             let earlier = earlier / u64::from(newcomer.known.n_windows.saturating_sub(1).max(1));
             let has_grown = newcomer.latest_bytes_out > earlier.saturating_mul(GROWN);
-            let same_hour = view.window.hour_of_week().abs_diff(newcomer.before.hour_of_week()) <= 1;
+            let same_hour = view.window.hours_of_week_to(newcomer.before) <= 1;
             if has_grown {
                 bans += GROWN_BANS;
             } else if same_hour {
