@@ -151,7 +151,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 27] = [
+pub(crate) const CASES: [Case; 29] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -255,6 +255,24 @@ pub(crate) const CASES: [Case; 27] = [
         let mut log = Log::steady();
         for day in 0..12 {
             log.call(at(day, 9, 31), "9.9.9.9", 53, 130, 160);
+        }
+        log
+    }),
+    near_miss(CheckId::UnusualResolver, "lookups at another address of the resolver it always asked", || {
+        let mut log = Log::steady();
+        for day in 0..12 {
+            log.call(at(day, 9, 31), "9.9.9.9", 53, 130, 160);
+        }
+        log.call(at(10, 9, 32), "149.112.112.112", 53, 130, 160);
+        log
+    }),
+    caught(CheckId::UnusualResolver, "149.112.112.112", "the operator it always asked, now over HTTPS", || {
+        let mut log = Log::webhooks();
+        for day in 0..12 {
+            log.call(at(day, 9, 31), "9.9.9.9", 53, 130, 160);
+        }
+        for n in 0..20 {
+            log.call(at(10, 9, 32) + n, "149.112.112.112", 443, 1300, 1600);
         }
         log
     }),

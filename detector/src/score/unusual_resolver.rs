@@ -2,11 +2,16 @@
 //!
 //! Why it matters: lookups at the VPC's own resolver are not recorded, so any record of port 53 or 853 is a resolver
 //! somebody chose, and data leaves in names. A public resolver on 443 hides the same in TLS.
-//! False positives: a function that has always used its own resolver: known ones are no news.
+//! False positives: a function that begins to use its own resolver. Known ones are no news, nor are other addresses of a public
+//! resolver that is known on the same port: clients take turns among them.
 
-use baselines::baseline::Standing;
+use std::collections::BTreeSet;
+
+use baselines::baseline::{DestinationKey, Standing};
 use baselines::ladder::is_private;
 use baselines::newcomer::{Contacted, Subject};
+use baselines::observation::Observation;
+use baselines::window::Window;
 
 use super::Check;
 use super::oddity::{Oddity, Topic};
@@ -43,7 +48,7 @@ impl Check for UnusualResolver {
             }
             let address = view.rungs(row.peer).address;
             let operator = view.facts.public_resolver(address);
-            if !is_dns && operator.is_none() {
+            if !is_dns && operator.is_none() || view.knows_operator(row.peer, row.port) {
                 continue;
             }
             let topic = match found.standing {
@@ -81,8 +86,9 @@ impl Check for UnusualResolver {
                     expected: Quantity::Peers(0.0),
                     surprise: bans,
                     statement: format!(
-                        "{how} to {}{whose}; this function never used a resolver but the VPC's there",
-                        view.destination_words(row.peer, row.port)
+                        "{how} to {}{whose}; before it, this function asked {}",
+                        view.destination_words(row.peer, row.port),
+                        asked_before(view, row, known.map_or(row.window, |known| known.known.first)),
                     ),
                 }],
                 destinations,
@@ -92,6 +98,23 @@ impl Check for UnusualResolver {
         out.sort_by_key(|oddity| oddity.topic);
         out.dedup_by_key(|oddity| oddity.topic);
         out
+    }
+}
+
+/// Which resolvers the function asked before a window, other than the destination of a row.
+fn asked_before(view: &View<'_>, row: &Observation, first: Window) -> String {
+    let is_resolver = |&(peer, port, _): &DestinationKey| {
+        DNS_PORTS.contains(&port) || port == 443 && view.facts.public_resolver(view.rungs(peer).address).is_some()
+    };
+    let others = view
+        .baseline
+        .destinations()
+        .filter(|(key, known)| (key.0, key.1) != (row.peer, row.port) && known.known.first < first && is_resolver(key));
+    let addresses: BTreeSet<u32> = others.map(|(&(peer, ..), _)| peer).collect();
+    match addresses.len() {
+        0 => "no resolver but the VPC's".to_owned(),
+        1 => "another resolver".to_owned(),
+        n => format!("{n} other resolvers"),
     }
 }
 

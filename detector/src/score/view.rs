@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use baselines::Fleet;
-use baselines::baseline::{Baseline, Found};
+use baselines::baseline::{Baseline, Found, Standing};
 use baselines::follow::Open;
 use baselines::ladder::{Rungs, is_private, to_ip};
 use baselines::newcomer::{Newcomer, Subject};
@@ -47,10 +47,14 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    /// The newcomers met in the window, other than more blocks of a service that AWS runs.
+    /// The newcomers met in the window, other than more blocks of a service that AWS runs and more addresses of a resolver that
+    /// the function asks.
     pub(super) fn newcomers(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
         let open = |&subject: &Subject| Some((subject, self.open.get(subject)?));
-        self.subjects.iter().filter_map(open).filter(|(subject, newcomer)| !self.is_part_of_aws(*subject, newcomer))
+        let newcomers = self.subjects.iter().filter_map(open);
+        newcomers.filter(|(subject, newcomer)| {
+            !self.is_part_of_aws(*subject, newcomer) && !self.is_part_of_resolver(newcomer)
+        })
     }
 
     /// The newcomers met in the window after the owner's warm-up: what was met before is part of how it works, unless it
@@ -74,6 +78,27 @@ impl View<'_> {
         let key = self.fleet.ladder.networks().name(self.rungs(destination.peer).network);
         let mut words = key.split(' ');
         words.next() == Some("AWS") && words.next().is_some_and(|service| !RENTED_BLOCKS.contains(&service))
+    }
+
+    /// Whether a newcomer is one more address of a public resolver that the function asks: which of them answers means nothing.
+    fn is_part_of_resolver(&self, newcomer: &Newcomer) -> bool {
+        let mut destinations = newcomer.destinations.iter();
+        !newcomer.destinations.is_empty() && destinations.all(|to| self.knows_operator(to.peer, to.port))
+    }
+
+    /// Whether the function has for a day or more asked a public resolver of the same operator on the same port, and that one is
+    /// settled: what is under a finding makes nothing known.
+    pub(super) fn knows_operator(&self, peer: u32, port: u16) -> bool {
+        let Some(operator) = self.facts.public_resolver(self.rungs(peer).address) else { return false };
+        self.baseline.destinations().any(|(&(known_peer, known_port, protocol), known)| {
+            known_port == port
+                && known.known.first.day() < self.window.day()
+                && self.facts.public_resolver(self.rungs(known_peer).address) == Some(operator)
+                && {
+                    let row = Observation { peer: known_peer, port, protocol, ..Observation::default() };
+                    self.baseline.find(self.fleet.ladder, &row).standing == Standing::Settled
+                }
+        })
     }
 
     /// Whether all destinations of a newcomer are inside private space.
