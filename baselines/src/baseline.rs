@@ -266,9 +266,9 @@ impl Baseline {
         self.networks.iter().map(|(&network, _)| network)
     }
 
-    /// The prefixes met, watched ones too, with the network each was met in.
-    pub fn prefixes(&self) -> impl Iterator<Item = (u32, u32)> {
-        self.prefixes.iter().map(|(&prefix, known)| (prefix, known.network))
+    /// The prefixes met, watched ones too.
+    pub fn prefixes(&self) -> impl Iterator<Item = (u32, &PrefixKnown)> {
+        self.prefixes.iter().map(|(&prefix, known)| (prefix, known))
     }
 
     /// The newcomers, each with the finding it is under (0 for none).

@@ -101,9 +101,10 @@ fn extents(baselines: &Baselines, now: Window) -> BTreeMap<u32, Extent> {
     for ((_, baseline), owner) in baselines.iter().zip(0..) {
         let is_watched = |subject: Subject| baseline.is_watched(subject);
         let networks = baseline.networks().filter(|&network| !is_watched(Subject::Network(network)));
-        let prefixes = baseline.prefixes().filter(|&(prefix, network)| {
-            !is_watched(Subject::Prefix(prefix)) && !is_watched(Subject::Network(network))
-        });
+        let prefixes =
+            baseline.prefixes().map(|(prefix, known)| (prefix, known.network)).filter(|&(prefix, network)| {
+                !is_watched(Subject::Prefix(prefix)) && !is_watched(Subject::Network(network))
+            });
         let extent = Extent {
             at: now.start(),
             n_networks: networks.count() as u64,

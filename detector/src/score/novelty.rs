@@ -9,7 +9,10 @@
 //! Reference: the rate of new entities for a scope, as in the `detect_anomalous_new_entity_fl` function of the Kusto
 //! library (Poisson); Gelman et al., Bayesian Data Analysis, 2.4 (Beta-Bernoulli), 5 (priors from a population).
 
+use std::collections::BTreeSet;
+
 use baselines::baseline::{Baseline, DiaryDay};
+use baselines::ladder::{Ladder, is_private};
 use baselines::newcomer::{Circumstances, Subject};
 use baselines::observation::Observation;
 use baselines::window::{Day, Window};
@@ -143,10 +146,35 @@ pub(super) fn port_surprise(met: &Circumstances, prior: &Prior) -> f64 {
     -chance.clamp(1e-6, 1.0).log10()
 }
 
-/// The most networks, and prefixes, that one past day brought: what it brought in a day may come in a minute.
-pub(super) fn most_in_a_day(baseline: &Baseline, now: Day) -> u32 {
-    let past = baseline.diary.iter().skip(RAMP_DAYS).filter(|entry| entry.day < now);
-    past.map(|entry| entry.networks + entry.prefixes).max().unwrap_or(0)
+/// The most networks that brought something new, themselves or a prefix, on one past day: what they brought in a day may come in
+/// a minute.
+///
+/// Counted is what a burst counts: networks, each once a day however many of its addresses rotate; of those that
+/// `by_prefix_too` says no of only the network itself, nothing inside the VPC and nothing under a finding.
+pub(super) fn most_in_a_day(
+    baseline: &Baseline,
+    ladder: &Ladder,
+    now: Day,
+    by_prefix_too: impl Fn(u32) -> bool,
+) -> usize {
+    let past = baseline.diary.iter().skip(RAMP_DAYS).map(|entry| entry.day).filter(|&day| day < now);
+    let past: BTreeSet<Day> = past.collect();
+    let mut news: BTreeSet<(Day, u32)> = BTreeSet::new();
+    for (prefix, known) in baseline.prefixes() {
+        let (day, network) = (known.known.first.day(), known.network);
+        let is_new = |network: u32| baseline.network(network).is_some_and(|network| network.known.first.day() == day);
+        let is_told = |subject: Subject| baseline.finding(subject) != 0;
+        if past.contains(&day)
+            && !is_private(ladder.prefix(prefix).0)
+            && !is_told(Subject::Network(network))
+            && !is_told(Subject::Prefix(prefix))
+            && (is_new(network) || by_prefix_too(network))
+        {
+            news.insert((day, network));
+        }
+    }
+    let days: Vec<Day> = news.into_iter().map(|(day, _)| day).collect();
+    days.chunk_by(|a, b| a == b).map(<[Day]>::len).max().unwrap_or(0)
 }
 
 /// Bans taken off where other functions know the network: per doubling of their number, and at the most.
@@ -177,6 +205,11 @@ pub(super) fn n_restless(baselines: &Baselines, now: Day) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use baselines::ladder::{Network, from_ip};
+    use baselines::window::WINDOWS_PER_DAY;
+
     use super::*;
 
     fn met(n_new: f64, exposure: f64) -> Circumstances {
@@ -198,6 +231,39 @@ mod tests {
         assert!((surprise_of(0.0, 0.0) - 1.699).abs() < 0.01, "no past: the prior speaks");
         assert!(surprise_of(50.0, 50.0) < 0.1, "news every day surprises nobody");
         assert!(surprise_of(500.0, 5.0) >= 0.0, "more news than days stays a chance");
+    }
+
+    #[test]
+    fn a_day_counts_its_networks_not_their_rotating_addresses() {
+        let mut baselines = Baselines::default();
+        let owner = baselines.owner("f");
+        let at = |day: u32| Window((20_000 + day) * WINDOWS_PER_DAY);
+        let mut call = |day: u32, (network, prefix): (u8, u8)| {
+            let key: Arc<str> = format!("AS{network}").into();
+            let network = Network { label: key.clone(), key };
+            let address = [203, network.key.len() as u8 + 7, prefix, 1];
+            let peer = baselines.ladder.peer(from_ip(address.into()), || network);
+            let row =
+                Observation { peer, port: 443, protocol: 6, window: at(day), n_flows: 1, ..Observation::default() };
+            baselines.learn(owner, at(day), &[row]);
+            baselines.ladder.rungs(peer).network
+        };
+        let (rotating, other) = (call(0, (1, 0)), call(1, (11, 100)));
+        for day in 2..6 {
+            for n in 0..9 {
+                assert_eq!(call(day, (1, day as u8 * 10 + n)), rotating);
+            }
+        }
+        call(4, (11, 104));
+        call(5, (111, 105));
+        let baseline = baselines.baseline(owner).unwrap();
+        let most = |now: u32, by_prefix_too: &dyn Fn(u32) -> bool| {
+            most_in_a_day(baseline, &baselines.ladder, at(now).day(), by_prefix_too)
+        };
+        assert_eq!((most(5, &|_| true), most(6, &|_| true)), (2, 2));
+        assert_eq!((most(5, &|network| network != rotating), most(5, &|network| network != other)), (1, 1));
+        assert_eq!((most(5, &|_| false), most(6, &|_| false)), (0, 1), "a new network always counts");
+        assert_eq!(most(2, &|_| true), 0, "the first days are no news");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! Why it matters: a loader tries its fallbacks one after the other. What it weighs: how many networks or ports were met
 //! for the first time within two minutes, against what the owner's rate of news would bring in an hour (news comes in
-//! bunches, so the whole hour's share is granted to two minutes). No more than the most news of one past day is no burst: who
-//! crawls or is paid by strangers meets them in bunches.
+//! bunches, so the whole hour's share is granted to two minutes). No more networks than brought news on one past day is no burst:
+//! who crawls or is paid by strangers meets them in bunches. On both sides a network counts once, however its addresses rotate,
+//! and blocks of services that AWS runs do not count.
 //!
 //! Statistic: Poisson tail.
 
@@ -58,8 +59,8 @@ impl Check for NoveltyBurst {
             (n, std::cmp::Reverse(from))
         });
         let Some((n, std::cmp::Reverse(from))) = bursts.max().filter(|(n, _)| *n >= MIN_NEW) else { return Vec::new() };
-        let most = novelty::most_in_a_day(view.baseline, view.window.day());
-        if n <= most as usize {
+        let by_prefix_too = |network: u32| !view.is_run_by_aws(network);
+        if n <= novelty::most_in_a_day(view.baseline, view.fleet.ladder, view.window.day(), by_prefix_too) {
             return Vec::new();
         }
         let burst: Vec<_> = new.into_iter().skip(from).take(n).collect();

@@ -75,7 +75,12 @@ impl View<'_> {
     /// means nothing.
     fn is_part_of_aws(&self, subject: Subject, newcomer: &Newcomer) -> bool {
         let (Subject::Prefix(_), Some(destination)) = (subject, newcomer.destinations.first()) else { return false };
-        let key = self.fleet.ladder.networks().name(self.rungs(destination.peer).network);
+        self.is_run_by_aws(self.rungs(destination.peer).network)
+    }
+
+    /// Whether a network is a service that AWS itself runs.
+    pub(super) fn is_run_by_aws(&self, network: u32) -> bool {
+        let key = self.fleet.ladder.networks().name(network);
         let mut words = key.split(' ');
         words.next() == Some("AWS") && words.next().is_some_and(|service| !RENTED_BLOCKS.contains(&service))
     }
