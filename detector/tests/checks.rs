@@ -151,7 +151,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 29] = [
+pub(crate) const CASES: [Case; 31] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -309,6 +309,24 @@ pub(crate) const CASES: [Case; 29] = [
         for n in 0..10 {
             log.refused(at(10, 9, 31) + n * 30, STRANGER, 443);
         }
+        log
+    }),
+    caught(
+        CheckId::RejectedEgress,
+        STRANGER,
+        "one attempt a security group refuses, of a function that meets nobody",
+        || {
+            let mut log = Log::steady();
+            log.refused(at(10, 9, 31), STRANGER, 443);
+            log
+        },
+    ),
+    caught(CheckId::NewDestination, STRANGER, "attempts that are refused until one gets through", || {
+        let mut log = Log::steady();
+        for n in 0..10 {
+            log.refused(at(10, 9, 31) + n * 30, STRANGER, 8443);
+        }
+        log.call(at(10, 9, 52), STRANGER, 443, 900, 5000);
         log
     }),
     near_miss(CheckId::RejectedEgress, "the provider refused by mistake", || {

@@ -14,10 +14,10 @@
 use std::collections::BTreeSet;
 
 use baselines::newcomer::{Newcomer, Subject};
-use baselines::window::Window;
+use baselines::window::{WINDOW_SECS, Window};
 
 use super::oddity::{Oddity, Topic};
-use super::view::{View, span_words};
+use super::view::{View, is_all_refused, period_words, span_words};
 use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
 
@@ -109,9 +109,9 @@ impl Check for Beacon {
                         expected: Quantity::Secs(0.0),
                         surprise: bans,
                         statement: format!(
-                            "{} contacts about every {}, give or take {:.0} %; the function itself has no such rhythm",
-                            rhythm.n_contacts,
-                            span_words((rhythm.period_minutes * 60.0) as i64),
+                            "{}, about one every {}, give or take {:.0} %; the function itself has no such rhythm",
+                            rhythm.counted_words(newcomer),
+                            period_words(rhythm.period_minutes * 60.0),
                             rhythm.spread * 100.0
                         ),
                     }],
@@ -203,10 +203,11 @@ fn steady(counts: &[(Window, u32)]) -> Option<Rhythm> {
     let bans = normal_lower_tail_bans(z) - TRIALS_BANS;
     let period_minutes = 10.0 / mean;
     Some(Rhythm {
-        n_contacts: inner.len() * mean.round() as usize,
+        n_contacts: inner.iter().map(|&(_, count)| count as usize).sum(),
         period_minutes,
         spread: (dispersion / (freedom * mean)).sqrt(),
         bans,
+        of: Counted::Records { n_windows: inner.len() },
     })
 }
 
@@ -232,9 +233,37 @@ struct Rhythm {
     /// Median distance of the intervals from the period, as a share of it.
     spread: f64,
     bans: f64,
+    /// What was counted.
+    of: Counted,
+}
+
+/// What a rhythm was found in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Counted {
+    /// Contacts, each of one or several minutes; whether earlier ones were left out.
+    Contacts { are_latest: bool },
+    /// Flow records of windows, too many to tell contacts apart.
+    Records { n_windows: usize },
 }
 
 impl Rhythm {
+    /// What was counted, in words.
+    fn counted_words(&self, newcomer: &Newcomer) -> String {
+        let n = self.n_contacts;
+        match self.of {
+            Counted::Records { n_windows } => {
+                format!("{n} flow records in {}", span_words(n_windows as i64 * WINDOW_SECS))
+            }
+            Counted::Contacts { are_latest } => {
+                // Minutes of earlier windows may not have been kept at all.
+                let is_cut = newcomer.contacts.first().is_some_and(|&minute| minute / 10 > newcomer.known.first.0);
+                let latest = if are_latest || is_cut { "the last " } else { "" };
+                let what = if is_all_refused(newcomer) { "refused attempts" } else { "contacts" };
+                format!("{latest}{n} {what}")
+            }
+        }
+    }
+
     fn severity(&self) -> f64 {
         if self.period_minutes < MIN_PERIOD_MINUTES { FAST_SEVERITY } else { SLOW_SEVERITY }
     }
@@ -250,6 +279,7 @@ fn rhythm(contacts: &[u32]) -> Option<Rhythm> {
         }
         last = Some(minute);
     }
+    let are_latest = starts.len() > MAX_CONTACTS;
     let starts = starts.get(starts.len().saturating_sub(MAX_CONTACTS)..)?;
     if starts.len() < MIN_CONTACTS {
         return None;
@@ -274,7 +304,7 @@ fn rhythm(contacts: &[u32]) -> Option<Rhythm> {
         })
         .fold(0.0, f64::max)
         - TRIALS_BANS;
-    Some(Rhythm { n_contacts: starts.len(), period_minutes, spread, bans })
+    Some(Rhythm { n_contacts: starts.len(), period_minutes, spread, bans, of: Counted::Contacts { are_latest } })
 }
 
 /// The chance that an interval of contacts at random lies within a share of their median, when none can be shorter than
@@ -325,6 +355,26 @@ mod tests {
     fn four_contacts_are_enough_to_speak() {
         assert!(rhythm(&[0, 50, 100, 150]).unwrap().bans > 0.5);
         assert_eq!(rhythm(&[0, 50, 100]), None);
+    }
+
+    #[test]
+    fn what_was_counted_is_said() {
+        let newcomer = |first: u32, contacts: Vec<u32>| {
+            let mut newcomer = Newcomer::new(Window(first), baselines::newcomer::Circumstances::default());
+            newcomer.contacts = contacts;
+            newcomer
+        };
+        let words = |first: u32, contacts: Vec<u32>| {
+            let newcomer = newcomer(first, contacts);
+            rhythm(&newcomer.contacts).unwrap().counted_words(&newcomer)
+        };
+        assert_eq!(words(0, (0..6).map(|n| n * 50).collect()), "6 contacts");
+        assert_eq!(words(0, (0..40).map(|n| n * 50).collect()), "the last 32 contacts");
+        assert_eq!(words(0, (100..106).map(|n| n * 50).collect()), "the last 6 contacts");
+        let counts: Vec<(Window, u32)> = (0..9).map(|n| (Window(n), 13 + n % 2)).collect();
+        let refused = Newcomer { n_rejected: 6, ..newcomer(0, (0..6).map(|n| n * 50).collect()) };
+        assert_eq!(rhythm(&refused.contacts).unwrap().counted_words(&refused), "6 refused attempts");
+        assert_eq!(steady(&counts).unwrap().counted_words(&refused), "95 flow records in 70 minutes");
     }
 
     #[test]

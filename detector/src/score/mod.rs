@@ -202,8 +202,15 @@ impl<'a> Scorer<'a> {
         // By name: the first topic of a window names the incident, and numbers are another process's after a reload.
         let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
         topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(fleet.ladder, *topic));
-        let weighed = loudest(topics).into_iter();
-        weighed.map(|(topic, oddities)| (topic, weight(&oddities), oddities)).collect()
+        let are_refusals_judged = self.config.checks.contains(&CheckId::RejectedEgress);
+        let weighed = loudest(topics).into_iter().map(|(topic, oddities)| {
+            let bans = weight(&oddities);
+            if are_refusals_judged {
+                return (topic, bans, rejected_egress::attribute(open, topic, oddities));
+            }
+            (topic, bans, oddities)
+        });
+        weighed.collect()
     }
 
     /// Follows one owner's newcomers without judging anything; gives those met in the window.

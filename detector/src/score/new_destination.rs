@@ -10,7 +10,7 @@
 use baselines::newcomer::{Newcomer, Subject};
 
 use super::oddity::{Oddity, PRIVATE_BANS, Topic};
-use super::view::{View, bytes_words};
+use super::view::{View, bytes_words, is_all_refused};
 use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
 
@@ -65,6 +65,16 @@ fn times_usual(view: &View<'_>, newcomer: &Newcomer) -> f64 {
     past.map_or(0.0, |past| largest as f64 / past.max().max(1) as f64)
 }
 
+/// What the function met of the same kind before, in words.
+fn news_words(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> String {
+    if let Subject::Prefix(_) = subject {
+        let (n, n_days) = (newcomer.met.n_new, newcomer.met.exposure);
+        return format!("after the first day its network brought {n:.0} such, on {n_days:.0} further days of use");
+    }
+    let (n_new, n_days) = novelty::days_counted(view.baseline, newcomer.known.first.day(), |day| day.networks);
+    format!("other than what was told, new networks came on {n_new} of the {n_days} active days after the first two")
+}
+
 fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
     let met = &newcomer.met;
     let surprise = novelty::surprise(subject, met, view.prior);
@@ -80,12 +90,11 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
         expected: Quantity::Networks((novelty::chance(subject, met, view.prior) * 1000.0).round() / 1000.0),
         surprise,
         statement: format!(
-            "first contact with {} in {}; this function met something new on {:.0} of {:.0} days before; {} of {} \
-             functions know the {what}",
+            "first {} {} in {}; {}; {} of {} functions know the {what}",
+            if is_all_refused(newcomer) { "attempt to reach" } else { "contact with" },
             view.subject_words(subject),
-            view.age_words(),
-            met.n_new,
-            met.exposure.max(met.n_new),
+            View::age_words(newcomer),
+            news_words(view, subject, newcomer),
             met.n_owners_knowing,
             met.n_owners,
         ),

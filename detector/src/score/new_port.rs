@@ -6,7 +6,7 @@
 use baselines::newcomer::Subject;
 
 use super::oddity::{Oddity, Topic};
-use super::view::View;
+use super::view::{View, is_all_refused};
 use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity, protocol_name};
 
@@ -50,9 +50,10 @@ impl Check for NewPort {
                     expected: Quantity::Ports((novelty::chance(subject, met, view.prior) * 1000.0).round() / 1000.0),
                     surprise: bans,
                     statement: format!(
-                        "first use of port {port}/{name} with {} in {}; {}",
+                        "first {} port {port}/{name} with {} in {}; {}",
+                        if is_all_refused(newcomer) { "attempt to use" } else { "use of" },
                         view.network(network),
-                        view.age_words(),
+                        View::age_words(newcomer),
                         if met.port_known {
                             "the port is used with other networks"
                         } else {

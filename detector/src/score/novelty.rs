@@ -83,6 +83,13 @@ fn days_with_news(baseline: &Baseline, now: Day, pick: fn(&DiaryDay) -> u32) -> 
     })
 }
 
+/// On how many of an owner's active days before a day something new came that was not told, and of how many: counted, not
+/// weighed, for a person to read.
+pub(super) fn days_counted(baseline: &Baseline, before: Day, pick: fn(&DiaryDay) -> u32) -> (usize, usize) {
+    let past = || baseline.diary.iter().skip(RAMP_DAYS).filter(|entry| entry.day < before);
+    (past().filter(|entry| pick(entry) > 0).count(), past().count())
+}
+
 /// What is known of an owner's news at the moment it meets a subject.
 pub(super) fn circumstances(
     fleet: Fleet<'_>,

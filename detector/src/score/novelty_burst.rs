@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use baselines::newcomer::{Newcomer, Subject};
 
 use super::oddity::{Oddity, Topic};
-use super::view::View;
+use super::view::{View, is_all_refused};
 use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
 
@@ -71,8 +71,9 @@ impl Check for NoveltyBurst {
         // A day with news has at least one; the rate behind a chance p of any is −ln(1 − p).
         let expected = -(1.0 - chance.min(0.9999)).ln() * SHARE_OF_DAY;
         let bans = poisson_tail_bans(n, expected).min(MOST_BANS) - 0.5;
+        let is_refused = burst.iter().all(|(.., newcomer)| is_all_refused(newcomer));
         vec![Oddity {
-            check: CheckId::NoveltyBurst,
+            check: if is_refused { CheckId::RejectedEgress } else { CheckId::NoveltyBurst },
             topic: Topic::Owner,
             bans,
             severity: 7.3,
@@ -83,8 +84,9 @@ impl Check for NoveltyBurst {
                 expected: Quantity::Networks((expected * 1000.0).round() / 1000.0),
                 surprise: bans,
                 statement: format!(
-                    "{n} destinations nobody here had met before, within two minutes; a whole hour brings {expected:.2} \
-                     of them"
+                    "{n} networks in which this function {} something new within two minutes; a whole hour brings \
+                     {expected:.2} of them",
+                    if is_refused { "tried to reach" } else { "reached" },
                 ),
             }],
             destinations: burst.iter().flat_map(|(.., newcomer)| newcomer.destinations.clone()).collect(),

@@ -8,7 +8,7 @@ use baselines::follow::Open;
 use baselines::ladder::{Rungs, is_private, to_ip};
 use baselines::newcomer::{Newcomer, Subject};
 use baselines::observation::Observation;
-use baselines::window::Window;
+use baselines::window::{WINDOW_SECS, Window};
 
 use super::Facts;
 use super::novelty::Prior;
@@ -143,14 +143,13 @@ impl View<'_> {
         if address.is_ipv6() { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
     }
 
-    /// How long the owner has been known, in words.
-    pub(super) fn age_words(&self) -> String {
-        let secs = self.baseline.known.map_or(0, |known| self.window.start() - known.first.start());
-        span_words(secs)
+    /// How long the owner had been known when it met a newcomer, in words.
+    pub(super) fn age_words(newcomer: &Newcomer) -> String {
+        span_words(i64::from(newcomer.met.age) * WINDOW_SECS)
     }
 }
 
-/// A span of time in words a person uses.
+/// A span of time in words a person uses; of a unit that has begun only what is over.
 pub(super) fn span_words(secs: i64) -> String {
     let (n, unit) = match secs {
         s if s >= 2 * 86_400 => (s / 86_400, "day"),
@@ -158,6 +157,20 @@ pub(super) fn span_words(secs: i64) -> String {
         s => ((s / 60).max(1), "minute"),
     };
     format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A period that was measured, in words a person uses, to the nearest of what they can say.
+pub(super) fn period_words(secs: f64) -> String {
+    match secs.max(0.0) {
+        s if s < 119.5 => format!("{s:.0} seconds"),
+        s if s < 119.5 * 60.0 => format!("{:.0} minutes", s / 60.0),
+        s => format!("{:.1} hours", s / 3600.0),
+    }
+}
+
+/// Whether every contact with a newcomer so far was refused: then nothing was called.
+pub(super) fn is_all_refused(newcomer: &Newcomer) -> bool {
+    newcomer.n_flows == 0 && newcomer.n_rejected > 0
 }
 
 /// Bytes in words a person uses.
@@ -182,6 +195,10 @@ mod tests {
         assert_eq!(
             [0, 3599, 7200, 200_000].map(span_words),
             ["1 minute", "59 minutes", "2 hours", "2 days"].map(String::from)
+        );
+        assert_eq!(
+            [45.0, 90.4, 150.0, 2999.0, 9000.0].map(period_words),
+            ["45 seconds", "90 seconds", "2 minutes", "50 minutes", "2.5 hours"].map(String::from)
         );
         assert_eq!(
             [999, 1500, 48_211, 3_400_000, 12_000_000_000].map(bytes_words),
