@@ -220,6 +220,15 @@ impl Held {
         }
     }
 
+    /// Connections in a half window of the run, on average: how many local ports it takes to set as many bits as were set, by
+    /// the geometric mean. Infinite where the ports say nothing: every bit was set, or none was told.
+    pub fn n_connections(&self) -> f64 {
+        let n_halves = f64::from(2 * (self.until.0.saturating_sub(self.since.0) + 1));
+        let share = 2f64.powf((AGAINST_CHANCE_AT_FIRST - self.against_chance) / n_halves);
+        // Of n ports at random each of 64 bits is missed by all with a chance of (1 − 1/64)^n.
+        (1.0 - share).max(0.0).ln() / (1.0f64 - 1.0 / 64.0).ln()
+    }
+
     /// Seconds the run has lasted.
     pub fn secs(&self) -> i64 {
         self.until.end() - self.since.start()
@@ -376,6 +385,21 @@ mod tests {
         assert_eq!(held.since, Window(111), "each window starts anew");
         held.extend(Window(113), u64::MAX, u64::MAX);
         assert!(held.against_chance <= 0.0, "a half with every bit set tells nothing");
+    }
+
+    #[test]
+    fn ports_tell_how_many_connections_there_were() {
+        let of = |halves: &[u64]| {
+            let mut held = Held::default();
+            halves.chunks(2).zip(100..).for_each(|(half, window)| held.extend(Window(window), half[0], half[1]));
+            held.n_connections()
+        };
+        assert!((of(&[1 << 9; 12]) - 1.0).abs() < 1e-9, "one that is held");
+        assert!((of(&[0b11; 12]) - 2.0).abs() < 0.05, "two that are held");
+        assert!((of(&[0b1, 0b10]) - 1.0).abs() < 1e-9, "the first of a run");
+        assert!((of(&[0b11111, 0b111_1100_0000]) - 5.0).abs() < 0.3, "five short ones in each half");
+        assert!(of(&[u64::MAX; 4]).is_infinite(), "too many to tell");
+        assert!(of(&[0, 0]).is_infinite(), "no ports told");
     }
 
     proptest! {

@@ -9,6 +9,8 @@
 //! (activecm/rita), which measures skew and dispersion of the same intervals over a day, without asking what the host
 //! itself does.
 //!
+//! What is not a poll: a connection that is held gives a record in every aggregation interval; [`super::long_connection`] tells of it.
+//!
 //! False positives: a scheduled report to a new service; it is told once.
 
 use std::collections::BTreeSet;
@@ -52,6 +54,9 @@ const RESTING_SHARE: f64 = 0.4;
 const MIN_STEADY_WINDOWS: usize = 5;
 const MIN_STEADY_FLOWS: f64 = 2.5;
 
+/// Least share of connections in the records of a poll: one that lasts from one aggregation interval into the next gives two.
+const CONNECTIONS_PER_RECORD: f64 = 0.5;
+
 /// Index of dispersion above which nothing is called steady: a poll a minute, jittered by half of it, stays below 0.2;
 /// calls at random have 1.
 const MAX_DISPERSION: f64 = 0.4;
@@ -93,8 +98,11 @@ impl Check for Beacon {
                 if matches!(subject, Subject::Prefix(_)) && is_replaced(view, newcomer) {
                     return None;
                 }
-                let rhythm =
-                    by_interval.or_else(|| steady(&newcomer.counts).filter(|_| !is_steady_itself(view, newcomer)))?;
+                let by_count = || {
+                    steady(&newcomer.counts)
+                        .filter(|steady| !is_held(newcomer, steady) && !is_steady_itself(view, newcomer))
+                };
+                let rhythm = by_interval.or_else(by_count)?;
                 let candidates = if matches!(subject, Subject::Prefix(_)) { PREFIX_TRIALS_BANS } else { 0.0 };
                 let bans = (rhythm.bans - candidates).min(rhythm.n_contacts as f64 * BANS_PER_CONTACT).min(MOST_BANS);
                 (bans > 0.3).then(|| Oddity {
@@ -159,6 +167,13 @@ fn is_replaced(view: &View<'_>, newcomer: &Newcomer) -> bool {
     });
     let n_flows: u64 = rows.map(|row| u64::from(row.n_flows)).sum();
     n_flows <= service.volumes.window_flows().value_at(USUAL_QUANTILE)
+}
+
+/// Whether steady records are those of connections that are held: each gives one in every aggregation interval by nature. A
+/// poll has a connection, and a local port, for each record or two; what is held has one for all.
+fn is_held(newcomer: &Newcomer, steady: &Rhythm) -> bool {
+    let records_in_half_window = WINDOW_SECS as f64 / 60.0 / steady.period_minutes / 2.0;
+    newcomer.held.n_connections() < records_in_half_window * CONNECTIONS_PER_RECORD
 }
 
 /// Whether the function's own flow records in the same windows are as steady: then steadiness is its own.
@@ -375,6 +390,26 @@ mod tests {
         let refused = Newcomer { n_rejected: 6, ..newcomer(0, (0..6).map(|n| n * 50).collect()) };
         assert_eq!(rhythm(&refused.contacts).unwrap().counted_words(&refused), "6 refused attempts");
         assert_eq!(steady(&counts).unwrap().counted_words(&refused), "95 flow records in 70 minutes");
+    }
+
+    #[test]
+    fn records_of_a_held_connection_are_no_poll() {
+        let newcomer = |ports: fn(u32) -> [u64; 2]| {
+            let mut newcomer = Newcomer::new(Window(100), baselines::newcomer::Circumstances::default());
+            for window in 100..124 {
+                newcomer.counts.push((Window(window), 10));
+                let [early, late] = ports(window);
+                newcomer.held.extend(Window(window), early, late);
+            }
+            newcomer
+        };
+        let is_held = |newcomer: &Newcomer| is_held(newcomer, &steady(&newcomer.counts).unwrap());
+        assert!(is_held(&newcomer(|_| [1 << 9; 2])));
+        assert!(is_held(&newcomer(|window| [1 << (window / 6); 2])), "opened anew every hour");
+        assert!(is_held(&newcomer(|window| if window == 123 { [1, 2] } else { [1; 2] })), "opened anew just now");
+        let own = newcomer(|window| [0b1_1111u64.rotate_left(window * 10), 0b1_1111u64.rotate_left(window * 10 + 5)]);
+        assert!(!is_held(&own), "each with a connection of its own");
+        assert!(!is_held(&newcomer(|_| [0; 2])), "no ports told");
     }
 
     #[test]
