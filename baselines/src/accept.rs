@@ -33,6 +33,7 @@ impl Baselines {
             baseline.newcomers.retain(|_, newcomer| newcomer.finding() != finding);
         }
         self.accepted.insert(finding);
+        self.recount();
         accepted.sort_unstable_by_key(|one| (one.owner, one.subject));
         accepted
     }

@@ -202,10 +202,14 @@ pub struct Learned {
     pub(crate) n_observations: u64,
     /// First second of the first window and first second after the last.
     pub(crate) span: Option<(i64, i64)>,
-    /// Networks its owner met for the first time.
+    /// Networks its owner met for the first time, other than under a finding.
     pub(crate) networks: Vec<u32>,
-    /// Prefixes its owner met for the first time.
+    /// The same of prefixes.
     pub(crate) prefixes: Vec<u32>,
+    /// Networks its owner knew that came under a finding.
+    pub(crate) told_networks: Vec<u32>,
+    /// The same of prefixes.
+    pub(crate) told_prefixes: Vec<u32>,
 }
 
 /// The span of time two spans cover together.
@@ -454,7 +458,9 @@ impl Baseline {
             None if self.is_full(Subject::Network(rungs.network)) => NOWHERE,
             None => {
                 new.networks += 1;
-                learned.networks.push(rungs.network);
+                if !self.is_told(Subject::Network(rungs.network)) {
+                    learned.networks.push(rungs.network);
+                }
                 let entry = NetworkKnown { known: Known::new(window), ..NetworkKnown::default() };
                 self.networks.put_absent(rungs.network, entry)
             }
@@ -473,7 +479,9 @@ impl Baseline {
             Some(id) => id,
             None if self.is_full(Subject::Prefix(rungs.prefix)) => NOWHERE,
             None => {
-                learned.prefixes.push(rungs.prefix);
+                if !self.is_prefix_told(rungs.prefix, rungs.network) {
+                    learned.prefixes.push(rungs.prefix);
+                }
                 if let Some(entry) = self.networks.at_mut(network) {
                     entry.n_prefixes += 1;
                     if window.0 >= entry.known.first.0 + WINDOWS_PER_DAY {

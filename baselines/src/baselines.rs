@@ -44,7 +44,7 @@ pub struct LearnedFrom {
     pub span: Option<(i64, i64)>,
 }
 
-/// How many owners know each network and each prefix, watched ones too.
+/// How many owners know each network and each prefix, watched ones too, but none where it is under a finding.
 #[derive(Clone, Debug, Default)]
 struct Prevalence {
     networks: Vec<u32>,
@@ -62,12 +62,12 @@ pub struct Fleet<'a> {
 }
 
 impl Fleet<'_> {
-    /// How many owners know a network.
+    /// How many owners know a network, other than under a finding.
     pub fn n_owners_knowing(&self, network: u32) -> u32 {
         self.prevalence.networks.get(network as usize).copied().unwrap_or(0)
     }
 
-    /// How many owners know a prefix.
+    /// How many owners know a prefix, other than under a finding.
     pub fn n_owners_knowing_prefix(&self, prefix: u32) -> u32 {
         self.prevalence.prefixes.get(prefix as usize).copied().unwrap_or(0)
     }
@@ -119,6 +119,12 @@ impl Baselines {
         for &prefix in &learned.prefixes {
             count(&mut self.prevalence.prefixes, prefix);
         }
+        for &network in &learned.told_networks {
+            uncount(&mut self.prevalence.networks, network);
+        }
+        for &prefix in &learned.told_prefixes {
+            uncount(&mut self.prevalence.prefixes, prefix);
+        }
         self.learned_from.n_observations += learned.n_observations;
         self.learned_from.span = span_of(self.learned_from.span, learned.span);
     }
@@ -139,11 +145,17 @@ impl Baselines {
         touched
     }
 
-    /// Puts a newcomer of an owner under a finding: see [`Baseline::set_finding`].
+    /// Puts a newcomer of an owner under a finding, or takes it from under one (0): see [`Baseline::set_finding`].
     #[cfg(test)]
     pub(crate) fn set_finding(&mut self, owner: u32, subject: Subject, finding: u128) {
+        let mut learned = Learned::default();
         if let Some(baseline) = self.of_owner.get_mut(owner as usize) {
-            baseline.set_finding(&mut Open::default(), subject, finding);
+            baseline.set_finding(&mut Open::default(), subject, finding, &mut learned);
+        }
+        if finding == 0 {
+            self.recount();
+        } else {
+            self.note(&learned);
         }
     }
 
@@ -201,8 +213,8 @@ impl Baselines {
         networks.clear();
         prefixes.clear();
         for baseline in &self.of_owner {
-            baseline.networks.iter().for_each(|(&network, _)| count(networks, network));
-            baseline.prefixes.iter().for_each(|(&prefix, _)| count(prefixes, prefix));
+            baseline.familiar_networks().for_each(|network| count(networks, network));
+            baseline.familiar_prefixes().for_each(|prefix| count(prefixes, prefix));
         }
     }
 }
@@ -215,6 +227,13 @@ fn count(counters: &mut Vec<u32>, id: u32) {
     }
     if let Some(n) = counters.get_mut(slot) {
         *n += 1;
+    }
+}
+
+/// Takes one from a counter again.
+fn uncount(counters: &mut [u32], id: u32) {
+    if let Some(n) = counters.get_mut(id as usize) {
+        *n = n.saturating_sub(1);
     }
 }
 
@@ -259,6 +278,39 @@ mod tests {
         assert_eq!((knowing, baselines.learned_from.n_observations), (vec![true, false, true], 2));
         baselines.recount();
         assert_eq!(baselines.fleet().n_owners_knowing(0), 2, "kept as it goes and derived anew are the same");
+    }
+
+    #[test]
+    fn what_is_under_a_finding_makes_nobody_familiar() {
+        let (mut baselines, row) = fleet();
+        let meet = |baselines: &mut Baselines, owner: u32, finding: u128| {
+            baselines.follow(owner, row.window, &[row], |_, _, _| Circumstances::default());
+            if finding != 0 {
+                baselines.set_finding(owner, Subject::Network(0), finding);
+            }
+            baselines.learn(owner, row.window, &[row]);
+        };
+        let knowing = |baselines: &mut Baselines| {
+            let fleet = baselines.fleet();
+            let kept = (fleet.n_owners_knowing(0), fleet.n_owners_knowing_prefix(0));
+            baselines.recount();
+            let fleet = baselines.fleet();
+            assert_eq!(kept, (fleet.n_owners_knowing(0), fleet.n_owners_knowing_prefix(0)), "as derived anew");
+            kept
+        };
+        meet(&mut baselines, 0, 7);
+        assert_eq!(knowing(&mut baselines), (0, 0), "told when it was met");
+        meet(&mut baselines, 1, 0);
+        meet(&mut baselines, 2, 0);
+        assert_eq!(knowing(&mut baselines), (2, 2));
+        baselines.set_finding(2, Subject::Network(0), 8);
+        assert_eq!(knowing(&mut baselines), (1, 1), "told later");
+        baselines.set_finding(2, Subject::Network(0), 8);
+        assert_eq!(knowing(&mut baselines), (1, 1), "and again");
+        baselines.set_finding(2, Subject::Prefix(0), 8);
+        assert_eq!(knowing(&mut baselines), (1, 1), "and a part of it");
+        baselines.accept(7);
+        assert_eq!(knowing(&mut baselines), (2, 2), "accepted");
     }
 
     #[test]

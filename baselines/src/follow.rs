@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use crate::baseline::{Baseline, Found, Standing};
+use crate::baseline::{Baseline, Found, Learned, Standing};
 use crate::ladder::Ladder;
 use crate::newcomer::{Circumstances, Newcomer, Subject};
 use crate::observation::Observation;
@@ -78,8 +78,10 @@ impl Baseline {
         }
     }
 
-    /// Puts a newcomer under a finding, or takes it from under one (0), in its file and where it is open.
-    pub fn set_finding(&mut self, open: &mut Open, subject: Subject, finding: u128) {
+    /// Puts a newcomer under a finding, in its file and where it is open. That it is no longer among what others may think
+    /// familiar concerns the fleet and is added to `learned`.
+    pub fn set_finding(&mut self, open: &mut Open, subject: Subject, finding: u128, learned: &mut Learned) {
+        self.note_told(subject, learned);
         if let Some(newcomer) = open.0.get_mut(&subject) {
             newcomer.finding = finding;
         }

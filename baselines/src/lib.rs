@@ -8,6 +8,7 @@ pub mod baseline;
 mod baselines;
 mod bounds;
 pub mod distribution;
+mod familiar;
 #[cfg(test)]
 mod fleet;
 pub mod follow;

@@ -141,9 +141,9 @@ impl<'a> Judge<'a> {
             }
             baseline.bring_near(&settled.rows);
             *account = Account { n_observations: settled.rows.len() as u64, n_repeated: settled.n_repeated };
-            let mut own = Own { owner: *owner, baseline, incidents, open: Open::default() };
+            let mut own = Own { owner: *owner, baseline, incidents, open: Open::default(), learned };
             for told in settled.rows.chunk_by(|a, b| a.window == b.window) {
-                self.window(judging, fleet, &mut own, told, learned);
+                self.window(judging, fleet, &mut own, told);
             }
             let Own { baseline, open, .. } = own;
             baseline.close(open);
@@ -172,14 +172,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges one owner's window and learns it; of a scan nothing is learned but when the owner was active.
-    fn window(
-        &self,
-        scorer: &Scorer<'_>,
-        fleet: Fleet<'_>,
-        own: &mut Own<'_>,
-        told: &[Observation],
-        learned: &mut Learned,
-    ) {
+    fn window(&self, scorer: &Scorer<'_>, fleet: Fleet<'_>, own: &mut Own<'_>, told: &[Observation]) {
         let Some(window) = told.first().map(|row| row.window) else { return };
         let rows = &*by_destination(told);
         let found: Vec<Found> = rows.iter().map(|row| own.baseline.find(fleet.ladder, row)).collect();
@@ -189,7 +182,7 @@ impl<'a> Judge<'a> {
             Mode::Learn => drop(Scorer::follow(fleet, own, seen)),
         }
         match self.job.mode {
-            Mode::Replay | Mode::Learn => own.baseline.learn(fleet.ladder, window, rows, &found, learned),
+            Mode::Replay | Mode::Learn => own.baseline.learn(fleet.ladder, window, rows, &found, own.learned),
             Mode::Scan => own.baseline.note_activity(window, rows, &found),
         }
     }

@@ -28,7 +28,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use baselines::baseline::{Baseline, Found, Standing};
+use baselines::baseline::{Baseline, Found, Learned, Standing};
 use baselines::follow::Open;
 use baselines::newcomer::Subject;
 use baselines::observation::{Eni, Observation};
@@ -116,6 +116,8 @@ pub struct Own<'a> {
     pub incidents: &'a mut OwnIncidents,
     /// Its newcomers that are open, to be closed when the owner's hour is over.
     pub open: Open,
+    /// What the hour brought that concerns the fleet, to be noted when it is over.
+    pub learned: &'a mut Learned,
 }
 
 /// One owner's window.
@@ -165,7 +167,7 @@ impl<'a> Scorer<'a> {
             let finding =
                 own.incidents.add(config, facts, fleet, owner, window, topic, bans, oddities, told, enis, under);
             if let Topic::Newcomer(subject) = topic {
-                own.baseline.set_finding(&mut own.open, subject, finding.0);
+                own.baseline.set_finding(&mut own.open, subject, finding.0, own.learned);
             }
         }
     }

@@ -1,0 +1,63 @@
+//! Familiar: what others may count an owner among the acquaintances of.
+//!
+//! What is under a finding is nobody's acquaintance, so whom it is told of does not become familiar to the next. Judges nothing
+//! and counts nothing: [`crate::Baselines`] does.
+
+use std::collections::BTreeSet;
+
+use crate::baseline::{Baseline, Learned};
+use crate::newcomer::Subject;
+
+impl Baseline {
+    /// Whether a rung is under a finding.
+    pub(crate) fn is_told(&self, subject: Subject) -> bool {
+        self.finding(subject) != 0
+    }
+
+    /// Whether a prefix, or the network it was met in, is under a finding.
+    pub(crate) fn is_prefix_told(&self, prefix: u32, network: u32) -> bool {
+        self.is_told(Subject::Prefix(prefix)) || self.is_told(Subject::Network(network))
+    }
+
+    /// What is under a finding; hardly anything is.
+    fn told(&self) -> BTreeSet<Subject> {
+        let told = self.newcomers.iter().filter(|(_, newcomer)| newcomer.finding() != 0);
+        told.map(|(&subject, _)| subject).collect()
+    }
+
+    /// The networks known that are under no finding: those others may think familiar. Who was called out to from one function
+    /// after the other is no acquaintance of theirs.
+    pub(crate) fn familiar_networks(&self) -> impl Iterator<Item = u32> {
+        let told = self.told();
+        self.networks().filter(move |&network| told.is_empty() || !told.contains(&Subject::Network(network)))
+    }
+
+    /// The prefixes known that are under no finding, nor is their network.
+    pub(crate) fn familiar_prefixes(&self) -> impl Iterator<Item = u32> {
+        let told = self.told();
+        let is_told = move |prefix: u32, network: u32| {
+            !told.is_empty() && (told.contains(&Subject::Prefix(prefix)) || told.contains(&Subject::Network(network)))
+        };
+        self.prefixes().filter(move |(prefix, known)| !is_told(*prefix, known.network)).map(|(prefix, _)| prefix)
+    }
+
+    /// Notes what is familiar no longer once a newcomer comes under a finding. Call before it does.
+    pub(crate) fn note_told(&self, subject: Subject, learned: &mut Learned) {
+        match subject {
+            _ if self.is_told(subject) => {}
+            Subject::Network(network) if self.networks.id(&network).is_some() => {
+                learned.told_networks.push(network);
+                let within = self.prefixes().filter(|(_, known)| known.network == network);
+                let familiar = within.filter(|&(prefix, _)| !self.is_told(Subject::Prefix(prefix)));
+                learned.told_prefixes.extend(familiar.map(|(prefix, _)| prefix));
+            }
+            Subject::Prefix(prefix) => {
+                let known = self.prefixes.get(&prefix);
+                if known.is_some_and(|known| !self.is_told(Subject::Network(known.network))) {
+                    learned.told_prefixes.push(prefix);
+                }
+            }
+            Subject::Network(_) | Subject::Service(..) => {}
+        }
+    }
+}
