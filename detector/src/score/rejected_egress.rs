@@ -13,7 +13,7 @@ use baselines::newcomer::Contacted;
 
 use super::oddity::{Oddity, Topic};
 use super::view::{View, is_all_refused};
-use super::{Check, total_bans};
+use super::{Check, weight};
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Bans for a refused attempt at a newcomer, on top of what its novelty says.
@@ -41,7 +41,7 @@ pub(super) fn attribute(open: &Open, topic: Topic, mut oddities: Vec<Oddity>) ->
     if oddities.is_empty() {
         return oddities;
     }
-    let bans = total_bans(&oddities);
+    let bans = weight(&oddities);
     let at = oddities.iter().position(|oddity| oddity.check == CheckId::RejectedEgress);
     let refused = at.map(|at| oddities.remove(at));
     if is_all_refused(newcomer) {
