@@ -1,8 +1,9 @@
 //! Incidents: related oddities of one owner, close in time, as one finding that is updated while it lasts.
 //!
 //! Takes oddities that passed the threshold. An oddity joins the owner's incident that already holds its topic, else one
-//! that something new joined within the configured gap, else opens a new one. What was once told about a topic goes on under
-//! the same id; that it goes on draws nothing else in, or the daily use of one new endpoint would hide the next stranger.
+//! that was last odd within the configured gap and had news within the last days, else opens a new one. What was once told
+//! about a topic goes on under the same id; that it goes on for weeks draws nothing else in, or the daily use of a new
+//! endpoint would hide every stranger after it.
 
 mod stored;
 
@@ -32,6 +33,9 @@ const MAX_DESTINATIONS: usize = 1024;
 const MAX_TOPICS: usize = 1024;
 /// See [`MAX_TOPICS`].
 const MAX_TOLD: usize = 64;
+
+/// How long what goes on is news that something else may have to do with. A week: so long loaders sleep.
+const NEWS_SECS: i64 = 7 * 86_400;
 
 /// Severity for each further check that agrees, and for a deployment shortly before.
 const AGREEMENT_SEVERITY: f64 = 0.5;
@@ -114,7 +118,10 @@ impl OwnIncidents {
         // The owner as a whole is no thing that goes on: two sweeps weeks apart are two.
         let holds_topic = |incident: &Incident| topic != Topic::Owner && incident.topics.contains(&topic);
         let is_of_id = |incident: &Incident| incident.id == under;
-        let is_recent = |incident: &Incident| window.start() - incident.joined.end() <= config.incident_gap_secs as i64;
+        let is_recent = |incident: &Incident| {
+            window.start() - incident.last.end() <= config.incident_gap_secs as i64
+                && window.start() - incident.joined.end() <= NEWS_SECS
+        };
         let open = self.0.iter().rposition(holds_topic).or_else(|| self.0.iter().rposition(is_of_id));
         let open = open.or_else(|| if under.0 == 0 { self.0.iter().rposition(is_recent) } else { None });
         let at = open.unwrap_or_else(|| {
@@ -275,7 +282,8 @@ impl Incident {
         finding
     }
 
-    /// The destinations: those of what weighs most first, of one topic those with the most bytes out.
+    /// The destinations: the first of each topic, those of what weighs most first, then the others; of one topic those with the
+    /// most bytes out before.
     fn destinations(&self, told: &[Said<'_>], facts: &dyn Facts, baselines: &Baselines) -> Vec<Destination> {
         let rank = |contacted: &Contacted| {
             let is_held = |said: &Said<'_>| holds(&baselines.ladder, said.topic, contacted);
@@ -285,7 +293,12 @@ impl Incident {
         let mut all: Vec<(usize, Destination)> =
             all.map(|contacted| (rank(contacted), destination(contacted, facts, baselines))).collect();
         all.sort_by_key(|(rank, d)| (*rank, std::cmp::Reverse(d.bytes_out), d.address, d.port, d.protocol));
-        all.into_iter().map(|(_, destination)| destination).collect()
+        let (mut first, mut others) = (Vec::with_capacity(all.len()), Vec::new());
+        for of_topic in all.chunk_by(|a, b| a.0 == b.0) {
+            first.extend(of_topic.first().cloned());
+            others.extend(of_topic.iter().skip(1).cloned());
+        }
+        first.into_iter().chain(others).map(|(_, destination)| destination).collect()
     }
 
     /// What hides the finding: what suppressions and trusted lists leave of it would not have been told.

@@ -241,11 +241,11 @@ impl Told {
         ]
     }
 
-    /// Whether it is worth an alert before the interval is over: it is of a worse kind, or about twice as many networks. A sweep
-    /// meets more and more and is told a handful of times.
+    /// Whether it is worth an alert before the interval is over: it is of a worse kind, or about half as many networks more. A
+    /// sweep meets more and more and is told a handful of times.
     fn is_news_after(self, told: Self) -> bool {
         (self.severity > told.severity && self.severity.label() != told.severity.label())
-            || self.n_networks >= told.n_networks.max(1).saturating_mul(2)
+            || self.n_networks.saturating_mul(2) >= told.n_networks.max(1).saturating_mul(3)
     }
 }
 
