@@ -69,10 +69,12 @@ fn times_usual(view: &View<'_>, newcomer: &Newcomer) -> f64 {
 fn news_words(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> String {
     if let Subject::Prefix(_) = subject {
         let (n, n_days) = (newcomer.met.n_new, newcomer.met.exposure);
-        return format!("after the first day its network brought {n:.0} such, on {n_days:.0} further days of use");
+        return format!("after its first day the network brought {n:.0} such in {n_days:.0} days of use");
     }
     let (n_new, n_days) = novelty::days_counted(view.baseline, newcomer.known.first.day(), |day| day.networks);
-    format!("other than what was told, new networks came on {n_new} of the {n_days} active days after the first two")
+    format!(
+        "apart from earlier findings, this function met new networks on {n_new} of {n_days} active days, the first two not counted"
+    )
 }
 
 fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
