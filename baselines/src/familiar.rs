@@ -3,8 +3,6 @@
 //! What is under a finding is nobody's acquaintance, so whom it is told of does not become familiar to the next. Judges nothing
 //! and counts nothing: [`crate::Baselines`] does.
 
-use std::collections::BTreeSet;
-
 use crate::baseline::{Baseline, Learned};
 use crate::newcomer::Subject;
 
@@ -19,26 +17,24 @@ impl Baseline {
         self.is_told(Subject::Prefix(prefix)) || self.is_told(Subject::Network(network))
     }
 
-    /// What is under a finding; hardly anything is.
-    fn told(&self) -> BTreeSet<Subject> {
-        let told = self.newcomers.iter().filter(|(_, newcomer)| newcomer.finding() != 0);
-        told.map(|(&subject, _)| subject).collect()
+    /// Whether anything is under a finding; mostly nothing is, and nobody need be asked one by one.
+    fn tells_of_any(&self) -> bool {
+        self.newcomers.iter().any(|(_, newcomer)| newcomer.finding() != 0)
     }
 
     /// The networks known that are under no finding: those others may think familiar. Who was called out to from one function
     /// after the other is no acquaintance of theirs.
     pub(crate) fn familiar_networks(&self) -> impl Iterator<Item = u32> {
-        let told = self.told();
-        self.networks().filter(move |&network| told.is_empty() || !told.contains(&Subject::Network(network)))
+        let any = self.tells_of_any();
+        self.networks().filter(move |&network| !any || !self.is_told(Subject::Network(network)))
     }
 
     /// The prefixes known that are under no finding, nor is their network.
     pub(crate) fn familiar_prefixes(&self) -> impl Iterator<Item = u32> {
-        let told = self.told();
-        let is_told = move |prefix: u32, network: u32| {
-            !told.is_empty() && (told.contains(&Subject::Prefix(prefix)) || told.contains(&Subject::Network(network)))
-        };
-        self.prefixes().filter(move |(prefix, known)| !is_told(*prefix, known.network)).map(|(prefix, _)| prefix)
+        let any = self.tells_of_any();
+        let familiar =
+            self.prefixes().filter(move |&(prefix, known)| !any || !self.is_prefix_told(prefix, known.network));
+        familiar.map(|(prefix, _)| prefix)
     }
 
     /// Notes what is familiar no longer once a newcomer comes under a finding. Call before it does.

@@ -75,7 +75,7 @@ impl Groups {
                 Interface::Judged => self.intern_interface(id.unwrap_or_default()),
                 Interface::Lambda => {
                     let number = self.intern_interface(id.unwrap_or_default());
-                    self.is_lambda(number);
+                    self.note_lambda(number);
                     number
                 }
                 Interface::Other => OTHER,
@@ -84,7 +84,7 @@ impl Groups {
             .collect()
     }
 
-    fn is_lambda(&mut self, interface: u32) {
+    fn note_lambda(&mut self, interface: u32) {
         if let Some(seen) = self.interfaces.get_mut(interface as usize) {
             seen.is_lambda = true;
         }

@@ -119,11 +119,12 @@ impl OwnIncidents {
         let holds_topic = |incident: &Incident| topic != Topic::Owner && incident.topics.contains(&topic);
         let is_of_id = |incident: &Incident| incident.id == under;
         let is_recent = |incident: &Incident| {
-            window.start() - incident.last.end() <= config.incident_gap_secs as i64
+            under.0 == 0
+                && window.start() - incident.last.end() <= config.incident_gap_secs as i64
                 && window.start() - incident.joined.end() <= NEWS_SECS
         };
-        let open = self.0.iter().rposition(holds_topic).or_else(|| self.0.iter().rposition(is_of_id));
-        let open = open.or_else(|| if under.0 == 0 { self.0.iter().rposition(is_recent) } else { None });
+        let latest = |is_it: &dyn Fn(&Incident) -> bool| self.0.iter().rposition(is_it);
+        let open = latest(&holds_topic).or_else(|| latest(&is_of_id)).or_else(|| latest(&is_recent));
         let at = open.unwrap_or_else(|| {
             let name = fleet.owners.name(owner);
             // What was deployed after the first record did not make the call.
