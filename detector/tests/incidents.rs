@@ -124,3 +124,18 @@ fn a_deployment_after_the_call_is_not_its_cause() {
     assert_eq!(deployed("2026-03-12T09:30:00"), [true]);
     assert_eq!(deployed("2026-03-12T09:36:00"), [false]);
 }
+
+#[test]
+fn a_shortened_list_shortens_neither_title_nor_times() {
+    let mut log = Log::steady();
+    for n in 0..12 {
+        log.call(at(10, 9, 31) + 9 * n, &format!("192.168.7.{}", 4 + n), 3389, 180, 0);
+    }
+    let [whole, short] = ["", "max_destinations_per_finding = 1"].map(|config| {
+        let found = findings(&log, config, &knowledge(FUNCTIONS));
+        found.iter().map(|f| (f.title.clone(), f.first_seen, f.last_seen, f.destinations.len())).collect::<Vec<_>>()
+    });
+    assert!(whole[0].0.contains("and 11 more"), "{}", whole[0].0);
+    assert_eq!(whole[0].3, 12);
+    assert_eq!(short, [(whole[0].0.clone(), whole[0].1, whole[0].2, 1)]);
+}

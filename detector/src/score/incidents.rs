@@ -240,8 +240,7 @@ impl Incident {
         let mut told: Vec<Said<'_>> = self.oddities.iter().map(said).filter(|said| said.told.bans > 0.0).collect();
         told.sort_by_cached_key(|said| topic_words(&baselines.ladder, said.topic));
         told.sort_by(|a, b| b.told.bans.total_cmp(&a.told.bans).then(a.check.cmp(&b.check)));
-        let mut destinations = self.destinations(&told, facts, baselines);
-        destinations.truncate(config.max_destinations_per_finding);
+        let destinations = self.destinations(&told, facts, baselines);
         let check = told.first().map_or(CheckId::NewDestination, |said| said.check);
         let checks: BTreeSet<CheckId> = told.iter().map(|said| said.check).collect();
         let agreeing = checks.len().saturating_sub(1) as f64;
@@ -278,6 +277,8 @@ impl Incident {
             deployment: self.deployment.clone(),
             suppressed_by: None,
         };
+        // Only now: title and times are of all.
+        finding.destinations.truncate(config.max_destinations_per_finding);
         finding.description = description(&finding);
         finding.suppressed_by = self.suppressed_by(&finding, &told, config, facts, baselines);
         finding
