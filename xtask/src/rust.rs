@@ -105,7 +105,8 @@ pub(crate) fn detector_manifest(workspace: &Workspace) -> Result<Value> {
 
 /// Builds `callout` as the tests had it built; gives where it lies.
 pub(crate) fn callout(workspace: &Workspace) -> Result<PathBuf> {
-    let mut build = workspace.cargo(&["build", "--quiet", "--bin", "callout"]);
+    // Beside a test: alone it would be built without the features of what only tests use, and so would all it depends on.
+    let mut build = workspace.cargo(&["test", "--quiet", "--no-run", "--test", "main"]);
     build.args(BUILT);
     shell::run(build)?;
     let target = metadata(workspace)?;
