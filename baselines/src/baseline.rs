@@ -11,6 +11,7 @@ use crate::ladder::{Ladder, is_private};
 use crate::near::near;
 use crate::newcomer::{Newcomer, Subject};
 use crate::observation::Observation;
+use crate::slots::Place;
 use crate::table::Table;
 use crate::watched::Watched;
 use crate::window::{Day, WINDOWS_PER_DAY, Window};
@@ -299,11 +300,18 @@ impl Baseline {
     ///
     /// An owner comes up once an hour, and what is known of it is far from the cache by then. In steps: each asks for what
     /// tells the next one where to go on.
-    pub fn bring_near(&self, rows: &[Observation]) {
-        let id = |row: &Observation| self.destinations.id(&(row.peer, row.port, row.protocol));
-        let ids: Vec<u32> = rows.iter().filter_map(id).collect();
+    pub fn bring_near(&self, ladder: &Ladder, rows: &[Observation]) {
+        let key = |row: &Observation| (row.peer, row.port, row.protocol);
+        let place = |row: &Observation| {
+            ladder.near(row.peer);
+            self.destinations.near_place(&key(row))
+        };
+        let places: Vec<Place> = rows.iter().map(place).collect();
+        for place in places {
+            self.destinations.near_shown(place);
+        }
+        let ids: Vec<u32> = rows.iter().filter_map(|row| self.destinations.id(&key(row))).collect();
         for &id in &ids {
-            self.destinations.near(id);
             self.settled.get(id as usize).map(near);
         }
         let services = || ids.iter().filter_map(|&id| self.settled_entries(id));

@@ -336,7 +336,7 @@ mod tests {
         for n in 0..3 {
             let row = Observation { window: Window(row.window.0 + n), bytes_out: 10, n_flows: 1, ..row };
             let baseline = baselines.baseline(0).unwrap();
-            baseline.bring_near(&[row]);
+            baseline.bring_near(&baselines.ladder, &[row]);
             let found = baseline.find(&baselines.ladder, &row);
             assert_eq!(baseline.destination_of(&found), baseline.destination(&key));
             let service = baseline.service_id(&baselines.ladder, &row, &found).and_then(|id| baseline.service_at(id));

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::names::Names;
+use crate::near::near;
 use crate::table::Index;
 
 /// A network owner: who it is, and how to call it.
@@ -111,17 +112,23 @@ impl Ladder {
         self.ids.find(address, &self.addresses, |&address| address)
     }
 
+    /// Has what is known of an address brought near.
+    pub(crate) fn near(&self, peer: u32) {
+        self.addresses.get(peer as usize).map(near);
+        self.above.get(peer as usize).map(near);
+    }
+
     fn push_peer(&mut self, address: u128, network: u32) -> u32 {
         let prefix = Prefix::of(address);
         // A stored baseline tells addresses in order, and their prefixes before them in the same order: most often this
         // one's is that of the address before, or the next. Looking there first takes a third off loading.
-        let near = self.above.last().map_or(0, |&(prefix, _)| prefix);
+        let latest = self.above.last().map_or(0, |&(prefix, _)| prefix);
         let is_it = |&id: &u32| self.prefixes.get(id as usize) == Some(&prefix);
-        let prefix = [near, near.wrapping_add(1)].into_iter().find(is_it).unwrap_or_else(|| self.prefix_id(prefix));
+        let prefix = [latest, latest.wrapping_add(1)].into_iter().find(is_it).unwrap_or_else(|| self.prefix_id(prefix));
         let id = self.addresses.len() as u32;
         self.addresses.push(address);
         self.above.push((prefix, network));
-        self.ids.add(address, id, &self.addresses, |&address| address);
+        self.ids.add_last(&self.addresses, |&address| address);
         id
     }
 
@@ -203,7 +210,7 @@ impl Ladder {
         }
         let id = self.prefixes.len() as u32;
         self.prefixes.push(prefix);
-        self.prefix_ids.add(prefix, id, &self.prefixes, |&prefix| prefix);
+        self.prefix_ids.add_last(&self.prefixes, |&prefix| prefix);
         id
     }
 

@@ -21,6 +21,7 @@ pub mod newcomer;
 pub mod observation;
 pub mod packed;
 mod past;
+pub mod slots;
 pub mod store;
 pub mod table;
 mod watched;

@@ -17,6 +17,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::names::{Names, sort};
+use crate::slots::Place;
 use crate::table::Index;
 use crate::window::Window;
 
@@ -278,7 +279,7 @@ impl Collector {
         let id = peers.find(address, &set.peers, |peer| peer.address).unwrap_or_else(|| {
             let id = set.peers.len() as u32;
             set.peers.push(Peer { address, service });
-            peers.add(address, id, &set.peers, |peer| peer.address);
+            peers.add_last(&set.peers, |peer| peer.address);
             id
         });
         if let Some(peer) = set.peers.get_mut(id as usize)
@@ -318,6 +319,11 @@ impl Collector {
     /// Takes in another set's tables; gives what its numbers are here.
     pub fn renumber(&mut self, other: &Observations) -> Renumbering {
         let services: Vec<u32> = other.services.iter().map(|name| self.set.services.intern_shared(name)).collect();
+        // A run's addresses are far from the cache: all places are asked for, then all entries, before one is looked at.
+        let places: Vec<Place> = other.peers.iter().map(|peer| self.peers.near(peer.address)).collect();
+        for place in places {
+            self.peers.near_shown(place, &self.set.peers);
+        }
         Renumbering {
             owners: other.owners.iter().map(|name| self.set.owners.intern_shared(name)).collect(),
             enis: other.enis.iter().map(|eni| self.eni(eni)).collect(),

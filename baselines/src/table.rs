@@ -3,9 +3,9 @@
 use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
 use crate::near::near;
+use crate::slots::{Place, Slots};
 
 /// A map whose values are numbered in order of arrival.
 #[derive(Clone, Debug)]
@@ -14,37 +14,49 @@ pub struct Table<K, V> {
     entries: Vec<(K, V)>,
 }
 
-/// Where in a list a value is: numbers only, the values stay in the list. Five bytes an entry and room to grow, where a map
-/// with keys of its own takes up to 33, which is most of what a destination costs.
+/// Where in a list a value is: numbers only, the values stay in the list. Some ten bytes an entry, where a map with keys of
+/// its own takes up to 33, which is most of what a destination costs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    ids: HashTable<u32>,
+    slots: Slots,
     hasher: FixedState,
 }
 
 impl Index {
     /// The number of the list's entry with a key, each entry's key given by `key_of`.
     pub(crate) fn find<K: Copy + Eq + Hash, E>(&self, key: K, list: &[E], key_of: impl Fn(&E) -> K) -> Option<u32> {
-        let is_it = |&id: &u32| list.get(id as usize).is_some_and(|entry| key_of(entry) == key);
-        self.ids.find(self.hasher.hash_one(key), is_it).copied()
+        let is_it = |id: u32| list.get(id as usize).is_some_and(|entry| key_of(entry) == key);
+        self.slots.find(self.place(key), is_it)
     }
 
-    /// Adds the list's entry of a number. There must be none of the same key.
-    pub(crate) fn add<K: Hash, E>(&mut self, key: K, id: u32, list: &[E], key_of: impl Fn(&E) -> K) {
-        let Self { ids, hasher } = self;
-        let hash_of = |&id: &u32| list.get(id as usize).map_or(0, |entry| hasher.hash_one(key_of(entry)));
-        ids.insert_unique(hasher.hash_one(key), id, hash_of);
+    /// Has the place of a key brought near.
+    pub(crate) fn near<K: Hash>(&self, key: K) -> Place {
+        let place = self.place(key);
+        self.slots.near(place);
+        place
+    }
+
+    /// Has the list's entry brought near that a place shows.
+    pub(crate) fn near_shown<E>(&self, place: Place, list: &[E]) {
+        self.slots.shown(place).and_then(|id| list.get(id as usize)).map(near);
+    }
+
+    /// Adds the last entry of a list. There must be none of the same key before it.
+    pub(crate) fn add_last<K: Hash, E>(&mut self, list: &[E], key_of: impl Fn(&E) -> K) {
+        let Some((last, before)) = list.split_last() else { return };
+        let Self { slots, hasher } = self;
+        slots.make_room(list.len(), before.iter().map(|entry| hasher.hash_one(key_of(entry))));
+        slots.add(slots.place(hasher.hash_one(key_of(last))), before.len() as u32);
     }
 
     /// Makes room for more entries of a list.
     pub(crate) fn reserve<K: Hash, E>(&mut self, additional: usize, list: &[E], key_of: impl Fn(&E) -> K) {
-        let Self { ids, hasher } = self;
-        ids.reserve(additional, |&id| list.get(id as usize).map_or(0, |entry| hasher.hash_one(key_of(entry))));
+        let Self { slots, hasher } = self;
+        slots.make_room(list.len() + additional, list.iter().map(|entry| hasher.hash_one(key_of(entry))));
     }
 
-    /// Forgets all entries.
-    fn clear(&mut self) {
-        self.ids.clear();
+    fn place<K: Hash>(&self, key: K) -> Place {
+        self.slots.place(self.hasher.hash_one(key))
     }
 }
 
@@ -85,6 +97,16 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.entries.get_mut(id as usize).map(|(_, value)| value)
     }
 
+    /// Has the place of a key brought near, of which then [what it shows](Self::near_shown) can be.
+    pub(crate) fn near_place(&self, key: &K) -> Place {
+        self.ids.near(*key)
+    }
+
+    /// Has the entry brought near that a place shows.
+    pub(crate) fn near_shown(&self, place: Place) {
+        self.ids.near_shown(place, &self.entries);
+    }
+
     /// Has the entry of a number brought near.
     pub(crate) fn near(&self, id: u32) {
         self.entries.get(id as usize).map(near);
@@ -114,7 +136,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
             self.entries.reserve_exact(self.entries.len() / 4 + 4);
         }
         self.entries.push((key, value));
-        self.ids.add(key, id, &self.entries, |entry| entry.0);
+        self.ids.add_last(&self.entries, |entry| entry.0);
         id
     }
 
@@ -131,10 +153,8 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         if self.entries.len() == before {
             return;
         }
-        self.ids.clear();
-        for (id, entry) in (0..).zip(&self.entries) {
-            self.ids.add(entry.0, id, &self.entries, |entry| entry.0);
-        }
+        self.ids = Index::default();
+        self.ids.reserve(0, &self.entries, |entry| entry.0);
     }
 
     /// The same values under other keys, each one's own.

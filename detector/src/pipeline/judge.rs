@@ -139,7 +139,7 @@ impl<'a> Judge<'a> {
             for row in &mut settled.rows {
                 (row.owner, row.peer) = (*owner, self.peers.of(row.peer));
             }
-            baseline.bring_near(&settled.rows);
+            baseline.bring_near(fleet.ladder, &settled.rows);
             *account = Account { n_observations: settled.rows.len() as u64, n_repeated: settled.n_repeated };
             let mut own = Own { owner: *owner, baseline, incidents, open: Open::default(), learned };
             for told in settled.rows.chunk_by(|a, b| a.window == b.window) {

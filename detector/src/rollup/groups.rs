@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow_array::Array;
 use baselines::ladder::is_private;
 use baselines::names::Names;
+use baselines::slots::Slots;
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashSet, HashTable};
+use hashbrown::{HashMap, HashSet};
 
 use super::block::Block;
 use super::group::{Group, Key, MAX_ADDRESSES, MAX_INTERFACES};
@@ -41,9 +42,9 @@ pub(super) struct Groups {
     places: Names,
     /// The address each interface was last seen to own.
     latest_own: Vec<u32>,
-    /// Numbers by address, which stay in `addresses`: a table with keys of its own would take six times as much, most of it
-    /// far from the cache.
-    address_ids: HashTable<u32>,
+    /// Where each address is in `addresses`: a table with keys of its own would take six times as much, most of it far from
+    /// the cache.
+    address_ids: Slots,
     addresses: Vec<u128>,
     hasher: FixedState,
     services: Names,
@@ -56,7 +57,7 @@ impl Groups {
     pub(super) fn clear(&mut self) {
         let Self { table, address_ids, addresses, .. } = self;
         table.clear();
-        address_ids.clear();
+        address_ids.clear(addresses.len());
         addresses.clear();
         *self = Self {
             table: std::mem::take(table),
@@ -119,9 +120,9 @@ impl Groups {
         if number == MAX_ADDRESSES {
             return MAX_ADDRESSES - 1;
         }
+        address_ids.make_room(addresses.len() + 1, addresses.iter().map(|address| hasher.hash_one(address)));
+        address_ids.add(address_ids.place(hasher.hash_one(address)), number);
         addresses.push(address);
-        let hash_of = |number: &u32| hasher.hash_one(addresses.get(*number as usize).copied().unwrap_or(0));
-        address_ids.insert_unique(hasher.hash_one(address), number, hash_of);
         number
     }
 
@@ -261,8 +262,8 @@ impl Groups {
 
     /// The number of an address; `None` when no record has it.
     pub(super) fn number(&self, address: u128) -> Option<u32> {
-        let is_it = |number: &u32| self.addresses.get(*number as usize) == Some(&address);
-        self.address_ids.find(self.hasher.hash_one(address), is_it).copied()
+        let is_it = |number: u32| self.addresses.get(number as usize) == Some(&address);
+        self.address_ids.find(self.address_ids.place(self.hasher.hash_one(address)), is_it)
     }
 
     /// How many addresses there are.
