@@ -23,6 +23,8 @@ use crate::{
 
 /// Rows of an object where nothing else is said.
 const ROWS_PER_OBJECT: u64 = 500_000;
+/// Rows of a small one, some 50 KB of Parquet: what a quiet account's flow log delivers in five minutes.
+const ROWS_PER_SMALL_OBJECT: u64 = 2_000;
 /// How far the long inputs reach, and how many objects of five minutes that is.
 const DAYS: u64 = 28;
 const OBJECTS_PER_DAY: u64 = 288;
@@ -64,8 +66,13 @@ struct Row {
 /// Measures all goals and gives the table as text.
 pub fn goals(options: &Goals) -> anyhow::Result<String> {
     let mut rows = Vec::new();
-    for (format, n_rows) in [(ObjectFormat::Parquet, 8_000_000), (ObjectFormat::Text, 4_000_000)] {
-        engines(options, format, options.scaled(n_rows), &mut rows)?;
+    for (what, format, n_rows, rows_per_object) in [
+        ("gzip Parquet", ObjectFormat::Parquet, 8_000_000, ROWS_PER_OBJECT),
+        ("gzip Parquet, many small objects,", ObjectFormat::Parquet, 5_000_000, ROWS_PER_SMALL_OBJECT),
+        ("gzip text", ObjectFormat::Text, 4_000_000, ROWS_PER_OBJECT),
+    ] {
+        let n_rows = options.scaled(n_rows);
+        engines(options, what, &Large::new(n_rows, n_rows.div_ceil(rows_per_object), format), &mut rows)?;
     }
     volume(options, &mut rows)?;
     small_objects(options, &mut rows)?;
@@ -121,8 +128,8 @@ impl Goals {
 }
 
 /// Replay beside the engines, and two threads beside one.
-fn engines(options: &Goals, format: ObjectFormat, n_rows: u64, rows: &mut Vec<Row>) -> anyhow::Result<()> {
-    let data = options.input(&Large::new(n_rows, n_rows.div_ceil(ROWS_PER_OBJECT), format))?;
+fn engines(options: &Goals, what: &str, input: &Large, rows: &mut Vec<Row>) -> anyhow::Result<()> {
+    let (data, n_rows) = (options.input(input)?, input.rows);
     let comparison = options.comparison(&data);
     let mut all: Vec<_> = comparison.threads.iter().map(|&threads| contenders(&comparison, threads)).collect();
     for _ in 0..options.runs {
@@ -130,7 +137,6 @@ fn engines(options: &Goals, format: ObjectFormat, n_rows: u64, rows: &mut Vec<Ro
             contender.runs.push(measure(&comparison, &contender.command)?);
         }
     }
-    let what = if format == ObjectFormat::Text { "gzip text" } else { "gzip Parquet" };
     for (threads, contenders) in comparison.threads.iter().zip(&all) {
         let own = &contenders[0].runs;
         for (i, (peer, goal)) in [("Polars", 2.0), ("DuckDB", 3.0)].into_iter().enumerate() {
@@ -184,7 +190,8 @@ fn volume(options: &Goals, rows: &mut Vec<Row>) -> anyhow::Result<()> {
 
 /// As many rows in small objects as in large ones, over the same days.
 fn small_objects(options: &Goals, rows: &mut Vec<Row>) -> anyhow::Result<()> {
-    let (n_rows, n_objects) = (options.scaled(20_000_000), options.scaled(10_000));
+    let n_rows = options.scaled(20_000_000);
+    let n_objects = n_rows.div_ceil(ROWS_PER_SMALL_OBJECT);
     let large = |objects| Large::new(n_rows, objects, ObjectFormat::Parquet);
     let days = Some(n_objects.div_ceil(OBJECTS_PER_DAY));
     let few = options.input(&Large { days, ..large(n_rows.div_ceil(ROWS_PER_OBJECT)) })?;
