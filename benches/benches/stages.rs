@@ -14,7 +14,7 @@ use detector::config::Config;
 use detector::flow::FlowBatch;
 use detector::pipeline::{InMemoryScratch, Job, Knowledge, Mode, run};
 use detector::read::{InMemory, Limits, Object, open};
-use detector::rollup::{Interface, Rollup};
+use detector::rollup::{Interface, Known, Rollup};
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 
@@ -134,13 +134,13 @@ fn stages(criterion: &mut Criterion) {
     let rolled = || {
         let mut rollup = Rollup::new(None);
         for batch in &batches {
-            rollup.push(batch, &mut |_| Interface::Judged);
+            rollup.push(batch, &mut |id| Interface::Judged(Known::itself(id).into()));
         }
         rollup
     };
     group.bench_function("rollup/400-functions", |bench| bench.iter(rolled));
     group.bench_function("rollup-and-finish/400-functions", |bench| {
-        bench.iter(|| rolled().finish(&mut |id, _| Some(id.into()), &|_| Vec::new()).0.sorted());
+        bench.iter(|| rolled().finish().0.sorted());
     });
     group.bench_function("whole/learn", |bench| bench.iter(|| parquet.run(Mode::Learn)));
     group.bench_function("whole/replay", |bench| bench.iter(|| parquet.run(Mode::Replay)));

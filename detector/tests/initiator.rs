@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use baselines::ladder::{from_ip, to_ip};
 use detector::read::{InMemory, Limits, open};
-use detector::rollup::{Account, Interface, Rollup};
+use detector::rollup::{Account, Interface, Known, Rollup};
 
 /// The default fields of version 2, and the ones that tell more.
 const V2: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
@@ -19,16 +19,17 @@ const FLAGS: &str =
 const V5: &str = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status tcp-flags flow-direction pkt-srcaddr pkt-dstaddr";
 
 /// The destinations of the call-outs in a log, sorted, and the account of its rows.
-fn call_outs(interface: Interface, header: &str, lines: &[&str]) -> (Vec<String>, Account) {
+fn call_outs(is_lambda: bool, header: &str, lines: &[&str]) -> (Vec<String>, Account) {
     let text = format!("{header}\n{}\n", lines.join("\n"));
     let object = Arc::new(InMemory::new("case.log", text.into_bytes()));
     let mut rollup = Rollup::new(None);
     let opened = open(object, &Limits::DEFAULT).expect("a flow log");
-    let account = opened.read_all(&mut |batch| rollup.push(&batch, &mut |_| interface)).expect("readable");
-    assert_eq!(account.n_rejected(), 0, "the case itself is in order");
     let own = [OWN, OWN_IPV6].map(|own| from_ip(own.parse().expect("an address")));
-    let inventory = |_: &str| if interface == Interface::Lambda { own.to_vec() } else { Vec::new() };
-    let (observations, rows) = rollup.finish(&mut |id, _| Some(id.into()), &inventory);
+    let own = if is_lambda { own.to_vec() } else { Vec::new() };
+    let mut judge = |id: &str| Interface::Judged(Known { is_lambda, own: own.clone(), ..Known::itself(id) }.into());
+    let account = opened.read_all(&mut |batch| rollup.push(&batch, &mut judge)).expect("readable");
+    assert_eq!(account.n_rejected(), 0, "the case itself is in order");
+    let (observations, rows) = rollup.finish();
     let mut out: Vec<String> = observations
         .rows
         .iter()
@@ -40,17 +41,17 @@ fn call_outs(interface: Interface, header: &str, lines: &[&str]) -> (Vec<String>
 }
 
 fn check(header: &str, lines: &[&str], expected: &[&str]) {
-    check_of(Interface::Judged, header, lines, expected);
+    check_of(false, header, lines, expected);
 }
 
-fn check_of(interface: Interface, header: &str, lines: &[&str], expected: &[&str]) {
-    let (found, account) = call_outs(interface, header, lines);
+fn check_of(is_lambda: bool, header: &str, lines: &[&str], expected: &[&str]) {
+    let (found, account) = call_outs(is_lambda, header, lines);
     assert_eq!(found, expected);
     let n = account.n_observed + account.n_not_egress;
     assert_eq!(n, lines.len() as u64, "every row is in exactly one place");
     let mut turned: Vec<&str> = lines.to_vec();
     turned.reverse();
-    assert_eq!(call_outs(interface, header, &turned).0, expected, "the order of records decides nothing");
+    assert_eq!(call_outs(is_lambda, header, &turned).0, expected, "the order of records decides nothing");
 }
 
 /// A version 2 record.
@@ -190,18 +191,18 @@ fn a_functions_interface_asks_also_from_a_lower_port() {
     // Ports from 1024 up are given to a function's connections: below or above that of the host means nothing.
     for port in [20_000, 45_000] {
         let tcp = [v2(OWN, HOST, (port, 31_337), 6), v2(HOST, OWN, (31_337, port), 6)];
-        check_of(Interface::Lambda, V2, &all(&tcp), &["203.0.113.7:31337"]);
+        check_of(true, V2, &all(&tcp), &["203.0.113.7:31337"]);
         let udp = [v2(OWN, HOST, (port, 31_337), 17), v2(HOST, OWN, (31_337, port), 17)];
-        check_of(Interface::Lambda, V2, &all(&udp), &["203.0.113.7:31337"]);
+        check_of(true, V2, &all(&udp), &["203.0.113.7:31337"]);
         let ipv6 = [v2(OWN_IPV6, "2001:db8:f::7", (port, 31_337), 6), v2("2001:db8:f::7", OWN_IPV6, (31_337, port), 6)];
-        check_of(Interface::Lambda, V2, &all(&ipv6), &["2001:db8:f::7:31337"]);
+        check_of(true, V2, &all(&ipv6), &["2001:db8:f::7:31337"]);
     }
     // Later records of a connection, whose SYN another object holds.
     let held = [
         v5(OWN, HOST, (9999, 14_444), 0, "egress", (OWN, HOST)),
         v5(HOST, OWN, (14_444, 9999), 0, "ingress", (HOST, OWN)),
     ];
-    check_of(Interface::Lambda, V5, &all(&held), &["203.0.113.7:14444"]);
+    check_of(true, V5, &all(&held), &["203.0.113.7:14444"]);
     check(V5, &all(&held), &[]);
 }
 
@@ -209,15 +210,15 @@ fn a_functions_interface_asks_also_from_a_lower_port() {
 fn a_functions_interface_asks_also_from_a_port_it_shares() {
     // One local port to three hosts: elsewhere that is a server's.
     let lines: Vec<String> = (1..4u8).map(|n| v2(OWN, &format!("203.0.113.{n}"), (20_000, 31_337), 6)).collect();
-    check_of(Interface::Lambda, V2, &all(&lines), &["203.0.113.1:31337", "203.0.113.2:31337", "203.0.113.3:31337"]);
+    check_of(true, V2, &all(&lines), &["203.0.113.1:31337", "203.0.113.2:31337", "203.0.113.3:31337"]);
     check(V2, &all(&lines), &[]);
 }
 
 #[test]
 fn flags_speak_against_a_functions_interface_too() {
     let scan = [flags(HOST, OWN, (50_123, 20_000), 2), flags(OWN, HOST, (20_000, 50_123), 0)];
-    check_of(Interface::Lambda, FLAGS, &all(&scan), &[]);
-    check_of(Interface::Lambda, FLAGS, &[&flags(OWN, HOST, (20_000, 50_123), 18)], &[]);
+    check_of(true, FLAGS, &all(&scan), &[]);
+    check_of(true, FLAGS, &[&flags(OWN, HOST, (20_000, 50_123), 18)], &[]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use baselines::ladder::to_ip;
 use baselines::observation::Observations;
 use detector::read::{InMemory, Limits, open};
-use detector::rollup::{Interface, Rollup};
+use detector::rollup::{Interface, Known, Rollup};
 use proptest::prelude::*;
 
 const HEADER: &str = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status tcp-flags flow-direction";
@@ -153,7 +153,8 @@ fn push(rollup: &mut Rollup, records: &[Record], batch_rows: usize) {
     let text =
         std::iter::once(HEADER.to_owned()).chain(records.iter().map(Record::line)).collect::<Vec<_>>().join("\n");
     let opened = open(Arc::new(InMemory::new("part.log", text.into_bytes())), &limits).expect("a flow log");
-    opened.read_all(&mut |batch| rollup.push(&batch, &mut |_| Interface::Judged)).expect("readable");
+    let mut judge = |id: &str| Interface::Judged(Known::itself(id).into());
+    opened.read_all(&mut |batch| rollup.push(&batch, &mut judge)).expect("readable");
 }
 
 /// Rolls records up in batches of a size, as so many units of one object.
@@ -171,7 +172,7 @@ fn rolled(records: &[Record], batch_rows: usize, n_units: usize) -> Observations
 }
 
 fn finished(rollup: &mut Rollup) -> Observations {
-    rollup.finish(&mut |id, _| Some(id.into()), &|_| Vec::new()).0.sorted()
+    rollup.finish().0.sorted()
 }
 
 proptest! {

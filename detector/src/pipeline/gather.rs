@@ -141,9 +141,7 @@ impl<'a> Reader<'a> {
         }
         let UnitRead { mut rollup, account, unknown } = whole;
         opened.check(&account).map_err(said)?;
-        let knowledge = self.job.knowledge;
-        let own = |id: &str| knowledge.inventory.own_addresses(id).map(std::net::Ipv6Addr::to_bits).collect();
-        let (observations, rows) = rollup.finish(&mut |id, window| knowledge.owner(id, window), &own);
+        let (observations, rows) = rollup.finish();
         self.spare(rollup);
         Ok(Read { observations, rows, account, unknown })
     }
@@ -153,7 +151,7 @@ impl<'a> Reader<'a> {
         let mut unknown = BTreeSet::new();
         let mut judge = |id: &str| {
             let interface = self.job.knowledge.interface(id);
-            if interface == Interface::Unknown && unknown.len() < MAX_UNKNOWN_NAMED {
+            if matches!(interface, Interface::Unknown) && unknown.len() < MAX_UNKNOWN_NAMED {
                 unknown.insert(id.to_owned());
             }
             interface

@@ -3,41 +3,41 @@
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use baselines::window::Window;
-
 use super::Knowledge;
 use crate::finding::Deployment;
 use crate::resolve::{Attribution, AwsBlock, Network, public_resolver};
-use crate::rollup::Interface;
+use crate::rollup::{Interface, Known};
 use crate::score::Facts;
 
 impl Knowledge {
-    /// Whether an interface is judged, and whether it is a Lambda function's.
+    /// Whether an interface is judged, and what is known of it.
     pub(super) fn interface(&self, eni_id: &str) -> Interface {
         let spans = self.inventory.spans(eni_id);
         let is = |wanted: fn(&Attribution) -> bool| spans.iter().any(|span| wanted(&span.owner));
-        if is(|owner| matches!(owner, Attribution::Functions(_))) {
-            Interface::Lambda
-        } else if self.all_interfaces || self.inventory.is_empty() || (!spans.is_empty() && self.knows_no_function()) {
-            Interface::Judged
+        let is_lambda = is(|owner| matches!(owner, Attribution::Functions(_)));
+        let are_all_judged = self.all_interfaces || self.inventory.is_empty() || self.knows_no_function();
+        if spans.is_empty() && (self.all_interfaces || self.inventory.is_empty()) {
+            Interface::Judged(Known::itself(eni_id).into())
+        } else if is_lambda || (!spans.is_empty() && are_all_judged) {
+            let itself = are_all_judged.then(|| Arc::<str>::from(eni_id));
+            let owner = |owner: &Attribution| match owner {
+                Attribution::Functions(functions) => Some(match &**functions {
+                    [function] => Arc::clone(&function.arn),
+                    several => several.iter().map(|function| &*function.arn).collect::<Vec<_>>().join(",").into(),
+                }),
+                Attribution::Other(_) | Attribution::Unknown => itself.clone(),
+            };
+            let known = Known {
+                id: eni_id.into(),
+                is_lambda,
+                own: self.inventory.own_addresses(eni_id).map(Ipv6Addr::to_bits).collect(),
+                owners: spans.iter().map(|span| (span.from, owner(&span.owner))).collect(),
+            };
+            Interface::Judged(known.into())
         } else if is(|owner| matches!(owner, Attribution::Other(_))) {
             Interface::Other
         } else {
             Interface::Unknown
-        }
-    }
-
-    /// The owner of an interface in a window; `None` where nobody knows.
-    pub(super) fn owner(&self, eni_id: &str, window: Window) -> Option<Arc<str>> {
-        match self.inventory.owner(eni_id, window.start()) {
-            Attribution::Functions(functions) => Some(match &*functions {
-                [function] => Arc::clone(&function.arn),
-                several => several.iter().map(|function| &*function.arn).collect::<Vec<_>>().join(",").into(),
-            }),
-            Attribution::Other(_) | Attribution::Unknown => {
-                let is_owner = self.all_interfaces || self.inventory.is_empty() || self.knows_no_function();
-                is_owner.then(|| eni_id.into())
-            }
         }
     }
 

@@ -151,13 +151,6 @@ impl Inventory {
         eni.addresses.extend(raw.addresses());
     }
 
-    /// Tells whose an interface is at a time, in Unix seconds.
-    pub fn owner(&self, eni_id: &str, at: i64) -> Attribution {
-        let spans = self.spans(eni_id);
-        let then = spans.partition_point(|span| span.from <= at).checked_sub(1).and_then(|index| spans.get(index));
-        then.map_or(Attribution::Unknown, |span| span.owner.clone())
-    }
-
     /// All owners of an interface, in the order of time: one span when it never changes, none when the inventory does not
     /// know the interface.
     pub fn spans(&self, eni_id: &str) -> &[Span] {

@@ -14,29 +14,45 @@ use super::block::Block;
 use super::group::{Group, Key, MAX_ADDRESSES, MAX_INTERFACES};
 use super::initiator;
 use super::table::Table;
-use super::{Interface, Numbered, OTHER, Record, UNKNOWN, is_within};
+use super::{Interface, Known, Numbered, OTHER, Record, UNKNOWN, is_within};
 use crate::flow::{Coded, DIRECTION_UNKNOWN, EGRESS, FlowBatch};
 
 /// An interface of the object, with what the records say of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct InterfaceSeen {
-    pub(super) id: Arc<str>,
+    pub(super) known: Arc<Known>,
     pub(super) account: Arc<str>,
     pub(super) region: Arc<str>,
     pub(super) vpc: Arc<str>,
-    /// A Lambda function's: nobody can open a connection to it.
-    pub(super) is_lambda: bool,
     /// Passes on others' packets: a NAT gateway or another middlebox, whose copy would count everything twice.
     pub(super) forwards: bool,
     /// Addresses that the records' direction shows to be its own.
     pub(super) own: Vec<u32>,
 }
 
+impl InterfaceSeen {
+    fn new(known: Arc<Known>) -> Self {
+        let nothing = Arc::<str>::default;
+        Self { known, account: nothing(), region: nothing(), vpc: nothing(), forwards: false, own: Vec::new() }
+    }
+}
+
+/// A judged interface, and its number in the latest object that it was met in.
+#[derive(Debug)]
+struct Met {
+    known: Arc<Known>,
+    object: u32,
+    number: u32,
+}
+
 /// All groups of an object, and the tables their keys point into.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     table: Table,
-    interface_ids: HashMap<Arc<str>, u32, FixedState>,
+    /// The judged interfaces met in this object and those before it, by id: of a flow log's objects nearly all have the same.
+    met: HashMap<Arc<str>, Met, FixedState>,
+    /// Which object this is of those grouped in the same memory.
+    object: u32,
     interfaces: Vec<InterfaceSeen>,
     /// Accounts, regions and VPCs: many interfaces share them.
     places: Names,
@@ -53,14 +69,20 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Forgets everything and keeps the memory of what there is much of.
+    /// Forgets everything but which interfaces are judged, and keeps the memory of what there is much of.
     pub(super) fn clear(&mut self) {
-        let Self { table, address_ids, addresses, .. } = self;
+        let Self { table, met, object, interfaces, latest_own, address_ids, addresses, .. } = self;
         table.clear();
+        interfaces.clear();
+        latest_own.clear();
         address_ids.clear(addresses.len());
         addresses.clear();
         *self = Self {
             table: std::mem::take(table),
+            met: std::mem::take(met),
+            object: *object + 1,
+            interfaces: std::mem::take(interfaces),
+            latest_own: std::mem::take(latest_own),
             address_ids: std::mem::take(address_ids),
             addresses: std::mem::take(addresses),
             ..Self::default()
@@ -72,36 +94,35 @@ impl Groups {
         let Some(texts) = column.texts() else { return vec![UNKNOWN; column.values().len()] };
         texts
             .iter()
-            .map(|id| match id.map_or(Interface::Other, &mut *judge) {
-                Interface::Judged => self.intern_interface(id.unwrap_or_default()),
-                Interface::Lambda => {
-                    let number = self.intern_interface(id.unwrap_or_default());
-                    self.note_lambda(number);
-                    number
+            .map(|id| {
+                let Some(id) = id else { return OTHER };
+                if let Some(number) = self.number_of_met(id) {
+                    return number;
                 }
-                Interface::Other => OTHER,
-                Interface::Unknown => UNKNOWN,
+                match judge(id) {
+                    Interface::Judged(known) => self.add_interface(known),
+                    Interface::Other => OTHER,
+                    Interface::Unknown => UNKNOWN,
+                }
             })
             .collect()
     }
 
-    fn note_lambda(&mut self, interface: u32) {
-        if let Some(seen) = self.interfaces.get_mut(interface as usize) {
-            seen.is_lambda = true;
+    /// The number of an interface that was met in this object or one before it.
+    fn number_of_met(&mut self, id: &str) -> Option<u32> {
+        let Self { met, object, interfaces, latest_own, .. } = self;
+        let met = met.get_mut(id)?;
+        if met.object != *object {
+            met.object = *object;
+            met.number = push_interface(interfaces, latest_own, &met.known);
         }
+        Some(met.number)
     }
 
-    fn intern_interface(&mut self, id: &str) -> u32 {
-        if let Some(&known) = self.interface_ids.get(id) {
-            return known;
-        }
-        let number = (self.interfaces.len() as u32).min(MAX_INTERFACES - 1);
-        let id: Arc<str> = id.into();
-        if self.interfaces.len() < MAX_INTERFACES as usize {
-            self.interfaces.push(InterfaceSeen { id: Arc::clone(&id), ..InterfaceSeen::default() });
-            self.latest_own.push(u32::MAX);
-        }
-        self.interface_ids.insert(id, number);
+    /// Adds an interface that was not met before.
+    fn add_interface(&mut self, known: Arc<Known>) -> u32 {
+        let number = push_interface(&mut self.interfaces, &mut self.latest_own, &known);
+        self.met.insert(Arc::clone(&known.id), Met { known, object: self.object, number });
         number
     }
 
@@ -282,7 +303,7 @@ impl Groups {
     }
 
     /// What is known of an interface.
-    #[expect(clippy::indexing_slicing, reason = "keys hold numbers of this very vector, see `intern_interface`")]
+    #[expect(clippy::indexing_slicing, reason = "keys hold numbers of this very vector, see `push_interface`")]
     pub(super) fn interface(&self, id: u32) -> &InterfaceSeen {
         &self.interfaces[id as usize]
     }
@@ -324,13 +345,12 @@ impl Groups {
         let of = |table: &[u32], id: u32| table.get(id as usize).copied().unwrap_or(0);
         let mut interfaces = Vec::with_capacity(other.interfaces.len());
         for seen in &other.interfaces {
-            let id = self.intern_interface(&seen.id);
+            let id = self.number_of_met(&seen.known.id).unwrap_or_else(|| self.add_interface(Arc::clone(&seen.known)));
             interfaces.push(id);
             for &own in &seen.own {
                 self.owns(id, of(&addresses, own));
             }
             if let Some(mine) = self.interfaces.get_mut(id as usize) {
-                mine.is_lambda |= seen.is_lambda;
                 mine.forwards |= seen.forwards;
                 if mine.account.is_empty() {
                     mine.account.clone_from(&seen.account);
@@ -358,6 +378,16 @@ impl Groups {
         }
         (interfaces, addresses)
     }
+}
+
+/// Adds an interface to those of an object; gives its number.
+fn push_interface(interfaces: &mut Vec<InterfaceSeen>, latest_own: &mut Vec<u32>, known: &Arc<Known>) -> u32 {
+    let number = (interfaces.len() as u32).min(MAX_INTERFACES - 1);
+    if interfaces.len() < MAX_INTERFACES as usize {
+        interfaces.push(InterfaceSeen::new(Arc::clone(known)));
+        latest_own.push(u32::MAX);
+    }
+    number
 }
 
 /// Tells answers among the groups of protocols without ports and flags.

@@ -286,7 +286,7 @@ impl Undecided {
                 {
                     return if (sides == FIRST) == sender_is_first { Sense::Asks } else { Sense::Answers };
                 }
-                let is_lambda = groups.interface(record.interface).is_lambda;
+                let is_lambda = groups.interface(record.interface).known.is_lambda;
                 let is_far = |address| is_lambda && !own.contains(record.interface, address);
                 let [src, dst] = record.ends();
                 let n = |end: &End| n_counterparts.get(end).copied().unwrap_or(0);

@@ -43,16 +43,41 @@ use initiator::{Sense, Undecided};
 use own::Own;
 
 /// What becomes of an interface's records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Interface {
-    /// Judged.
-    Judged,
-    /// Judged, and a Lambda function's: nobody can open a connection to it.
-    Lambda,
+    /// Judged, by what is known of it.
+    Judged(Arc<Known>),
     /// Left unjudged: it belongs to another service.
     Other,
     /// Left unjudged: nobody knows whose it is.
     Unknown,
+}
+
+/// An interface as it is known before its records are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// `eni-…`
+    pub id: Arc<str>,
+    /// A Lambda function's: nobody can open a connection to it.
+    pub is_lambda: bool,
+    /// Its addresses, as bits of the IPv6 form; none where no inventory tells.
+    pub own: Vec<u128>,
+    /// Whose it is from a time on, in Unix seconds, until the next; `None` where nobody knows.
+    pub owners: Vec<(i64, Option<Arc<str>>)>,
+}
+
+impl Known {
+    /// An interface of which only the id is known: it is its own owner.
+    pub fn itself(id: &str) -> Self {
+        let id: Arc<str> = id.into();
+        Self { is_lambda: false, own: Vec::new(), owners: vec![(i64::MIN, Some(Arc::clone(&id)))], id }
+    }
+
+    /// Whose it is in a window.
+    fn owner(&self, window: Window) -> Option<&Arc<str>> {
+        let then = self.owners.partition_point(|(from, _)| *from <= window.start()).checked_sub(1)?;
+        self.owners.get(then)?.1.as_ref()
+    }
 }
 
 /// Where rows went that became no observation.
@@ -152,7 +177,8 @@ impl Rollup {
     /// `account`, `region`, `vpc` where present.
     ///
     /// # Guarantees
-    /// Splitting or reordering batches does not change what [`Rollup::finish`] gives.
+    /// Splitting or reordering batches does not change what [`Rollup::finish`] gives. `judge` is asked for an interface once,
+    /// however many objects it is met in, unless nobody knows it or it is not judged: then for each dictionary.
     #[expect(clippy::indexing_slicing, reason = "rows are below `n_rows`, ids come from the tables they index")]
     pub fn push(&mut self, batch: &FlowBatch, judge: &mut dyn FnMut(&str) -> Interface) {
         let n_rows = batch.n_rows();
@@ -224,19 +250,12 @@ impl Rollup {
     /// Decides what was left undecided, and gives the observations with the account of the rows. What is left is empty as
     /// a new one, with the memory it had: the next object needs no other.
     ///
-    /// `owner` names an interface's owner in a window, `None` where nobody knows; `own` gives the addresses the
-    /// inventory knows of an interface.
-    ///
     /// # Columns
     /// out: in no order that means anything; see [`Observations::sorted`].
-    pub fn finish(
-        &mut self,
-        owner: &mut dyn FnMut(&str, Window) -> Option<Arc<str>>,
-        own: &dyn Fn(&str) -> Vec<u128>,
-    ) -> (Observations, Account) {
+    pub fn finish(&mut self) -> (Observations, Account) {
         let mut account = std::mem::take(&mut self.account);
         let groups = &mut self.groups;
-        let mut own = Own::known(groups, own);
+        let mut own = Own::known(groups);
         std::mem::take(&mut self.undecided).settle(groups, &own);
         let groups = &*groups;
         own.add_shared(groups);
@@ -262,17 +281,18 @@ impl Rollup {
                 account.n_not_egress += group.n_rows();
                 continue;
             }
-            let InterfaceSeen { id, account: of_account, region, vpc, .. } = groups.interface(key.interface());
+            let InterfaceSeen { known: interface, account: of_account, region, vpc, .. } =
+                groups.interface(key.interface());
             let known = *owners
                 .entry((key.interface(), key.window()))
-                .or_insert_with(|| owner(id, key.window()).map(|name| out.owners.intern_shared(&name)));
+                .or_insert_with(|| interface.owner(key.window()).map(|name| out.owners.intern_shared(name)));
             let Some(owner) = known else {
                 account.n_unknown_interface += group.n_rows();
                 continue;
             };
             account.n_observed += group.n_rows();
             let eni = numbered(&mut enis, key.interface(), &mut out.enis, || {
-                let [id, account, region, vpc] = [id, of_account, region, vpc].map(Arc::clone);
+                let [id, account, region, vpc] = [&interface.id, of_account, region, vpc].map(Arc::clone);
                 Eni { id, account, region, vpc }
             });
             let peer = numbered(&mut peers, key.server(), &mut out.peers, || {

@@ -19,13 +19,13 @@ pub(super) struct Own {
 
 impl Own {
     /// What the inventory and the direction of records tell. Takes from the groups what they know of it.
-    pub(super) fn known(groups: &mut Groups, inventory: &dyn Fn(&str) -> Vec<u128>) -> Self {
+    pub(super) fn known(groups: &mut Groups) -> Self {
         let mut own = Self { addresses: groups.take_own(), open: Vec::new() };
         let groups = &*groups;
         for (interface, seen) in (0..).zip(groups.all_interfaces()) {
-            let known = inventory(&seen.id);
+            let known = &seen.known.own;
             own.open.push(known.is_empty() && own.addresses.get(interface as usize).is_none_or(Vec::is_empty));
-            for number in known.into_iter().filter_map(|address| groups.number(address)) {
+            for number in known.iter().filter_map(|address| groups.number(*address)) {
                 own.insert(interface, number);
             }
         }

@@ -49,7 +49,8 @@ fn snapshot(at: i64, enis: &[Value], functions: &[Value]) -> String {
 
 /// The owner in a word: function names with `+`, another service in brackets, or `?`.
 fn owner(inventory: &Inventory, id: &str, at: i64) -> String {
-    match inventory.owner(id, at) {
+    let then = inventory.spans(id).iter().rfind(|span| span.from <= at);
+    match then.map_or(Attribution::Unknown, |span| span.owner.clone()) {
         Attribution::Functions(functions) => {
             functions.iter().map(|function| &*function.name).collect::<Vec<_>>().join("+")
         }
@@ -114,7 +115,7 @@ fn functions_with_the_same_pair_share_versions_do_not_count_twice() {
     );
     assert_eq!(owner(&inventory, "eni-1", T1), "api+old+web");
     assert_eq!(inventory.counts().enis_shared, 1);
-    let Attribution::Functions(functions) = inventory.owner("eni-1", T1) else { panic!("no owner") };
+    let [Span { owner: Attribution::Functions(functions), .. }] = inventory.spans("eni-1") else { panic!("no owner") };
     assert_eq!(&*functions[0].arn, "arn:aws:lambda:eu-west-1:111122223333:function:api");
     assert_eq!(functions[0].vpc.as_deref(), Some("vpc-1"));
     assert_eq!(inventory.deployments(&functions[0].arn).len(), 2);
