@@ -1,10 +1,12 @@
 //! Alerts: each topic's form, filter policies, repeats, and what the function tells of itself.
 
 use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, LOGS};
+use crate::cloud::{Cloud, LOGS, STATE};
 use crate::runtime::Function;
 use crate::sample::{batch, explain, explain_below, notification, objects, replayed};
 
@@ -96,6 +98,37 @@ fn what_goes_on_is_told_again_once_an_interval() {
             alerts.iter().filter_map(|alert| alert["MessageAttributes"]["activity"]["Value"].as_str()).collect();
         assert_eq!(told, expected, "repeated after {interval} at the earliest");
     }
+}
+
+#[test]
+fn an_alert_begun_by_one_who_died_is_sent_though_another_stored_more_meanwhile() {
+    let cloud = Cloud::start(&json!({}));
+    explain(&cloud);
+    let mut detect = Function::new(&cloud, "detect", &[]);
+    let mut learn = Function::new(&cloud, "learn", &[]);
+    let mut detected = |(key, bytes): (String, Vec<u8>)| {
+        cloud.put(LOGS, &key, bytes.clone());
+        detect.invoke(&batch([&notification(&key, bytes.len())])).given();
+    };
+    let mut objects = objects().into_iter();
+    while cloud.findings().is_empty() {
+        detected(objects.next().expect("an object in which something is found"));
+    }
+    cloud.alerts();
+    let (id, first) = cloud.findings().pop_first().expect("a finding");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis();
+    let until = (now + 10_000).to_string();
+    let notes = [("alert", "pending"), ("by", "one who died"), ("until", until.as_str())];
+    cloud.put_noted(STATE, &format!("findings/{id}.json"), first.clone(), &notes);
+    objects.for_each(&mut detected);
+    learn.invoke(&json!({})).given();
+    assert_ne!(cloud.findings()[&id], first, "more was stored");
+    assert_eq!(cloud.alerts(), Vec::<Value>::new(), "it may be alive");
+    thread::sleep(Duration::from_secs(11));
+    learn.invoke(&json!({})).given();
+    let activities: Vec<Value> =
+        cloud.alerts().iter().map(|alert| alert["MessageAttributes"]["activity"]["Value"].clone()).collect();
+    assert_eq!(activities, ["create"]);
 }
 
 #[test]

@@ -189,6 +189,13 @@ impl Cloud {
         self.runtime.block_on(put.send()).expect("an object");
     }
 
+    /// Stores an object with user metadata.
+    pub(crate) fn put_noted(&self, bucket: &str, key: &str, bytes: impl Into<Vec<u8>>, notes: &[(&str, &str)]) {
+        let put = self.s3.put_object().bucket(bucket).key(key).body(ByteStream::from(bytes.into()));
+        let put = notes.iter().fold(put, |put, (name, value)| put.metadata(*name, *value));
+        self.runtime.block_on(put.send()).expect("an object");
+    }
+
     pub(crate) fn get(&self, bucket: &str, key: &str) -> Vec<u8> {
         self.runtime.block_on(async {
             let got = self.s3.get_object().bucket(bucket).key(key).send().await.expect(key);

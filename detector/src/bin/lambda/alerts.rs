@@ -74,13 +74,17 @@ impl Alerts {
             };
             let condition = there.as_ref().map_or(Condition::Absent, |there| Condition::Is(&there.tag));
             let pending = alert.is_some();
+            let before = there.as_ref().and_then(|there| there.note("alert"));
             let notes = match (&there, pending) {
                 // Whoever is telling goes on telling.
-                (Some(there), false) if there.note("alert").is_some_and(|alert| alert != "none") => there.notes.clone(),
+                (Some(there), false) if before.is_some_and(|alert| alert != "none") => there.notes.clone(),
                 _ => self.notes(if pending { "pending" } else { "none" }, told),
             };
             let Put::Written(tag) = self.put(&key, &bytes, &notes, condition).await? else { continue };
-            let Some(alert) = alert else { return Ok(Delivered::Settled) };
+            let Some(alert) = alert else {
+                // Should whoever is telling have died, somebody must come back to it.
+                return Ok(if before == Some("pending") { Delivered::InFlight } else { Delivered::Settled });
+            };
             if let Err(error) = self.publish(&alert, told).await {
                 // Whoever tries next need not wait for our end.
                 let mut notes = self.notes("pending", told);

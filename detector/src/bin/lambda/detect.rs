@@ -180,6 +180,6 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
     let mut rows = rows_between(&sets, &learned, Window(0), Window(u32::MAX));
     without_told(&mut door.sets, &door.state, &learned, &mut rows).await?;
     let (findings, _) = walk::walk(&world, rows, learned.memory.clone()).await?;
-    door.deliver(invocation, &world, &findings, &learned.told).await?;
+    door.deliver(invocation, &world, &findings, &learned.told).await.1?;
     Ok(())
 }

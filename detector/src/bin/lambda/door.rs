@@ -93,14 +93,14 @@ impl Door {
 
     /// Delivers the findings that differ from what `told` knows as told; gives what needs nothing more after it.
     ///
-    /// All are tried, so that one that cannot be stored holds up no other; the first error is given at the end.
+    /// All are tried, so that one that cannot be stored holds up no other; the first error is given beside it.
     pub(crate) async fn deliver(
         &self,
         invocation: &mut Invocation,
         world: &World,
         findings: &[Finding],
         told: &BTreeMap<String, String>,
-    ) -> anyhow::Result<BTreeMap<String, String>> {
+    ) -> (BTreeMap<String, String>, anyhow::Result<()>) {
         let alerts = Alerts {
             state: self.state.clone(),
             sns: self.sns.clone(),
@@ -149,6 +149,6 @@ impl Door {
                 }
             }
         }
-        first_error.map_or(Ok(settled), Err)
+        (settled, first_error.map_or(Ok(()), Err))
     }
 }

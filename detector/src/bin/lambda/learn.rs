@@ -104,7 +104,8 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
         (findings, _) = walk::walk(&world, open, next.memory.clone()).await?;
     }
     invocation.newest = sets.iter().flat_map(|(_, set)| set.rows.iter().map(|row| row.last)).max();
-    next.told = door.deliver(invocation, &world, &findings, &learned.told).await?;
+    let (told, delivered) = door.deliver(invocation, &world, &findings, &learned.told).await;
+    next.told = told;
     let ids: BTreeSet<String> = findings.iter().map(|finding| finding.id.to_string()).collect();
     next.told.retain(|id, _| ids.contains(id));
     let horizon = Window(until.0.saturating_sub(world.config.novelty_memory_days.saturating_mul(144)));
@@ -121,6 +122,8 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
         }
         next.clear_old(&door.state).await?;
     }
+    // Only now: what cannot be told must not keep the baseline from learning.
+    delivered?;
     tracing::info!(
         version = next.number,
         is_changed,
