@@ -1,11 +1,13 @@
 //! Settle: what an owner's rows of an hour say, each told once.
 //!
 //! One record may be told by objects delivered twice, and by several flow logs. What is told again is dropped, and of
-//! several flow logs that tell of an interface one is kept.
+//! several flow logs that tell of an interface in a window one is kept: two, where one records what was accepted and the
+//! other what was refused.
 
 use std::collections::BTreeMap;
 
 use baselines::observation::{Observation, Ranks};
+use baselines::window::Window;
 
 use super::shelf::{At, Run, Tables};
 
@@ -39,7 +41,7 @@ impl Settled {
     pub(super) fn settle(&mut self, runs: &[Run<'_>], tables: &Tables, ranks: &Ranks) {
         let Self { rows, n_repeated, told } = self;
         sort(told, runs, ranks);
-        let best = best_sources(runs, told, tables);
+        let kept = kept_sources(runs, told, tables);
         rows.clear();
         *n_repeated = 0;
         let mut latest = None;
@@ -48,7 +50,9 @@ impl Settled {
             let row = run.row(told.at);
             let is_told_again = is_told_again(latest.as_ref(), run.source, &row);
             latest = Some((run.source, row));
-            if is_told_again || best.as_ref().is_some_and(|best| best.get(&row.eni) != Some(&run.source)) {
+            let is_kept =
+                |kept: &KeptSources| kept.get(&(row.eni, row.window)).is_some_and(|kept| kept.tells(run.source, &row));
+            if is_told_again || !kept.as_ref().is_none_or(is_kept) {
                 *n_repeated += n_records(&row);
                 continue;
             }
@@ -91,48 +95,89 @@ fn is_told_again(before: Option<&(u32, Observation)>, source: u32, row: &Observa
     })
 }
 
-/// Where several flow logs tell of one interface in the hour, the one to keep: it tells the most records (the finer
-/// aggregation), of equals it is the first by name. `None` when there is only one flow log.
-fn best_sources(runs: &[Run<'_>], sorted: &[Told], tables: &Tables) -> Option<BTreeMap<u32, u32>> {
+/// The flow logs that are kept of each interface and window.
+type KeptSources = BTreeMap<(u32, Window), Kept>;
+
+/// The flow logs kept of an interface in a window.
+struct Kept {
+    /// Of what was accepted, or both.
+    accepted: u32,
+    /// Of what was only refused.
+    refused: u32,
+}
+
+impl Kept {
+    /// Whether a row is told by the flow log that is kept of such.
+    fn tells(&self, source: u32, row: &Observation) -> bool {
+        source == if row.n_flows == 0 { self.refused } else { self.accepted }
+    }
+}
+
+/// Where several flow logs tell of one interface in a window, the one to keep: it tells the most records (the finer
+/// aggregation), of equals it is the first by name. One that tells nothing accepted, or nothing refused, leaves that to
+/// another: a flow log may record one of the two only. `None` when there is only one flow log.
+fn kept_sources(runs: &[Run<'_>], sorted: &[Told], tables: &Tables) -> Option<KeptSources> {
     if tables.sources.len() < 2 {
         return None;
     }
-    let mut told: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
+    // Records accepted and refused, by flow log.
+    let mut told: BTreeMap<(u32, Window), BTreeMap<u32, [u64; 2]>> = BTreeMap::new();
     let mut latest = None;
     for &Told { run, at, .. } in sorted {
         let Some(run) = runs.get(run as usize) else { continue };
         let row = run.row(at);
         if !is_told_again(latest.as_ref(), run.source, &row) {
-            *told.entry(row.eni).or_default().entry(run.source).or_default() += n_records(&row);
+            let [accepted, refused] = told.entry((row.eni, row.window)).or_default().entry(run.source).or_default();
+            *accepted += u64::from(row.n_flows);
+            *refused += u64::from(row.n_rejected);
         }
         latest = Some((run.source, row));
     }
-    let best = |sources: BTreeMap<u32, u64>| {
-        let by_name = |&(source, n): &(u32, u64)| (n, std::cmp::Reverse(tables.sources.name(source)));
-        sources.into_iter().max_by_key(by_name).map(|(source, _)| source)
+    let kept = |sources: BTreeMap<u32, [u64; 2]>| {
+        let most = |n: &dyn Fn(&[u64; 2]) -> u64| {
+            let by_name = |source: u32| std::cmp::Reverse(tables.sources.name(source));
+            sources.iter().max_by_key(|(source, told)| (n(told), by_name(**source))).map(|(source, _)| *source)
+        };
+        let whole = most(&|[accepted, refused]| accepted + refused)?;
+        let of = |what: &dyn Fn(&[u64; 2]) -> u64| {
+            if sources.get(&whole).is_some_and(|told| what(told) > 0) { Some(whole) } else { most(what) }
+        };
+        Some(Kept { accepted: of(&|told| told[0])?, refused: of(&|told| told[1])? })
     };
-    Some(told.into_iter().filter_map(|(eni, sources)| Some((eni, best(sources)?))).collect())
+    Some(told.into_iter().filter_map(|(of, sources)| Some((of, kept(sources)?))).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use baselines::observation::{Collector, Eni};
-    use baselines::window::Window;
 
     use super::*;
     use crate::pipeline::InMemoryScratch;
     use crate::pipeline::shelf::Shelf;
 
+    /// What tells a record accepted in the first window of an hour.
+    fn accepted() -> Observation {
+        Observation { window: Window(600), n_flows: 1, ..Observation::default() }
+    }
+
     /// The last numbers of the addresses that are left, with their records, and how many records were told again: of objects
     /// that a flow log told, each record with its address and its digest.
     fn settled(objects: &[(&str, &[(u128, u64)])]) -> (Vec<(u128, u32)>, u64) {
+        let of_log = |told: &[(u128, u64)]| {
+            told.iter().map(|&(address, digest)| (address, Observation { digest, ..accepted() })).collect()
+        };
+        settled_of(&objects.iter().map(|&(source, told)| (source, of_log(told))).collect::<Vec<_>>())
+    }
+
+    /// The same of whole rows, each with its address.
+    fn settled_of(objects: &[(&str, Vec<(u128, Observation)>)]) -> (Vec<(u128, u32)>, u64) {
         let mut shelf = Shelf::new(Box::<InMemoryScratch>::default());
         for (source, told) in objects {
             let mut collector = Collector::default();
             let (owner, eni) = (collector.owner("owner"), collector.eni(&Eni { id: "eni-1".into(), ..Eni::default() }));
-            let rows = told.iter().map(|&(address, digest)| {
+            let rows = told.iter().map(|&(address, row)| {
                 let peer = collector.peer(0xffff_cb00_7100 + address, "");
-                Observation { owner, eni, peer, digest, window: Window(600), n_flows: 1, ..Observation::default() }
+                Observation { owner, eni, peer, ..row }
             });
             let rows = rows.collect();
             shelf.add(source, &collector.finish(rows)).unwrap();
@@ -143,7 +188,7 @@ mod tests {
         let mut settled = Settled::default();
         settled.settle(&rows.runs().collect::<Vec<_>>(), &tables, &Ranks::of(&tables.set));
         let address = |row: &Observation| tables.set.peers[row.peer as usize].address & 0xff;
-        (settled.rows.iter().map(|row| (address(row), row.n_flows)).collect(), settled.n_repeated)
+        (settled.rows.iter().map(|row| (address(row), row.n_flows + row.n_rejected)).collect(), settled.n_repeated)
     }
 
     #[test]
@@ -166,5 +211,29 @@ mod tests {
         for objects in [[a, b], [b, a]] {
             assert_eq!(settled(&objects), (vec![(1, 1), (2, 1)], 2));
         }
+    }
+
+    #[test]
+    fn a_flow_log_of_what_was_refused_is_kept_beside_one_of_what_was_accepted() {
+        let refused = |digest| Observation { digest, n_flows: 0, n_rejected: 1, ..accepted() };
+        let of_accepted = (
+            "fl-1",
+            vec![(1, Observation { digest: 10, ..accepted() }), (2, Observation { digest: 20, ..accepted() })],
+        );
+        let of_refused = ("fl-2", vec![(3, refused(30))]);
+        for objects in [[of_accepted.clone(), of_refused.clone()], [of_refused, of_accepted.clone()]] {
+            assert_eq!(settled_of(&objects), (vec![(1, 1), (2, 1), (3, 1)], 0));
+        }
+        // One of all that happened tells of both, and what another says of either is told twice.
+        let of_all = ("fl-0", [of_accepted.1, vec![(3, refused(31))]].concat());
+        assert_eq!(settled_of(&[of_all, ("fl-2", vec![(3, refused(30))])]), (vec![(1, 1), (2, 1), (3, 1)], 1));
+    }
+
+    #[test]
+    fn a_flow_log_that_takes_over_within_the_hour_is_kept_in_its_windows() {
+        let later = Observation { window: Window(603), digest: 30, ..accepted() };
+        let before = ("fl-1", vec![(1, Observation { digest: 10, ..accepted() })]);
+        let after = ("fl-2", vec![(1, later), (2, Observation { digest: 31, ..later })]);
+        assert_eq!(settled_of(&[before, after]), (vec![(1, 1), (1, 1), (2, 1)], 0));
     }
 }
