@@ -89,7 +89,7 @@ impl Log {
     }
 
     /// An attempt that a security group refuses.
-    fn refused(&mut self, start: i64, to: &str, port: u16) {
+    pub(crate) fn refused(&mut self, start: i64, to: &str, port: u16) {
         self.record(["10.0.0.5", to], [self.local_port, port], (60, start, 6), "REJECT OK 2 egress");
     }
 

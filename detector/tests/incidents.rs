@@ -139,3 +139,21 @@ fn a_shortened_list_shortens_neither_title_nor_times() {
     assert_eq!(whole[0].3, 12);
     assert_eq!(short, [(whole[0].0.clone(), whole[0].1, whole[0].2, 1)]);
 }
+
+#[test]
+fn what_was_refused_never_leads_what_got_through() {
+    let mut log = Log::steady();
+    for n in 0..30 {
+        log.refused(at(10, 9, 31) + n, ANOTHER, 8080);
+    }
+    let check = |log: &Log| {
+        let found = findings(log, "", &knowledge(FUNCTIONS));
+        let [finding] = &found[..] else { panic!("one finding: {found:?}") };
+        (finding.check, addresses(finding), finding.title.clone())
+    };
+    assert_eq!(check(&log).0, CheckId::RejectedEgress);
+    log.call(at(10, 9, 32), STRANGER, 443, 20_000, 5000);
+    let (check, addresses, title) = check(&log);
+    assert_eq!((check, addresses), (CheckId::NewDestination, vec![STRANGER.to_owned(), ANOTHER.to_owned()]));
+    assert!(title.ends_with(&format!("{STRANGER} port 443/tcp")), "the refused one is not of what it says: {title}");
+}

@@ -239,9 +239,18 @@ impl Incident {
         let said = |(&(topic, check), told)| Said { topic, check, told };
         let mut told: Vec<Said<'_>> = self.oddities.iter().map(said).filter(|said| said.told.bans > 0.0).collect();
         told.sort_by_cached_key(|said| topic_words(&baselines.ladder, said.topic));
-        told.sort_by(|a, b| b.told.bans.total_cmp(&a.told.bans).then(a.check.cmp(&b.check)));
+        // What was refused is no call: beside one that got through it never leads.
+        let is_refused = |said: &Said<'_>| said.check == CheckId::RejectedEgress;
+        told.sort_by(|a, b| {
+            let by_bans = || b.told.bans.total_cmp(&a.told.bans).then(a.check.cmp(&b.check));
+            is_refused(a).cmp(&is_refused(b)).then_with(by_bans)
+        });
         let destinations = self.destinations(&told, facts, baselines);
         let check = told.first().map_or(CheckId::NewDestination, |said| said.check);
+        let of_check: Vec<Topic> = told.iter().filter(|said| said.check == check).map(|said| said.topic).collect();
+        let is_of_check =
+            |contacted: &&Contacted| of_check.iter().any(|topic| holds(&baselines.ladder, *topic, contacted));
+        let n_of_check = self.destinations.values().filter(is_of_check).count();
         let checks: BTreeSet<CheckId> = told.iter().map(|said| said.check).collect();
         let agreeing = checks.len().saturating_sub(1) as f64;
         let worst = told.iter().map(|said| said.told.severity).fold(1.0, f64::max);
@@ -262,7 +271,7 @@ impl Incident {
             activity: if self.count > 1 { Activity::Update } else { Activity::Create },
             severity,
             confidence: confidence(self.bans + deployed * DEPLOYMENT_BANS),
-            title: title(check, &owner, &destinations),
+            title: title(check, &owner, &destinations, n_of_check),
             description: String::new(),
             account_id: said(&eni.account).or_else(|| account.map(Arc::from)),
             region: said(&eni.region).or_else(|| region.map(Arc::from)),
@@ -373,11 +382,12 @@ fn confidence(bans: f64) -> f64 {
     (sure * 100.0).round().min(99.0) / 100.0
 }
 
-fn title(check: CheckId, owner: &Owner, destinations: &[Destination]) -> String {
+/// The title: what the check says, and of how many destinations it does.
+fn title(check: CheckId, owner: &Owner, destinations: &[Destination], n_of_check: usize) -> String {
     let who = owner.label();
     let to = destinations.first().map(|first| {
         let port = format!("{}/{}", first.port, protocol_name(first.protocol));
-        let more = destinations.len().saturating_sub(1);
+        let more = n_of_check.saturating_sub(1);
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         format!("{} port {port}{more}", first.address)
     });
