@@ -525,7 +525,8 @@ impl Baseline {
         // Another row of the window may have brought it.
         let known_destination = destination.or_else(|| self.destinations.id(&key));
         let is_seen = |id| self.destinations.at(id).is_some_and(|d| d.known.last == window);
-        total.n_peers += u32::from(!known_destination.is_some_and(is_seen));
+        // What is told enters no distribution.
+        total.n_peers += u32::from(!under_finding && !known_destination.is_some_and(is_seen));
         let destination = match known_destination {
             Some(id) => id,
             None if self.has_all_destinations() => NOWHERE,
