@@ -34,8 +34,20 @@ pub fn details(baselines: &Baselines, warm_up_secs: i64) -> Vec<Detail> {
             })
         })
         .collect();
+    name_apart(&mut details);
     details.sort_by(|a, b| a.function.name.cmp(&b.function.name));
     details
+}
+
+/// Calls functions of one name by what tells them apart.
+fn name_apart(details: &mut [Detail]) {
+    let mut n_of_name: BTreeMap<String, u32> = BTreeMap::new();
+    for detail in details.iter() {
+        *n_of_name.entry(detail.function.name.clone()).or_default() += 1;
+    }
+    for detail in details.iter_mut().filter(|detail| n_of_name.get(&detail.function.name) > Some(&1)) {
+        detail.function.name = detail.function.ids.join(", ");
+    }
 }
 
 fn function(
@@ -48,6 +60,7 @@ fn function(
     let known = baseline.known?;
     Some(Function {
         name: short_names(name),
+        ids: name.split(',').map(str::to_owned).collect(),
         state: if is_ready { State::Ready } else { State::Learning },
         since: known.first.start(),
         last_seen: known.last.end() - 1,

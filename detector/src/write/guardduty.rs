@@ -79,13 +79,15 @@ fn resource(finding: &Finding) -> Value {
             "instanceDetails": { "networkInterfaces": owner.eni_ids.iter().map(interface).collect::<Vec<_>>() },
         });
     }
+    // Of several nobody knows whose deployment it was.
+    let deployment = finding.deployment.as_ref().filter(|_| owner.kind == OwnerKind::Function);
     json!({
         "resourceType": "Lambda",
         "lambdaDetails": {
             "functionArn": owner.arns.first(),
             "functionName": owner.functions.first(),
-            "functionVersion": finding.deployment.as_ref().map(|deployment| deployment.version.as_ref()),
-            "lastModifiedAt": finding.deployment.as_ref().map(|deployment| rfc3339(deployment.at)),
+            "functionVersion": deployment.map(|deployment| deployment.version.as_ref()),
+            "lastModifiedAt": deployment.map(|deployment| rfc3339(deployment.at)),
             "vpcConfig": { "vpcId": finding.vpc_id },
         },
     })

@@ -32,8 +32,11 @@ impl State {
 /// One function of a baseline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
-    /// Its name, the names of those that share an interface, or the interface.
+    /// Its name, the names of those that share an interface, or the interface; the whole ARN where several accounts or regions
+    /// have a function of that name.
     pub name: String,
+    /// Its ARN, those of all that share an interface, or the interface.
+    pub ids: Vec<String>,
     /// Whether it is judged.
     pub state: State,
     /// First and last second it was seen, Unix seconds.
@@ -229,6 +232,7 @@ mod tests {
     fn known(name: &str, state: State) -> Function {
         Function {
             name: name.into(),
+            ids: vec![name.into()],
             state,
             since: SINCE,
             last_seen: SINCE + 21 * DAY,

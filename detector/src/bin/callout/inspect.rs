@@ -26,14 +26,26 @@ pub(crate) fn run(typed: &args::Inspect) -> Result<Status, Failure> {
     Ok(Status::Done)
 }
 
-/// The function of that name; an ARN counts by its last part.
+/// The function of a name or an ARN; of functions that share an interface, one is enough. A version behind an ARN says nothing.
 fn find<'a>(known: &'a [Detail], typed: &str) -> Result<&'a Detail, Failure> {
-    let name = match typed.strip_prefix("arn:") {
-        Some(arn) => arn.rsplit(':').next().unwrap_or(typed),
-        None => typed,
-    };
-    let wanted = |detail: &&Detail| detail.function.name == typed || detail.function.name == name;
-    known.iter().find(wanted).ok_or_else(|| anyhow!("`{typed}` is not in this baseline")).hint(offer(known, name))
+    let parts: Vec<&str> = typed.split(':').collect();
+    let arn =
+        parts.get(..7).filter(|_| typed.starts_with("arn:")).map_or_else(|| typed.to_owned(), |arn| arn.join(":"));
+    let short = |id: &str| id.rsplit(':').next().unwrap_or_default().to_owned();
+    let is_whole = |detail: &&Detail| detail.function.name == typed || detail.function.ids.contains(&arn);
+    let is_named = |detail: &&Detail| detail.function.ids.iter().any(|id| short(id) == typed);
+    if let Some(detail) = known.iter().find(is_whole) {
+        return Ok(detail);
+    }
+    let named: Vec<&Detail> = known.iter().filter(is_named).collect();
+    match named.as_slice() {
+        [one] => Ok(one),
+        [] => Err(anyhow!("`{typed}` is not in this baseline")).hint(offer(known, &short(&arn))),
+        several => Err(anyhow!("`{typed}` is the name of {} functions in this baseline", several.len())).hint(format!(
+            "give one's ARN: {}",
+            offered_of(several.iter().map(|detail| detail.function.name.as_str()).collect())
+        )),
+    }
 }
 
 fn offer(known: &[Detail], name: &str) -> String {
@@ -43,8 +55,13 @@ fn offer(known: &[Detail], name: &str) -> String {
     if offered.is_empty() {
         return "the baseline knows no function yet".into();
     }
-    let more = if offered.len() > OFFERED { " …" } else { "" };
-    format!("it knows {}{more}", offered.into_iter().take(OFFERED).collect::<Vec<_>>().join(", "))
+    format!("it knows {}", offered_of(offered))
+}
+
+/// The first of some names.
+fn offered_of(names: Vec<&str>) -> String {
+    let more = if names.len() > OFFERED { " …" } else { "" };
+    format!("{}{more}", names.into_iter().take(OFFERED).collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -56,6 +73,7 @@ mod tests {
         Detail {
             function: Function {
                 name: name.into(),
+                ids: vec![format!("arn:aws:lambda:eu-west-1:111122223333:function:{name}")],
                 state: State::Ready,
                 since: 0,
                 last_seen: 0,
@@ -73,8 +91,37 @@ mod tests {
     #[test]
     fn functions_are_found_by_name_and_arn() {
         let all = [known("activities-api"), known("routes-api")];
-        for typed in ["routes-api", "arn:aws:lambda:eu-west-1:111122223333:function:routes-api"] {
+        let arn = "arn:aws:lambda:eu-west-1:111122223333:function:routes-api";
+        for typed in ["routes-api", arn, &format!("{arn}:$LATEST")] {
             assert_eq!(find(&all, typed).map(|d| d.function.name.clone()).ok().as_deref(), Some("routes-api"));
+        }
+    }
+
+    #[test]
+    fn of_one_name_in_two_accounts_each_is_found_by_its_arn_and_neither_by_the_name() {
+        let arn = |account: &str| format!("arn:aws:lambda:eu-west-1:{account}:function:api");
+        let of = |account: &str| {
+            let mut detail = known("api");
+            (detail.function.name, detail.function.ids) = (arn(account), vec![arn(account)]);
+            detail
+        };
+        let all = [of("111122223333"), of("999900001111")];
+        for account in ["111122223333", "999900001111"] {
+            let found = find(&all, &arn(account)).map(|detail| detail.function.name.clone());
+            assert_eq!(found.ok(), Some(arn(account)));
+        }
+        assert!(find(&all, &arn("444455556666")).is_err());
+        let failure = find(&all, "api").expect_err("two have that name");
+        assert_eq!(failure.error.to_string(), "`api` is the name of 2 functions in this baseline");
+    }
+
+    #[test]
+    fn one_of_those_that_share_an_interface_is_enough() {
+        let mut shared = known("alpha, gamma");
+        shared.function.ids = ["alpha", "gamma"].map(|name| format!("arn:aws:lambda:x:1:function:{name}")).to_vec();
+        let all = [shared];
+        for typed in ["alpha", "gamma", "alpha, gamma", "arn:aws:lambda:x:1:function:gamma"] {
+            assert!(find(&all, typed).is_ok(), "{typed}");
         }
     }
 
