@@ -172,6 +172,11 @@ impl Inventory {
         self.functions.iter()
     }
 
+    /// How many files say that more pages follow and do not hold them.
+    pub fn unfinished_files(&self) -> u64 {
+        self.n_unfinished
+    }
+
     /// Whether no interface is known, so that nothing can be attributed.
     pub fn is_empty(&self) -> bool {
         self.enis.is_empty()

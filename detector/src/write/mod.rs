@@ -65,7 +65,7 @@ fn timestamp(unix_secs: i64) -> Timestamp {
 }
 
 /// A second of event time as RFC 3339, UTC: `2026-03-31T09:12:44Z`.
-fn rfc3339(unix_secs: i64) -> String {
+pub fn rfc3339(unix_secs: i64) -> String {
     timestamp(unix_secs).to_string()
 }
 

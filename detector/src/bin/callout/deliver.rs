@@ -106,8 +106,8 @@ impl Delivery {
             console.error(&format!("and {more} unreadable objects more"));
             console.hint("--report FILE lists all of them");
         }
-        for change in &coverage.changes {
-            console.note(&report::change(change));
+        for note in outcome.notes.drain(..).chain(coverage.changes.iter().map(report::change)) {
+            console.note(&note);
         }
         coverage
             .unreadable
@@ -130,7 +130,8 @@ impl Delivery {
         let reported = opened.report.map_or(Ok(()), |(path, mut file)| {
             writeln!(file, "{}", report::json(coverage)).with_context(|| format!("could not write {}", path.display()))
         });
-        for lost in [written, reported].into_iter().filter_map(Result::err) {
+        let stored = outcome.unsaved.map_or(Ok(()), Err);
+        for lost in [written, reported, stored].into_iter().filter_map(Result::err) {
             console.error(&format!("{lost:#}"));
             status = Status::Unfinished;
         }
@@ -203,7 +204,7 @@ mod tests {
         };
         set(&mut delivery);
         let opened = delivery.open().unwrap_or_else(|failure| panic!("{:#}", failure.error));
-        let outcome = Outcome { findings, coverage };
+        let outcome = Outcome { findings, coverage, ..Outcome::default() };
         let status = delivery.deliver(outcome, listing, opened, Console::new(When::Never));
         Ran {
             status,

@@ -3,7 +3,7 @@
 //! Everything else of the door works on the types here.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::mem::ManuallyDrop;
 use std::path::Path;
@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use baselines::Baselines;
+use baselines::store::Version;
 use bytes::Bytes;
 use detector::config::Config;
 use detector::coverage::Coverage;
@@ -20,9 +21,9 @@ use detector::finding::Finding;
 pub(crate) use detector::pipeline::Held;
 use detector::pipeline::{self, Job, Mode, Scratch, Shelved};
 use detector::read::Object;
-use detector::resolve::{Inventory, Lists, Networks};
+use detector::resolve::{Inventory, Lists, Loaded, Networks};
 use detector::write::drill::Drill;
-use detector::write::inspect;
+use detector::write::{inspect, rfc3339};
 
 use crate::objects::FileObject;
 
@@ -47,43 +48,68 @@ pub(crate) struct Knowledge {
 
 impl Knowledge {
     /// The files as the engine asks for them. Their bytes are let go of, each as soon as it is parsed.
-    fn parse(self, all_interfaces: bool) -> anyhow::Result<pipeline::Knowledge> {
+    ///
+    /// Gives notes of what in them was left out, too.
+    fn parse(self, all_interfaces: bool) -> anyhow::Result<(pipeline::Knowledge, Vec<String>)> {
         let Self { enis, functions, asn, aws_ranges, threat_lists, trusted_lists } = self;
         let (inventory, others) = rayon::join(
             || -> anyhow::Result<Inventory> {
                 let mut inventory = Inventory::default();
+                let (has_enis, has_functions) = (!enis.is_empty(), !functions.is_empty());
                 for Document { origin, bytes } in enis {
                     inventory.add_enis(&origin, &bytes)?;
                 }
                 for Document { origin, bytes } in functions {
                     inventory.add_functions(&origin, &bytes)?;
                 }
+                // Nothing would be attributed then, which looks like a quiet night.
+                anyhow::ensure!(
+                    !(has_enis && inventory.is_empty()),
+                    "--enis: no interface in it; was it another region?"
+                );
+                let is_without = has_functions && inventory.functions().next().is_none();
+                anyhow::ensure!(!is_without, "--functions: no function in it; was it another region?");
                 Ok(inventory)
             },
-            || -> anyhow::Result<(Networks, Lists, Lists)> {
-                let mut networks = Networks::default();
+            || -> anyhow::Result<(Networks, Lists, Lists, Vec<String>)> {
+                let (mut networks, mut notes) = (Networks::default(), Vec::new());
                 if let Some(Document { origin, bytes }) = asn {
-                    networks.add_asn(&origin, &bytes)?;
+                    notes.extend(rejected(&origin, &networks.add_asn(&origin, &bytes)?));
                 }
                 if let Some(Document { origin, bytes }) = aws_ranges {
                     networks.add_aws_ranges(&origin, &bytes)?;
                 }
-                Ok((networks, lists(threat_lists)?, lists(trusted_lists)?))
+                Ok((networks, lists(threat_lists, &mut notes)?, lists(trusted_lists, &mut notes)?, notes))
             },
         );
         let inventory = inventory?;
-        let (networks, threat_lists, trusted_lists) = others?;
-        Ok(pipeline::Knowledge { inventory, networks, threat_lists, trusted_lists, all_interfaces })
+        let (networks, threat_lists, trusted_lists, mut notes) = others?;
+        notes.extend(unfinished(&inventory));
+        Ok((pipeline::Knowledge { inventory, networks, threat_lists, trusted_lists, all_interfaces }, notes))
     }
 }
 
 /// Lists by name.
-fn lists(named: Vec<(String, Document)>) -> anyhow::Result<Lists> {
+fn lists(named: Vec<(String, Document)>, notes: &mut Vec<String>) -> anyhow::Result<Lists> {
     let mut lists = Lists::default();
     for (name, Document { origin, bytes }) in named {
-        lists.add(&name, &origin, &bytes)?;
+        notes.extend(rejected(&origin, &lists.add(&name, &origin, &bytes)?));
     }
     Ok(lists)
+}
+
+/// Says how many lines of a file were left out, if any were.
+fn rejected(origin: &str, loaded: &Loaded) -> Option<String> {
+    let (line, example) = loaded.first_reject.as_ref()?;
+    let n = loaded.rejected;
+    Some(format!("{origin}: {n} of its lines left out, the first is line {line}: {example}"))
+}
+
+/// Says so if files of the inventory end before what they list does.
+fn unfinished(inventory: &Inventory) -> Option<String> {
+    let n = inventory.unfinished_files();
+    let hint = "the AWS CLI pages on by itself, unless --max-items or --no-paginate is given";
+    (n > 0).then(|| format!("{n} of the inventory's files say that more pages follow and do not hold them; {hint}"))
 }
 
 /// What the engine is asked to do.
@@ -105,6 +131,10 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Outcome {
     pub(crate) findings: Vec<Finding>,
     pub(crate) coverage: Coverage,
+    /// What whoever asked should know of the files given.
+    pub(crate) notes: Vec<String>,
+    /// Why what was learned could not be stored; what was found is told all the same.
+    pub(crate) unsaved: Option<anyhow::Error>,
 }
 
 /// Told how far the run is, from any thread.
@@ -129,9 +159,15 @@ pub(crate) fn replay(
     save: Option<&Path>,
     progress: &dyn Progress,
 ) -> anyhow::Result<Outcome> {
-    let (outcome, learned) = run(request, knowledge, Mode::Replay, request.baseline, progress)?;
     if let Some(save) = save {
-        store(save, &learned)?;
+        make(save)?;
+    }
+    let (mut outcome, learned, version) = run(request, knowledge, Mode::Replay, request.baseline, progress)?;
+    if let Some(save) = save {
+        // Over what it started from, only if that is still what is there.
+        let is_start = request.baseline.is_some_and(|start| start == save);
+        let stored = if is_start { store_over(save, &learned, version.as_ref()) } else { store(save, &learned) };
+        outcome.unsaved = stored.err();
     }
     leave(learned);
     Ok(outcome)
@@ -140,9 +176,10 @@ pub(crate) fn replay(
 /// Creates or extends the baseline the request names.
 pub(crate) fn learn(request: &Request<'_>, knowledge: Knowledge, progress: &dyn Progress) -> anyhow::Result<Outcome> {
     let dir = request.baseline.context("`learn` needs --baseline DIR to learn into")?;
+    make(dir)?;
     let start = dir.join("current.json").exists().then_some(dir);
-    let (outcome, learned) = run(request, knowledge, Mode::Learn, start, progress)?;
-    store(dir, &learned)?;
+    let (mut outcome, learned, version) = run(request, knowledge, Mode::Learn, start, progress)?;
+    outcome.unsaved = store_over(dir, &learned, version.as_ref()).err();
     leave(learned);
     Ok(outcome)
 }
@@ -150,7 +187,7 @@ pub(crate) fn learn(request: &Request<'_>, knowledge: Knowledge, progress: &dyn 
 /// Judges against the baseline the request names.
 pub(crate) fn scan(request: &Request<'_>, knowledge: Knowledge, progress: &dyn Progress) -> anyhow::Result<Outcome> {
     let start = request.baseline.context("`scan` needs --baseline DIR to judge against")?;
-    let (outcome, known) = run(request, knowledge, Mode::Scan, Some(start), progress)?;
+    let (outcome, known, _) = run(request, knowledge, Mode::Scan, Some(start), progress)?;
     leave(known);
     Ok(outcome)
 }
@@ -171,7 +208,7 @@ pub(crate) fn drill(
     progress: &dyn Progress,
 ) -> anyhow::Result<Result<(Vec<Drill>, Outcome), DrillError>> {
     let start = request.baseline.map(load).transpose()?.unwrap_or_default();
-    let mut knowledge = knowledge.parse(request.all_interfaces)?;
+    let (mut knowledge, _) = knowledge.parse(request.all_interfaces)?;
     let asked =
         detector::drill::Request { config: request.config, span: span(request), shapes, function, seed, min_severity };
     let scratch = || Box::new(TempScratch::default()) as Box<dyn Scratch>;
@@ -179,7 +216,7 @@ pub(crate) fn drill(
         detector::drill::run(&asked, &mut knowledge, objects(request), &start, &scratch, &Passed(progress))
     });
     Ok(drilled.map(|drilled| {
-        let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage };
+        let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage, ..Outcome::default() };
         (drilled.drills, outcome)
     }))
 }
@@ -192,7 +229,7 @@ pub(crate) fn inspect(baseline: &Path) -> anyhow::Result<Vec<inspect::Detail>> {
 /// A baseline with what findings hold back in it, to accept some of it.
 pub(crate) struct Open {
     baselines: Baselines,
-    version: baselines::store::Version,
+    version: Version,
     /// What each finding holds back, by finding.
     pub(crate) held: Vec<Held>,
 }
@@ -231,6 +268,17 @@ fn load(dir: &Path) -> anyhow::Result<Baselines> {
     baselines::store::load(dir).with_context(|| unusable(dir))
 }
 
+/// Makes the folder of a baseline before a run: a wrong path costs a second, not an hour.
+fn make(dir: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(dir).with_context(|| format!("the folder {} cannot be made", dir.display()))
+}
+
+/// Stores over the version a run started from, `None` for none: who changed it meanwhile must not lose that.
+fn store_over(dir: &Path, baselines: &Baselines, start: Option<&Version>) -> anyhow::Result<()> {
+    baselines::store::save_if_unchanged(dir, baselines, start).with_context(|| unchanged(dir))?;
+    Ok(())
+}
+
 fn store(dir: &Path, baselines: &Baselines) -> anyhow::Result<()> {
     baselines::store::save(dir, baselines).with_context(|| unchanged(dir))?;
     Ok(())
@@ -244,18 +292,20 @@ fn run(
     mode: Mode,
     start: Option<&Path>,
     progress: &dyn Progress,
-) -> anyhow::Result<(Outcome, Baselines)> {
+) -> anyhow::Result<(Outcome, Baselines, Option<Version>)> {
     let is_unusable = Arc::new(AtomicBool::new(false));
     let load = || {
-        let loaded = start.map_or_else(|| Ok(Baselines::default()), load);
+        let version = |dir: &Path| baselines::store::load_version(dir).with_context(|| unusable(dir));
+        let loaded = start.map(version).transpose();
         is_unusable.store(loaded.is_err(), Ordering::Relaxed);
         loaded
     };
     let progress = Passed(progress);
     let (config, span) = (request.config, span(request));
-    let outcome = threads(request)?.install(|| {
+    let (outcome, learned_until, version, mut notes) = threads(request)?.install(|| {
         // Forgotten like what was learned: see `leave`.
-        let knowledge = ManuallyDrop::new(knowledge.parse(request.all_interfaces)?);
+        let (knowledge, notes) = knowledge.parse(request.all_interfaces)?;
+        let knowledge = ManuallyDrop::new(knowledge);
         let job = Job { config, knowledge: &knowledge, mode, span, progress: &progress };
         let read = || {
             let objects = objects(request).into_iter();
@@ -263,13 +313,32 @@ fn run(
             Shelved::read(&job, objects.collect(), Box::new(TempScratch::default()))
         };
         let (baselines, shelved) = rayon::join(load, read);
-        let baselines = baselines?;
-        shelved
+        let (baselines, version) = baselines?.unzip();
+        let baselines: Baselines = baselines.unwrap_or_default();
+        let learned_until = baselines.learned_from.span.map(|(_, until)| until);
+        let outcome = shelved
             .and_then(|shelved| shelved.walk(&job, baselines))
-            .context("temporary files could not be kept; is there room in the folder TMPDIR names?")
+            .context("temporary files could not be kept; is there room in the folder TMPDIR names?")?;
+        anyhow::Ok((outcome, learned_until, version, notes))
     })?;
     let pipeline::Outcome { findings, coverage, baselines } = outcome;
-    Ok((Outcome { findings, coverage }, baselines))
+    notes.extend(overlap(learned_until, coverage.span));
+    Ok((Outcome { findings, coverage, notes, unsaved: None }, baselines, version))
+}
+
+/// Says so where logs begin well before what the baseline has learned ends: it does not know one by one what it was told.
+fn overlap(learned_until: Option<i64>, read: Option<(i64, i64)>) -> Option<String> {
+    /// Logs of one day tell of the last minutes of the day before.
+    const USUAL_SECS: i64 = 3600;
+    let (until, (from, _)) = learned_until.zip(read)?;
+    (from + USUAL_SECS < until).then(|| {
+        format!(
+            "these logs begin at {}, and the baseline has learned up to {}: what it learned of them before counts again; \
+             --from leaves it out",
+            rfc3339(from),
+            rfc3339(until)
+        )
+    })
 }
 
 /// An object that is read no further once nobody needs what it tells.
