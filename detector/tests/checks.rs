@@ -151,7 +151,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 31] = [
+pub(crate) const CASES: [Case; 35] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -209,6 +209,29 @@ pub(crate) const CASES: [Case; 31] = [
         }
         log
     }),
+    caught(CheckId::EgressVolume, STRANGER, "50 MB to what was met on three days, among the webhooks", || {
+        let mut log = Log::webhooks();
+        for day in 1..4 {
+            log.call(at(day, 9, 31), STRANGER, 443, 1500, 4500);
+        }
+        log.call(at(10, 9, 31), STRANGER, 443, 50_000_000, 5000);
+        log
+    }),
+    caught(
+        CheckId::EgressVolume,
+        "10.0.0.53",
+        "ten thousand lookups in an hour at the function's own resolver",
+        || {
+            let mut log = Log::steady();
+            for n in 0..12 * 144 {
+                log.call(at(0, 0, n * 10) + n * 37 % 300, "10.0.0.53", 53, 320, 480);
+            }
+            for n in 0..3600 {
+                log.call(at(10, 9, 0) + n, "10.0.0.53", 53, 450, 450);
+            }
+            log
+        },
+    ),
     near_miss(CheckId::EgressVolume, "a backfill into the database", || {
         let mut log = Log::steady();
         for n in 0..2000 {
@@ -230,6 +253,29 @@ pub(crate) const CASES: [Case; 31] = [
         }
         log
     }),
+    caught(CheckId::Beacon, STRANGER, "a poll every ten minutes of a function that is busy in each of them", || {
+        let mut log = Log::webhooks();
+        for n in 0..12 * 1440 {
+            log.call(at(0, 0, n) + n * 37 % 50, PROVIDER, 443, 900, 5000);
+        }
+        for n in 0..144 {
+            log.call(at(10, 0, 5 + n * 10) + n * 53 % 90, STRANGER, 443, 1500, 4500);
+        }
+        log
+    }),
+    near_miss(CheckId::Beacon, "a call in each of the runs of a job among the webhooks", || {
+        let mut log = Log::empty();
+        for n in 0..12 * 72 {
+            log.call(at(0, 0, n * 20), PROVIDER, 443, 900, 5000);
+            if n % 12 == 0 {
+                log.call(at(0, 0, n * 20) + 3, &format!("{}.20.30.40", 60 + n / 12), 443, 1500, 4500);
+            }
+            if n >= 10 * 72 {
+                log.call(at(0, 0, n * 20) + 7, STRANGER, 443, 1500, 4500);
+            }
+        }
+        log
+    }),
     caught(CheckId::LongConnection, STRANGER, "a connection held for six hours among the webhooks", || {
         let mut log = Log::webhooks();
         for n in 0..72 {
@@ -240,7 +286,7 @@ pub(crate) const CASES: [Case; 31] = [
     near_miss(CheckId::LongConnection, "six hours of connections among the webhooks, each a new one", || {
         let mut log = Log::webhooks();
         for n in 0..72 {
-            log.call(at(10, 9, n * 5) + n * n * 31 % 240, STRANGER, 443, 400, 600);
+            log.call(at(10, 9, 0) + n * n * 7919 % 21_600, STRANGER, 443, 400, 600);
         }
         log
     }),

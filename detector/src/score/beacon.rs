@@ -1,8 +1,8 @@
 //! `beacon`: contact with a newcomer at a regular interval that the function's own rhythm does not explain.
 //!
 //! Why it matters: an implant polls. What it weighs: how much closer together the intervals between contacts lie than
-//! chance would have them, for periods from minutes to hours, with jitter. A function that itself runs at that rhythm
-//! explains it; so does a contact in nearly every window the function is active in.
+//! chance would have them, for periods from minutes to hours, with jitter. A function that itself runs at that rhythm, one
+//! contact a run, explains it. Being busy does not: a poll in each window of a function that is active in each is a poll.
 //!
 //! Statistic: how many intervals lie within a share of their median, against the binomial chance of contacts at random
 //! (shifted exponential intervals of the same median); the two that fixed the median are not counted. Compare RITA's beacon score
@@ -20,7 +20,7 @@ use baselines::window::{WINDOW_SECS, Window};
 
 use super::oddity::{Oddity, Topic};
 use super::view::{View, is_all_refused, period_words, span_words};
-use super::{Check, novelty};
+use super::{Check, long_connection, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Contacts needed: three intervals, so that the third can confirm what two suggest.
@@ -44,8 +44,15 @@ const MAX_SPREAD: f64 = 0.18;
 /// Shares of the period within which intervals are counted.
 const WIDTHS: [f64; 3] = [0.08, 0.2, 0.4];
 
-/// Share of the function's own active windows with contact above which the function's rhythm explains it.
+/// Share of the function's own runs with contact above which the function's rhythm explains it, where hardly a run has two
+/// and nearly each contact falls into one.
 const EXPLAINED_SHARE: f64 = 0.5;
+const CONTACTS_PER_RUN: f64 = 1.5;
+const IN_RUNS_SHARE: f64 = 0.8;
+
+/// Share of its active windows with contact above which a function may use a new service in all it does: less severe, and of a
+/// part of a known network no poll.
+const BUSY_SHARE: f64 = 0.5;
 
 /// Share of minutes below which a function rests in most of them, so that its own runs can be told from its pauses.
 const RESTING_SHARE: f64 = 0.4;
@@ -76,7 +83,7 @@ const BANS_PER_CONTACT: f64 = 0.25;
 /// Bans at the most: regular is not yet malicious.
 const MOST_BANS: f64 = 3.0;
 
-/// Severity of a slow poll and of a fast one, which is as often a new service in steady use; and what is taken off for each
+/// Severity of a slow poll and of one that is fast for its function, which is as often a new service in steady use; and what is taken off for each
 /// ban of familiarity: what many functions know is more often a service that moved.
 const SLOW_SEVERITY: f64 = 7.2;
 const FAST_SEVERITY: f64 = 6.2;
@@ -94,22 +101,27 @@ impl Check for Beacon {
         let newcomers = view.newcomers_after_warm_up().filter(|(_, newcomer)| !view.is_inside(newcomer));
         newcomers
             .filter_map(|(subject, newcomer)| {
-                let by_interval = rhythm(&newcomer.contacts).filter(|_| !is_explained(view, newcomer));
-                if matches!(subject, Subject::Prefix(_)) && is_replaced(view, newcomer) {
+                let is_part_of_known = matches!(subject, Subject::Prefix(_));
+                if is_part_of_known && is_replaced(view, newcomer) {
                     return None;
                 }
+                let is_busy = is_busy(view, newcomer);
+                let is_none =
+                    || (is_part_of_known && is_busy) || is_explained(view, newcomer) || is_one_connection(newcomer);
+                let by_interval = rhythm(&newcomer.contacts).filter(|_| !is_none());
                 let by_count = || {
                     steady(&newcomer.counts)
                         .filter(|steady| !is_held(newcomer, steady) && !is_steady_itself(view, newcomer))
                 };
                 let rhythm = by_interval.or_else(by_count)?;
-                let candidates = if matches!(subject, Subject::Prefix(_)) { PREFIX_TRIALS_BANS } else { 0.0 };
+                let candidates = if is_part_of_known { PREFIX_TRIALS_BANS } else { 0.0 };
+                let severity = if is_busy { FAST_SEVERITY } else { rhythm.severity() };
                 let bans = (rhythm.bans - candidates).min(rhythm.n_contacts as f64 * BANS_PER_CONTACT).min(MOST_BANS);
                 (bans > 0.3).then(|| Oddity {
                     check: CheckId::Beacon,
                     topic: Topic::Newcomer(subject),
                     bans,
-                    severity: rhythm.severity() - novelty::familiarity(&newcomer.met) * FAMILIAR_SEVERITY,
+                    severity: severity - novelty::familiarity(&newcomer.met) * FAMILIAR_SEVERITY,
                     evidence: vec![Evidence {
                         check: CheckId::Beacon,
                         measure: "interval",
@@ -130,30 +142,70 @@ impl Check for Beacon {
     }
 }
 
-/// Whether the function's own activity explains the contacts: it runs no oftener than they come, or they come in the
-/// minutes it runs in and it rests in most others.
+/// Whether there is contact in most windows that the function is active in: it may be how it uses a new service.
+fn is_busy(view: &View<'_>, newcomer: &Newcomer) -> bool {
+    let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of(i64::from(*minute) * 60));
+    let active = view.baseline.active.windows(from, view.window).filter(|&(_, minutes)| minutes != 0);
+    let contact_windows: BTreeSet<u32> = newcomer.contacts.iter().map(|minute| minute / 10).collect();
+    contact_windows.len() as f64 > active.count().max(1) as f64 * BUSY_SHARE
+}
+
+/// Whether the contacts are records of one connection that was held through most of them: not one of them is a poll.
+fn is_one_connection(newcomer: &Newcomer) -> bool {
+    let [Some(first), Some(last)] = [newcomer.contacts.first(), newcomer.contacts.last()] else { return false };
+    let is_held = newcomer.held.against_chance >= long_connection::MIN_AGAINST_CHANCE;
+    is_held && newcomer.held.secs() * 2 > i64::from(last - first) * 60
+}
+
+/// Whether the function's own activity explains the contacts: they come once a run of it, or in the minutes it runs in while
+/// it rests in most others.
 fn is_explained(view: &View<'_>, newcomer: &Newcomer) -> bool {
     let baseline = view.baseline;
     let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of(i64::from(*minute) * 60));
-    let mut n_active_windows = 0u32;
-    let mut n_active_minutes = 0u32;
-    for (_, minutes) in baseline.active.windows(from, view.window).filter(|&(_, minutes)| minutes != 0) {
-        n_active_windows += 1;
-        n_active_minutes += minutes.count_ones();
-    }
-    let contact_windows: BTreeSet<u32> = newcomer.contacts.iter().map(|minute| minute / 10).collect();
-    if contact_windows.len() as f64 > f64::from(n_active_windows.max(1)) * EXPLAINED_SHARE {
+    let active = || baseline.active.windows(from, view.window).filter(|&(_, minutes)| minutes != 0);
+    let n_active_windows = active().count() as u32;
+    let n_active_minutes: u32 = active().map(|(_, minutes)| minutes.count_ones()).sum();
+    // The window under judgement is not in the ring yet.
+    let past = || newcomer.contacts.iter().copied().filter(|&minute| Window::of(i64::from(minute) * 60) < view.window);
+    let minutes = |(window, minutes): (Window, u16)| {
+        (0..10).filter(move |at| minutes >> at & 1 == 1).map(move |at| window.0 * 10 + at)
+    };
+    if is_once_a_run(&spells(past()), &spells(active().flat_map(minutes))) {
         return true;
     }
-    // The window under judgement is not in the ring yet.
-    let past = newcomer.contacts.iter().filter(|&&minute| Window::of(i64::from(minute) * 60) < view.window);
-    let (n_past, n_with_others) = past.fold((0u32, 0u32), |(n, n_with), &minute| {
+    let (n_past, n_with_others) = past().fold((0u32, 0u32), |(n, n_with), minute| {
         let around = minute.saturating_sub(1)..=minute + 1;
         let is_active = |minute: u32| baseline.active.minutes(Window(minute / 10)) >> (minute % 10) & 1 == 1;
         (n + 1, n_with + u32::from(around.into_iter().any(is_active)))
     });
     let rests = f64::from(n_active_minutes) < f64::from(n_active_windows * 10) * RESTING_SHARE;
-    rests && n_past > 0 && f64::from(n_with_others) >= f64::from(n_past) * 0.8
+    rests && n_past > 0 && f64::from(n_with_others) >= f64::from(n_past) * IN_RUNS_SHARE
+}
+
+/// First and last minutes of what goes on without a longer pause than that between a poll and its retries.
+fn spells(minutes: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
+    let mut spells: Vec<(u32, u32)> = Vec::new();
+    for minute in minutes {
+        match spells.last_mut() {
+            Some((_, last)) if minute.saturating_sub(*last) <= ONE_CONTACT_MINUTES => *last = minute,
+            _ => spells.push((minute, minute)),
+        }
+    }
+    spells
+}
+
+/// Whether contacts come and go with a function's runs, as what it does in each of them would.
+fn is_once_a_run(contacts: &[(u32, u32)], runs: &[(u32, u32)]) -> bool {
+    let run_of = |&(minute, _): &(u32, u32)| {
+        let at = runs.partition_point(|&(_, last)| last + 1 < minute);
+        runs.get(at).filter(|&&(first, _)| first <= minute + 1).map(|_| at)
+    };
+    let in_runs: Vec<usize> = contacts.iter().filter_map(run_of).collect();
+    let n_hit = in_runs.iter().collect::<BTreeSet<_>>().len() as f64;
+    let (n_in_runs, n_contacts) = (in_runs.len() as f64, contacts.len() as f64);
+    n_in_runs >= n_contacts.max(1.0) * IN_RUNS_SHARE
+        && n_in_runs <= n_hit * CONTACTS_PER_RUN
+        && n_hit > runs.len() as f64 * EXPLAINED_SHARE
 }
 
 /// Whether a newcomer inside a known network takes a share of what was always sent there: no more records go to the network

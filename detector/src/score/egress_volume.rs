@@ -3,7 +3,8 @@
 //! Why it matters: stolen data that leaves through a provider the function already uses shows in nothing else.
 //! What it weighs: by which factor the past's largest window is exceeded, under the past's own tail. A retry storm or a
 //! busy hour makes more records of the usual size, so the bytes of one record must be exceeded as well, unless the factor
-//! is beyond what load explains. What stays inside the VPC has not left: it weighs less, and load explains any factor.
+//! is beyond what load explains. What stays inside the VPC has not left: it weighs less, and load explains any factor. What
+//! is asked of a resolver has left, wherever the resolver is: it asks on.
 //!
 //! Statistic: beyond the largest of *n* past values the tail is taken as Pareto, P(X > r · max) = r^−α / (n + 1). What α
 //! is, the values above the 90 % quantile say, as in Hill's estimate; so that few values say little, every α of the range is
@@ -11,6 +12,9 @@
 //! distribution", for the likelihood. What the windows, or days, of a week in which the function does anything bring by chance
 //! is taken off.
 
+use std::collections::BTreeSet;
+
+use baselines::baseline::Standing;
 use baselines::distribution::Counts;
 use baselines::known::{Totals, Volumes};
 use baselines::ladder::is_private;
@@ -65,6 +69,8 @@ impl Check for EgressVolume {
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
         let service_of = |row, found| view.baseline.service_id(view.fleet.ladder, row, found);
+        let settled = view.rows().filter(|(_, found)| found.standing == Standing::Settled);
+        let is_settled: BTreeSet<u32> = settled.filter_map(|(row, found)| service_of(row, found)).collect();
         let mut sent: Vec<(u32, &Observation)> =
             view.rows().filter_map(|(row, found)| Some((service_of(row, found)?, row))).collect();
         sent.sort_by_key(|(service, _)| *service);
@@ -75,6 +81,7 @@ impl Check for EgressVolume {
         let mut out = Vec::new();
         for rows in sent.chunk_by(|a, b| a.0 == b.0) {
             let Some(&(service, _)) = rows.first() else { continue };
+            let is_settled = is_settled.contains(&service);
             let rows = rows.iter().map(|(_, row)| *row);
             let bytes = rows.clone().map(|row| row.bytes_out).fold(0, u64::saturating_add);
             let n_flows = rows.clone().map(|row| row.n_flows).fold(0, u32::saturating_add);
@@ -89,7 +96,10 @@ impl Check for EgressVolume {
             if bytes == 0 || (bytes < floor && today.bytes_out < DAY_FLOOR_BYTES) {
                 continue;
             }
-            let past = Past { volumes, a_week, is_inside: rows.clone().all(|row| is_inside(row.peer)) };
+            // What was met too seldom to have a past of its own, and is no newcomer any more, is held to all the function sends.
+            let is_seldom = is_settled && volumes.window_bytes().n() < MIN_PAST;
+            let volumes = if is_seldom { &view.baseline.volumes } else { volumes };
+            let past = Past { volumes, a_week, is_inside: port != 53 && rows.clone().all(|row| is_inside(row.peer)) };
             let window = past.window_bans(&sent, floor);
             let times_told = |bans: Option<f64>| bans.map_or(0, |bans| n_told(bans, view.needed_bans));
             let day = past.day_bans(&today).filter(|bans| times_told(Some(*bans)) > times_told(past.day_bans(&before)));
@@ -117,9 +127,10 @@ impl Check for EgressVolume {
                     expected: Quantity::Bytes(expected as f64),
                     surprise: bans,
                     statement: format!(
-                        "{} sent to {} in {span}; the most in {} {} before was {}",
+                        "{} sent to {} in {span}; the most {}in {} {} before was {}",
                         bytes_words(observed),
                         view.network(network),
+                        if is_seldom { "to all destinations " } else { "" },
                         if span == "a day" { volumes.day_bytes().n() } else { volumes.window_bytes().n() },
                         if span == "a day" { "days" } else { "windows of ten minutes" },
                         bytes_words(expected),

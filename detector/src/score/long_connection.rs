@@ -14,7 +14,7 @@ use crate::finding::{CheckId, Evidence, Quantity};
 const MIN_SECS: i64 = 3600;
 
 /// Bits by which a run must beat chance.
-const MIN_AGAINST_CHANCE: f64 = 20.0;
+pub(super) const MIN_AGAINST_CHANCE: f64 = 20.0;
 
 /// Bans for the shortest, and for each doubling.
 const BASE_BANS: f64 = 0.7;
