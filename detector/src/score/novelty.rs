@@ -34,44 +34,86 @@ const PRIOR_RANGE: (f64, f64) = (0.01, 0.25);
 /// The fleet's chance of a day with something new, before it has a past: a change a quarter.
 const PRIOR_WITHOUT_FLEET: f64 = 0.02;
 
-/// What the fleet meets that is new: chances a day, by rung.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Owners that their spread is measured over at the least, and days of each.
+const SPREAD_OWNERS: usize = 8;
+const SPREAD_DAYS: f64 = 3.0;
+
+/// What the fleet meets that is new, by rung.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Prior {
-    network: f64,
-    service: f64,
-    prefix: f64,
-    port: f64,
+    network: Rung,
+    service: Rung,
+    prefix: Rung,
+    port: Rung,
 }
 
-impl Default for Prior {
+/// What the fleet meets that is new on one rung.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Rung {
+    /// The chance a day.
+    chance: f64,
+    /// How many days of an owner's own that is worth.
+    days: f64,
+}
+
+impl Default for Rung {
     fn default() -> Self {
-        let chance = PRIOR_WITHOUT_FLEET;
-        Self { network: chance, service: chance, prefix: chance, port: chance }
+        Self { chance: PRIOR_WITHOUT_FLEET, days: PRIOR_DAYS }
+    }
+}
+
+impl Rung {
+    /// The chance a day of an owner, from its days with news and all its days.
+    fn of(self, news: f64, exposure: f64) -> f64 {
+        ((news + self.chance * self.days) / (exposure + self.days)).clamp(1e-6, 1.0)
     }
 }
 
 impl Prior {
     /// The prior of a fleet as of a day.
+    ///
+    /// How much it is worth is measured for networks only: which prefixes a function meets is the network's doing, and new
+    /// ports are too few to show how functions differ.
     pub(super) fn of(baselines: &Baselines, now: Day) -> Self {
-        let rung = |pick: fn(&DiaryDay) -> u32| {
-            let mut past: Vec<(f64, f64)> = baselines
-                .iter()
-                .map(|(_, baseline)| days_with_news(baseline, now, pick))
-                .filter(|&(_, exposure)| exposure >= 1.0)
-                .collect();
-            past.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)).then(a.1.total_cmp(&b.1)));
-            past.truncate(past.len().div_ceil(4) * 3);
-            let (news, exposure) = past.iter().fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
-            let weight = PRIOR_DAYS * 4.0;
-            ((news + PRIOR_WITHOUT_FLEET * weight) / (exposure + weight)).clamp(PRIOR_RANGE.0, PRIOR_RANGE.1)
-        };
+        let days = |pick| baselines.iter().map(move |(_, baseline)| days_with_news(baseline, now, pick));
+        let rung = |pick| Rung { chance: chance_of_fleet(days(pick)), days: PRIOR_DAYS };
+        let networks: fn(&DiaryDay) -> u32 = |day| day.networks;
         Self {
-            network: rung(|day| day.networks),
+            network: Rung { days: worth(days(networks)), ..rung(networks) },
             service: rung(|day| day.services),
             prefix: rung(|day| day.prefixes),
             port: rung(|day| day.ports),
         }
     }
+}
+
+/// The chance a day of a fleet's quieter three quarters, from the days with news and all days of each owner.
+fn chance_of_fleet(owners: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let mut past: Vec<(f64, f64)> = owners.filter(|&(_, exposure)| exposure >= 1.0).collect();
+    past.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)).then(a.1.total_cmp(&b.1)));
+    past.truncate(past.len().div_ceil(4) * 3);
+    let (news, exposure) = past.iter().fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
+    let weight = PRIOR_DAYS * 4.0;
+    ((news + PRIOR_WITHOUT_FLEET * weight) / (exposure + weight)).clamp(PRIOR_RANGE.0, PRIOR_RANGE.1)
+}
+
+/// How many days of an owner's own its fleet is worth: many where owners are alike, few where some meet something new daily
+/// and others never, for then the others say little of one. From the days with news and all days of each owner.
+///
+/// Statistic: the strength of the beta distribution whose variance is that of the owners' shares beyond what so many days
+/// bring by chance (method of moments).
+fn worth(owners: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let owners: Vec<(f64, f64)> = owners.filter(|&(_, exposure)| exposure >= SPREAD_DAYS).collect();
+    let n = owners.len();
+    let (news, exposure) = owners.iter().fold((0.0, 0.0), |sum, owner| (sum.0 + owner.0, sum.1 + owner.1));
+    let mean = news / exposure;
+    if n < SPREAD_OWNERS || mean <= 0.0 || mean >= 1.0 {
+        return PRIOR_DAYS;
+    }
+    let spread = owners.iter().map(|(news, exposure)| (news / exposure - mean).powi(2)).sum::<f64>() / n as f64;
+    let by_chance = owners.iter().map(|(_, exposure)| mean * (1.0 - mean) / exposure).sum::<f64>() / n as f64;
+    let between = spread - by_chance;
+    if between <= 0.0 { PRIOR_DAYS } else { (mean * (1.0 - mean) / between - 1.0).clamp(1.0, PRIOR_DAYS) }
 }
 
 /// Days that brought something new, and days in all, both weighted by age.
@@ -131,15 +173,13 @@ pub(super) fn circumstances(
 
 /// The chance a day that something like the subject is met.
 pub(super) fn chance(subject: Subject, met: &Circumstances, prior: &Prior) -> f64 {
-    let of =
-        |news: f64, exposure: f64, prior: f64| ((news + prior * PRIOR_DAYS) / (exposure + PRIOR_DAYS)).clamp(1e-6, 1.0);
     match subject {
-        Subject::Network(_) => of(met.n_new, met.exposure, prior.network),
-        Subject::Service(..) => of(met.n_new, met.exposure, prior.service),
+        Subject::Network(_) => prior.network.of(met.n_new, met.exposure),
+        Subject::Service(..) => prior.service.of(met.n_new, met.exposure),
         // Who meets new networks all day has hardly been to most of those it knows: a part of one not met yet is no news.
         Subject::Prefix(_) => {
-            let network = of(met.n_new_networks, met.network_exposure, prior.network);
-            of(met.n_new, met.exposure, prior.prefix).max(network)
+            let network = prior.network.of(met.n_new_networks, met.network_exposure);
+            prior.prefix.of(met.n_new, met.exposure).max(network)
         }
     }
 }
@@ -149,8 +189,7 @@ pub(super) fn port_surprise(met: &Circumstances, prior: &Prior) -> f64 {
     if met.port_known {
         return 0.0;
     }
-    let chance = (met.n_new_ports + prior.port * PRIOR_DAYS) / (met.port_exposure + PRIOR_DAYS);
-    -chance.clamp(1e-6, 1.0).log10()
+    -prior.port.of(met.n_new_ports, met.port_exposure).log10()
 }
 
 /// The most networks that brought something new, themselves or a prefix, on one past day: what they brought in a day may come in
@@ -277,5 +316,17 @@ mod tests {
     fn a_fleet_of_none_has_the_default_prior() {
         let prior = Prior::of(&Baselines::default(), Day(20_000));
         assert_eq!(prior, Prior::default());
+    }
+
+    #[test]
+    fn a_fleet_of_two_kinds_says_less_of_one_function() {
+        let of = |kinds: [f64; 2]| worth(kinds.into_iter().cycle().map(|news| (news, 10.0)).take(20));
+        assert!((of([1.0, 1.0]) - PRIOR_DAYS).abs() < 1e-9, "all alike");
+        assert!(of([0.0, 9.0]) < 1.5, "half of it meets something new nearly daily");
+        assert!(of([0.0, 6.0]) > of([0.0, 9.0]) && of([0.0, 6.0]) < PRIOR_DAYS);
+        assert!(
+            (worth([(0.0, 10.0), (9.0, 10.0)].into_iter()) - PRIOR_DAYS).abs() < 1e-9,
+            "two functions are no fleet"
+        );
     }
 }
