@@ -77,7 +77,7 @@ impl Object for InMemory {
     }
 }
 
-/// What an object may cost. Each is a setting; the numbers here are the defaults.
+/// What an object may cost. Some are settings, whose defaults are the configuration's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// An object with a larger share of rejected rows is unreadable; in \[0, 1\].

@@ -3,6 +3,8 @@
 //! Where it sits: under `chunk`.
 //! What it does not do: it drops no row; a bad value leaves a filler and a mark.
 
+use std::sync::Arc;
+
 use crate::read::Reason;
 use crate::read::parquet::Fault;
 use crate::read::parquet::hybrid::Sink;
@@ -33,8 +35,12 @@ struct Bad {
     /// Its code in the dictionary, or its place among the values of a span.
     at: usize,
     reason: Reason,
-    shown: String,
+    shown: Arc<str>,
 }
+
+/// How many bad values of a page are remembered by what they look like; the others only by what is wrong with them: a small
+/// page inflates to millions.
+const MAX_SHOWN: usize = 256;
 
 /// Converts one numeric column.
 pub(super) struct Numbers<T> {
@@ -127,7 +133,7 @@ impl<T: Number> Numbers<T> {
             if let Ok(found) = self.bad_codes.binary_search_by_key(&code, |bad| bad.at)
                 && let Some(found) = self.bad_codes.get(found)
             {
-                bad.push(Bad { at, reason: found.reason, shown: found.shown.clone() });
+                bad.push(Bad { at, reason: found.reason, shown: Arc::clone(&found.shown) });
             }
         }
         Ok(())
@@ -171,7 +177,12 @@ fn convert<T: Number>(physical: Physical, rule: Rule, bytes: &[u8], into: &mut V
     let first = into.len();
     let mut checked = |at: usize, number: Result<u64, Reason>, shown: &dyn Fn() -> String| {
         number.unwrap_or_else(|reason| {
-            bad.push(Bad { at: at - first, reason, shown: shown() });
+            let shown = match bad.last() {
+                _ if bad.len() < MAX_SHOWN => shown().into(),
+                Some(last) if bad.len() > MAX_SHOWN => Arc::clone(&last.shown),
+                _ => "(one of many)".into(),
+            };
+            bad.push(Bad { at: at - first, reason, shown });
             0
         })
     };
