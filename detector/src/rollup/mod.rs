@@ -292,6 +292,9 @@ impl Rollup {
             };
             account.n_observed += group.n_rows();
             let eni = numbered(&mut enis, key.interface(), &mut out.enis, || {
+                // See `describe`: `-` stands for an account that no row says, which another flow log may.
+                let nothing = Arc::<str>::default();
+                let of_account = if &**of_account == "-" { &nothing } else { of_account };
                 let [id, account, region, vpc] = [&interface.id, of_account, region, vpc].map(Arc::clone);
                 Eni { id, account, region, vpc }
             });
