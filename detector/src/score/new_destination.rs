@@ -12,7 +12,7 @@ use baselines::newcomer::{Newcomer, Subject};
 use super::oddity::{Oddity, PRIVATE_BANS, Topic};
 use super::view::{View, bytes_words, is_all_refused};
 use super::{Check, novelty};
-use crate::finding::{CheckId, Evidence, Quantity};
+use crate::finding::{CheckId, Evidence, Quantity, protocol_name};
 
 /// What a port never used before weighs, of its own surprise: it is rarely independent of the network's.
 const PORT_WEIGHT: f64 = 0.7;
@@ -136,6 +136,9 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
     let port = newcomer.destinations.first().map_or(0, |destination| destination.port);
     if !met.port_known {
         let odd = !matches!(port, 443 | 80);
+        let protocol = newcomer.destinations.first().map_or(0, |destination| destination.protocol);
+        // ICMP and its like have none.
+        let what = if port == 0 { protocol_name(protocol).to_uppercase() } else { format!("port {port}") };
         let port_bans = novelty::port_surprise(met, view.prior) * PORT_WEIGHT + if odd { ODD_PORT_BANS } else { 0.0 };
         bans += port_bans;
         severity += if odd { 1.2 } else { 0.5 };
@@ -145,7 +148,7 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
             observed: Quantity::Ports(1.0),
             expected: Quantity::Ports(0.0),
             surprise: port_bans,
-            statement: format!("port {port} was never used by this function, with any network"),
+            statement: format!("{what} was never used by this function, with any network"),
         });
     }
     Oddity {
