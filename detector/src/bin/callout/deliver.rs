@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use detector::coverage::Unreadable;
 use detector::finding::Finding;
 use detector::write::drill::{self, Drill};
@@ -12,7 +12,7 @@ use detector::write::{self, Format, report, table};
 
 use crate::console::{Console, Failure, Hint as _, Status, to_stderr};
 use crate::engine::Outcome;
-use crate::objects::Listing;
+use crate::objects::{FileObject, Listing};
 
 /// Unreadable objects told one by one; `--report` lists all.
 const TOLD: usize = 20;
@@ -36,8 +36,23 @@ pub(crate) struct Opened {
 }
 
 impl Delivery {
-    /// Creates the files the run will write.
-    pub(crate) fn open(&self) -> Result<Opened, Failure> {
+    /// Creates the files the run will write; none of them may be one that it reads.
+    pub(crate) fn open(&self, listing: &Listing) -> Result<Opened, Failure> {
+        let files = [("--output", self.output.as_deref()), ("--report", self.report.as_deref())];
+        for (option, path) in files {
+            let Some(there) = path.and_then(|path| path.canonicalize().ok()) else { continue };
+            let is_it = |object: &&FileObject| {
+                object.path.file_name() == there.file_name()
+                    && object.path.canonicalize().is_ok_and(|read| read == there)
+            };
+            if let Some(object) = listing.objects.iter().find(is_it) {
+                return Err(anyhow!("`{option}` names {}, which is to be read", object.path.display()))
+                    .hint("give another file: this one would be overwritten");
+            }
+        }
+        if self.output.is_some() && self.output == self.report {
+            return Err(anyhow!("`--output` and `--report` name one file")).hint("give each its own");
+        }
         Ok(Opened {
             output: create("--output", self.output.as_deref())?,
             report: create("--report", self.report.as_deref())?,
@@ -203,7 +218,7 @@ mod tests {
             fail_on: None,
         };
         set(&mut delivery);
-        let opened = delivery.open().unwrap_or_else(|failure| panic!("{:#}", failure.error));
+        let opened = delivery.open(listing).unwrap_or_else(|failure| panic!("{:#}", failure.error));
         let outcome = Outcome { findings, coverage, ..Outcome::default() };
         let status = delivery.deliver(outcome, listing, opened, Console::new(When::Never));
         Ran {
@@ -266,8 +281,30 @@ mod tests {
             min_severity: None,
             fail_on: None,
         };
-        let failure = delivery.open().expect_err("no such folder");
+        let failure = delivery.open(&Listing::default()).expect_err("no such folder");
         assert!(failure.error.to_string().starts_with("could not create `--output "), "{:#}", failure.error);
         assert!(failure.hint.is_some());
+    }
+
+    #[test]
+    fn nothing_that_is_read_is_overwritten() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let log = dir.path().join("flows.log");
+        fs::write(&log, "a log").expect("written");
+        let listing = Listing::of(&[dir.path().to_owned()]);
+        let to = |output: &Path, report: &Path| Delivery {
+            format: Format::Json,
+            look: table::Look::PLAIN,
+            output: Some(output.to_owned()),
+            report: Some(report.to_owned()),
+            min_severity: None,
+            fail_on: None,
+        };
+        let new = dir.path().join("new");
+        for (output, report) in [(&log, &new), (&new, &log), (&new, &new)] {
+            assert!(to(output, report).open(&listing).is_err(), "{} {}", output.display(), report.display());
+        }
+        assert_eq!(fs::read_to_string(&log).ok().as_deref(), Some("a log"));
+        assert!(to(&dir.path().join("a"), &dir.path().join("b")).open(&listing).is_ok());
     }
 }

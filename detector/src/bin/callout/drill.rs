@@ -16,7 +16,7 @@ pub(crate) fn run(typed: args::Drill) -> Result<Status, Failure> {
         return Err(anyhow!("a drill is no finding")).hint("it is written as `--format table` or `--format json`");
     }
     let mut settings = Settings::of_drill(typed)?;
-    let opened = settings.delivery.open()?;
+    let opened = settings.delivery.open(&settings.listing)?;
     if settings.listing.objects.is_empty() {
         let nothing = Outcome::default();
         return Ok(settings.delivery.deliver_drills(&[], nothing, &settings.listing, opened, settings.console));

@@ -12,7 +12,7 @@ use detector::read::Object;
 /// A file as an object: opened for each read, so that a month of files needs no month of descriptors.
 #[derive(Clone, Debug)]
 pub(crate) struct FileObject {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     name: String,
     size: u64,
 }

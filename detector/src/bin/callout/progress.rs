@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
 use crate::args::When;
+use crate::console::to_stderr;
 use crate::engine::Progress;
 
 /// Redraws a second: enough to look alive, too few to cost anything.
@@ -15,8 +16,10 @@ const REDRAWS: u8 = 8;
 /// A bar over the bytes of all objects.
 #[derive(Debug)]
 pub(crate) struct Bar {
-    bar: ProgressBar,
+    drawn: ProgressBar,
     n_rows: Arc<AtomicU64>,
+    /// Nobody wipes what was drawn.
+    is_left: bool,
 }
 
 impl Bar {
@@ -39,19 +42,22 @@ impl Bar {
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .with_key("rows", rows);
         let bar = ProgressBar::with_draw_target(Some(n_bytes), target).with_style(style);
-        Self { bar, n_rows }
+        Self { drawn: bar, n_rows, is_left: !terminal && when == When::Always }
     }
 
     /// Takes the bar away, so that what is written next stands on a clean line.
     pub(crate) fn clear(&self) {
-        self.bar.finish_and_clear();
+        self.drawn.finish_and_clear();
+        if self.is_left {
+            to_stderr("");
+        }
     }
 }
 
 impl Progress for Bar {
     fn advance(&self, n_bytes: u64, n_rows: u64) {
         self.n_rows.fetch_add(n_rows, Ordering::Relaxed);
-        self.bar.inc(n_bytes);
+        self.drawn.inc(n_bytes);
     }
 }
 
@@ -110,9 +116,9 @@ mod tests {
             let bar = Bar::new(when, 300);
             bar.advance(100, 7);
             bar.advance(200, 5);
-            assert_eq!((bar.bar.position(), bar.n_rows.load(Ordering::Relaxed)), (300, 12));
+            assert_eq!((bar.drawn.position(), bar.n_rows.load(Ordering::Relaxed)), (300, 12));
             bar.clear();
-            assert!(bar.bar.is_finished());
+            assert!(bar.drawn.is_finished());
         }
     }
 }

@@ -11,7 +11,7 @@ pub(crate) fn run(
     mut settings: Settings,
     engine: impl FnOnce(&Request<'_>, Knowledge, &dyn Progress) -> anyhow::Result<Outcome>,
 ) -> Result<Status, Failure> {
-    let opened = settings.delivery.open()?;
+    let opened = settings.delivery.open(&settings.listing)?;
     let outcome = if settings.listing.objects.is_empty() {
         Outcome::default()
     } else {
