@@ -68,7 +68,7 @@ pub fn goals(options: &Goals) -> anyhow::Result<String> {
     let mut rows = Vec::new();
     for (what, format, n_rows, rows_per_object) in [
         ("gzip Parquet", ObjectFormat::Parquet, 8_000_000, ROWS_PER_OBJECT),
-        ("gzip Parquet, many small objects,", ObjectFormat::Parquet, 5_000_000, ROWS_PER_SMALL_OBJECT),
+        ("gzip Parquet in small objects", ObjectFormat::Parquet, 5_000_000, ROWS_PER_SMALL_OBJECT),
         ("gzip text", ObjectFormat::Text, 4_000_000, ROWS_PER_OBJECT),
     ] {
         let n_rows = options.scaled(n_rows);
