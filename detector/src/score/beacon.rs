@@ -105,9 +105,11 @@ impl Check for Beacon {
                 if is_part_of_known && is_replaced(view, newcomer) {
                     return None;
                 }
-                let is_busy = is_busy(view, newcomer);
-                let is_none =
-                    || (is_part_of_known && is_busy) || is_explained(view, newcomer) || is_one_connection(newcomer);
+                let is_none = || {
+                    (is_part_of_known && is_busy(view, newcomer))
+                        || is_explained(view, newcomer)
+                        || is_one_connection(newcomer)
+                };
                 let by_interval = rhythm(&newcomer.contacts).filter(|_| !is_none());
                 let by_count = || {
                     steady(&newcomer.counts)
@@ -115,7 +117,7 @@ impl Check for Beacon {
                 };
                 let rhythm = by_interval.or_else(by_count)?;
                 let candidates = if is_part_of_known { PREFIX_TRIALS_BANS } else { 0.0 };
-                let severity = if is_busy { FAST_SEVERITY } else { rhythm.severity() };
+                let severity = if is_busy(view, newcomer) { FAST_SEVERITY } else { rhythm.severity() };
                 let bans = (rhythm.bans - candidates).min(rhythm.n_contacts as f64 * BANS_PER_CONTACT).min(MOST_BANS);
                 (bans > 0.3).then(|| Oddity {
                     check: CheckId::Beacon,
@@ -338,14 +340,7 @@ impl Rhythm {
 
 /// The rhythm of contacts given in minutes, sorted; `None` when there are too few or they are too close.
 fn rhythm(contacts: &[u32]) -> Option<Rhythm> {
-    let mut starts: Vec<u32> = Vec::with_capacity(contacts.len());
-    let mut last = None;
-    for &minute in contacts {
-        if last.is_none_or(|last: u32| minute - last > ONE_CONTACT_MINUTES) {
-            starts.push(minute);
-        }
-        last = Some(minute);
-    }
+    let starts: Vec<u32> = spells(contacts.iter().copied()).into_iter().map(|(first, _)| first).collect();
     let are_latest = starts.len() > MAX_CONTACTS;
     let starts = starts.get(starts.len().saturating_sub(MAX_CONTACTS)..)?;
     if starts.len() < MIN_CONTACTS {

@@ -208,7 +208,7 @@ pub(crate) fn drill(
     progress: &dyn Progress,
 ) -> anyhow::Result<Result<(Vec<Drill>, Outcome), DrillError>> {
     let start = request.baseline.map(load).transpose()?.unwrap_or_default();
-    let (mut knowledge, _) = knowledge.parse(request.all_interfaces)?;
+    let (mut knowledge, notes) = knowledge.parse(request.all_interfaces)?;
     let asked =
         detector::drill::Request { config: request.config, span: span(request), shapes, function, seed, min_severity };
     let scratch = || Box::new(TempScratch::default()) as Box<dyn Scratch>;
@@ -216,7 +216,7 @@ pub(crate) fn drill(
         detector::drill::run(&asked, &mut knowledge, objects(request), &start, &scratch, &Passed(progress))
     });
     Ok(drilled.map(|drilled| {
-        let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage, ..Outcome::default() };
+        let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage, notes, unsaved: None };
         (drilled.drills, outcome)
     }))
 }
