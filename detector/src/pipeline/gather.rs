@@ -1,6 +1,7 @@
 //! Gather: objects into observations on the shelf, in parallel, each object all or nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -201,17 +202,14 @@ impl Coverage {
     }
 }
 
-/// Objects with different bytes, by name, and how many more there were. Only objects of one size are compared.
+/// Objects with different bytes, by name, and how many more there were. Only objects alike in size and end are compared: a
+/// gzip ends in its checksum, a Parquet footer in what its pages hold.
 fn distinct(mut objects: Vec<Arc<dyn Object>>) -> (Vec<Arc<dyn Object>>, u64) {
+    const END_BYTES: u64 = 64;
     objects.sort_by(|a, b| a.name().cmp(b.name()));
-    let mut n_of_size: BTreeMap<u64, u32> = BTreeMap::new();
-    for object in &objects {
-        *n_of_size.entry(object.size()).or_default() += 1;
-    }
-    let digests: Vec<Option<[u8; 32]>> = objects
-        .par_iter()
-        .map(|object| if n_of_size.get(&object.size()) > Some(&1) { content_digest(&**object) } else { None })
-        .collect();
+    let sizes: Vec<_> = objects.iter().map(|object| Some(object.size())).collect();
+    let ends = digests_of_alike(&objects, &sizes, END_BYTES);
+    let digests = digests_of_alike(&objects, &ends, u64::MAX);
     let mut seen = HashSet::new();
     let before = objects.len();
     let objects: Vec<_> = objects
@@ -224,10 +222,27 @@ fn distinct(mut objects: Vec<Arc<dyn Object>>) -> (Vec<Arc<dyn Object>>, u64) {
     (objects, n_duplicate)
 }
 
-/// SHA-256 of an object; `None` when it cannot be read, which reading will report.
-fn content_digest(object: &dyn Object) -> Option<[u8; 32]> {
+/// The SHA-256 of each object's last bytes that is like another one so far; `None` for the others and for what cannot be
+/// read, which reading will report.
+fn digests_of_alike<T: Copy + Eq + Hash + Sync>(
+    objects: &[Arc<dyn Object>],
+    alike: &[Option<T>],
+    n_bytes: u64,
+) -> Vec<Option<[u8; 32]>> {
+    let mut counts: HashMap<T, u32> = HashMap::new();
+    for likeness in alike.iter().flatten() {
+        *counts.entry(*likeness).or_default() += 1;
+    }
+    let is_alike = |likeness: &Option<T>| likeness.is_some_and(|likeness| counts.get(&likeness) > Some(&1));
+    let digest = |(object, likeness): (&Arc<dyn Object>, _)| if is_alike(likeness) { end_digest(&**object, n_bytes) } else { None };
+    objects.par_iter().zip(alike).map(digest).collect()
+}
+
+/// SHA-256 of an object's size and last bytes; `None` when it cannot be read.
+fn end_digest(object: &dyn Object, n_bytes: u64) -> Option<[u8; 32]> {
     let mut hash = Sha256::new();
-    let mut at = 0;
+    hash.update(object.size().to_le_bytes());
+    let mut at = object.size().saturating_sub(n_bytes);
     while at < object.size() {
         let len = usize::try_from(object.size() - at).unwrap_or(HASH_CHUNK).min(HASH_CHUNK);
         hash.update(object.read_at(at, len).ok()?);

@@ -136,7 +136,12 @@ enum Format {
     Text { header: text::Header, is_gzip: bool },
 }
 
-/// Finds out what an object is and where its fields are, reading no more than its beginning and, of Parquet, its footer.
+/// An object of at most so many bytes is read as a whole, once: asking for its footer and column after column, each a call to
+/// the system or to S3, costs more than what is not needed of it.
+const WHOLE_BYTES: u64 = 1 << 20;
+
+/// Finds out what an object is and where its fields are, reading no more than its beginning and, of Parquet, its footer; a
+/// small object is read as a whole.
 ///
 /// An object of no bytes, such as the marker of a folder in S3, is an object of no rows.
 ///
@@ -145,9 +150,11 @@ enum Format {
 pub fn open(object: Arc<dyn Object>, limits: &Limits) -> Result<Opened, Error> {
     let name: Arc<str> = object.name().into();
     let opened = |object, format| Ok(Opened { object, name: Arc::clone(&name), limits: *limits, format });
-    let n_sniffed = object.size().min(text::MAX_HEADER_BYTES as u64) as usize;
-    let read = object.read_at(0, n_sniffed);
+    let is_small = object.size() <= WHOLE_BYTES;
+    let n_bytes = if is_small { object.size() } else { text::MAX_HEADER_BYTES as u64 };
+    let read = object.read_at(0, n_bytes as usize);
     let start = read.map_err(|source| Error::Io { object: Arc::clone(&name), source })?;
+    let object = if is_small { Arc::new(InMemory::new(&*name, start.clone())) } else { object };
     if start.is_empty() {
         return opened(object, Format::Empty);
     }
