@@ -234,7 +234,9 @@ fn digests_of_alike<T: Copy + Eq + Hash + Sync>(
         *counts.entry(*likeness).or_default() += 1;
     }
     let is_alike = |likeness: &Option<T>| likeness.is_some_and(|likeness| counts.get(&likeness) > Some(&1));
-    let digest = |(object, likeness): (&Arc<dyn Object>, _)| if is_alike(likeness) { end_digest(&**object, n_bytes) } else { None };
+    let digest = |(object, likeness): (&Arc<dyn Object>, _)| {
+        if is_alike(likeness) { end_digest(&**object, n_bytes) } else { None }
+    };
     objects.par_iter().zip(alike).map(digest).collect()
 }
 
@@ -278,5 +280,16 @@ mod tests {
             distinct(vec![object("b", b"same"), object("a", b"same"), object("c", b"else"), object("d", b"longer")]);
         let names: Vec<&str> = kept.iter().map(|object| object.name()).collect();
         assert_eq!((names, n), (vec!["a", "c", "d"], 1));
+    }
+
+    #[test]
+    fn objects_that_end_alike_are_compared_as_a_whole() {
+        let object = |name: &str, first: u8| {
+            let bytes = [&[first][..], &[7; 200]].concat();
+            Arc::new(InMemory::new(name, bytes)) as Arc<dyn Object>
+        };
+        let (kept, n) = distinct(vec![object("a", 1), object("b", 2), object("c", 1)]);
+        let names: Vec<&str> = kept.iter().map(|object| object.name()).collect();
+        assert_eq!((names, n), (vec!["a", "b"], 1));
     }
 }
