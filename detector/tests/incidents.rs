@@ -106,6 +106,17 @@ fn a_later_run_goes_on_under_the_same_id() {
 }
 
 #[test]
+fn records_that_arrive_later_make_no_other_finding_of_it() {
+    let mut log = Log::steady();
+    log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
+    let first = findings(&log, "", &knowledge(FUNCTIONS));
+    log.call(at(10, 9, 11), STRANGER, 443, 20_000, 5000);
+    let whole = findings(&log, "", &knowledge(FUNCTIONS));
+    let [first, whole] = [first, whole].map(|found| found.iter().map(|f| (f.id, f.count)).collect::<Vec<_>>());
+    assert_eq!((first.len(), whole), (1, vec![(first[0].0, 2)]));
+}
+
+#[test]
 fn a_deployment_after_the_call_is_not_its_cause() {
     let deployed = |time: &str| {
         let version = |version: &str, code: &str, time: &str| {

@@ -130,21 +130,10 @@ impl OwnIncidents {
             // What was deployed after the first record did not make the call.
             let until = rows.iter().map(|row| row.first).min().unwrap_or(window.end());
             let from = window.start() - config.deployment_window_secs as i64;
-            let id = if under.0 == 0 { fingerprint(&name, &topic_words(fleet.ladder, topic), window) } else { under };
+            let id = if under.0 == 0 { self.new_id(&name, &topic_words(fleet.ladder, topic), window) } else { under };
             self.0.push(Incident {
-                id,
-                owner,
-                first: window,
-                last: window,
-                joined: window,
-                count: 0,
-                topics: BTreeSet::new(),
-                bans: 0.0,
-                oddities: BTreeMap::new(),
-                destinations: BTreeMap::new(),
-                told: (window, BTreeSet::new()),
-                enis: BTreeMap::new(),
                 deployment: facts.deployment(&name, from, until),
+                ..Incident::new(id, owner, window)
             });
             self.0.len() - 1
         });
@@ -173,6 +162,15 @@ impl OwnIncidents {
             incident.enis.entry(Arc::clone(&eni.id)).or_insert_with(|| eni.clone());
         }
         incident.id
+    }
+
+    /// The id of an incident that opens with a topic. It speaks of the day, not of the window: records of an earlier window that
+    /// arrive later must not make another finding of it.
+    fn new_id(&self, owner: &str, topic: &str, window: Window) -> Fingerprint {
+        let of_day = fingerprint(owner, topic, window.day().0);
+        // Two incidents of the owner as a whole may open on one day.
+        let is_taken = self.0.iter().any(|incident| incident.id == of_day);
+        if is_taken { fingerprint(owner, topic, window.0) } else { of_day }
     }
 }
 
@@ -213,6 +211,25 @@ impl Incidents {
 }
 
 impl Incident {
+    /// One of which nothing is told yet.
+    fn new(id: Fingerprint, owner: u32, window: Window) -> Self {
+        Self {
+            id,
+            owner,
+            first: window,
+            last: window,
+            joined: window,
+            count: 0,
+            topics: BTreeSet::new(),
+            bans: 0.0,
+            oddities: BTreeMap::new(),
+            destinations: BTreeMap::new(),
+            told: (window, BTreeSet::new()),
+            enis: BTreeMap::new(),
+            deployment: None,
+        }
+    }
+
     /// Notes what was exchanged with the destinations of a topic: of a newcomer everything so far, else what the window adds,
     /// unless another topic told that already.
     fn contact<'a>(&mut self, window: Window, topic: Topic, all: impl Iterator<Item = &'a Contacted>) {
@@ -351,13 +368,13 @@ impl Incident {
 }
 
 /// Identity: a hash of owner, topic and window, nothing else, so that the same data gives the same one.
-fn fingerprint(owner: &str, topic: &str, window: Window) -> Fingerprint {
+fn fingerprint(owner: &str, topic: &str, time: u32) -> Fingerprint {
     let mut hash = Sha256::new();
     for part in ["callout.finding/1", owner, topic] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    hash.update(window.0.to_be_bytes());
+    hash.update(time.to_be_bytes());
     let digest = hash.finalize();
     Fingerprint(digest.iter().take(16).fold(0, |id, &byte| id << 8 | u128::from(byte)))
 }
@@ -485,4 +502,23 @@ fn evidence(ladder: &Ladder, told: &[Said<'_>]) -> Vec<Evidence> {
         evidence
     };
     told.iter().flat_map(|said| said.told.evidence.iter().map(|evidence| named(said.topic, evidence))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_speaks_of_the_day_unless_another_incident_of_the_day_has_it() {
+        let mut own = OwnIncidents::default();
+        let first = own.new_id("api", "owner", Window(145));
+        assert_eq!(first, own.new_id("api", "owner", Window(144)), "the same day");
+        for other in [("web", "owner", 145), ("api", "peer 192.0.2.1", 145), ("api", "owner", 143)] {
+            assert_ne!(first, own.new_id(other.0, other.1, Window(other.2)), "{other:?}");
+        }
+        own.0.push(Incident::new(first, 0, Window(145)));
+        let second = own.new_id("api", "owner", Window(200));
+        assert_ne!(first, second);
+        assert_eq!(second, own.new_id("api", "owner", Window(200)), "the same data, the same id");
+    }
 }
