@@ -88,6 +88,8 @@ struct Eni {
     /// What it was seen as, by the time of the inventory. Two inventories without a time may disagree; both hold then.
     seen: BTreeMap<i64, BTreeSet<Use>>,
     addresses: BTreeSet<Ipv6Addr>,
+    /// The account it is said to belong to.
+    owner_id: Option<Box<str>>,
 }
 
 /// What an interface is used for.
@@ -111,6 +113,27 @@ impl Inventory {
     pub fn add_enis(&mut self, origin: &str, bytes: &[u8]) -> Result<(), Error> {
         self.add(inventory::parse(origin, bytes, Wanted::Enis)?);
         Ok(())
+    }
+
+    /// Adds a snapshot that another account wrote, which is believed of its own interfaces and functions only, and of no
+    /// interface that was said to be another's before: add what is trusted first. Gives how many were left out.
+    ///
+    /// # Errors
+    /// When the file is no snapshot.
+    pub fn add_snapshot_of(&mut self, account: &str, origin: &str, bytes: &[u8]) -> Result<u64, Error> {
+        let mut pages = inventory::parse(origin, bytes, Wanted::Enis)?;
+        let n_told = |pages: &[Page]| pages.iter().map(|page| page.enis.len() + page.functions.len()).sum::<usize>();
+        let before = n_told(&pages);
+        for page in &mut pages {
+            page.enis.retain(|eni| {
+                let said_before = self.enis.get(eni.id.as_str()).and_then(|known| known.owner_id.as_deref());
+                eni.owner_id.as_deref() == Some(account) && said_before.is_none_or(|owner| owner == account)
+            });
+            page.functions.retain(|(function, _)| *function.account == *account);
+        }
+        let n_left_out = (before - n_told(&pages)) as u64;
+        self.add(pages);
+        Ok(n_left_out)
     }
 
     /// Adds what `aws lambda list-functions --function-version ALL` printed, or a snapshot (of which the interfaces are taken
@@ -149,6 +172,9 @@ impl Inventory {
         let eni = self.enis.entry(raw.id.as_str().into()).or_default();
         eni.seen.entry(taken_at.or(attached_at).unwrap_or(i64::MIN)).or_default().insert(used_for);
         eni.addresses.extend(raw.addresses());
+        if eni.owner_id.is_none() {
+            eni.owner_id = raw.owner_id.as_deref().map(Into::into);
+        }
     }
 
     /// All owners of an interface, in the order of time: one span when it never changes, none when the inventory does not

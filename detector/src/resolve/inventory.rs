@@ -71,6 +71,7 @@ struct RawPage {
 pub(super) struct RawEni {
     #[serde(rename = "NetworkInterfaceId")]
     pub(super) id: String,
+    pub(super) owner_id: Option<String>,
     pub(super) subnet_id: Option<String>,
     pub(super) groups: Option<Vec<RawGroup>>,
     pub(super) interface_type: Option<String>,

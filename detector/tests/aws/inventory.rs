@@ -119,6 +119,8 @@ fn interfaces_of_other_accounts_are_known_from_their_folders() {
     explain_below(&cloud, "", "111122223333/eu-west-1/");
     // What another account wrote must not stop the judging.
     cloud.put(STATE, "inventory/444455556666/eu-west-1/2026-03-22T00:00:00Z.json", "{");
+    // Nor may it say whose the interfaces of others are.
+    explain_below(&cloud, "", "777788889999/eu-west-1/");
     let objects = objects();
     let mut detect = Function::new(&cloud, "detect", &[]);
     for (key, bytes) in &objects {
@@ -127,5 +129,8 @@ fn interfaces_of_other_accounts_are_known_from_their_folders() {
     }
     assert_eq!(cloud.findings(), replayed(&objects));
     let log = detect.log();
-    assert!(log.contains("s3://callout-state/inventory/444455556666/eu-west-1/2026-03-22T00:00:00Z.json"), "{log}");
+    for account in ["444455556666", "777788889999"] {
+        let told = format!("s3://callout-state/inventory/{account}/eu-west-1/2026-03-22T00:00:00Z.json");
+        assert!(log.contains(&told), "{log}");
+    }
 }

@@ -54,6 +54,8 @@ impl Cache {
             return Ok(world.clone());
         }
         let mut sources = newest(&state.list("inventory/", "").await?);
+        // This account's own first: it is believed where another one says otherwise.
+        sources.sort_by_key(|listed| listed.key.matches('/').count());
         sources.extend(state.list("knowledge/", "").await?);
         if let ConfigSource::Key(key) = &settings.config {
             sources.extend(state.list(key, "").await?.into_iter().filter(|listed| listed.key == *key));
@@ -108,13 +110,19 @@ async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow:
             }
             // Another account wrote it. What is wrong there must not stop the judging here: its interfaces stay unknown, which
             // every object's account tells.
-            (Some("inventory"), Some(_), Some(name)) if name.strip_suffix(".json").is_some() => {
-                if let Err(error) = knowledge.inventory.add_enis(&origin, bytes) {
-                    tracing::error!(
+            (Some("inventory"), Some(account), Some(name)) if name.strip_suffix(".json").is_some() => {
+                match knowledge.inventory.add_snapshot_of(account, &origin, bytes) {
+                    Ok(0) => {}
+                    Ok(n) => tracing::warn!(
+                        object = origin,
+                        n_left_out = n,
+                        "an account is believed of its own interfaces and functions only"
+                    ),
+                    Err(error) => tracing::error!(
                         object = origin,
                         error = whole(&error.into()),
                         "another account's snapshot is refused"
-                    );
+                    ),
                 }
             }
             (Some("knowledge"), Some("accepted.txt"), None) => {

@@ -272,3 +272,25 @@ fn a_refused_file_leaves_nothing_behind() {
     assert!(matches!(inventory.add_functions("f", text.as_bytes()), Err(Error::FunctionArn { .. })));
     assert_eq!((inventory.is_empty(), inventory.counts()), (true, Counts::default()));
 }
+
+#[test]
+fn another_account_is_believed_of_itself_only() {
+    let owned = |id: &str, account: &str| with(eni(id, "subnet-a", &["sg-1"]), "OwnerId", json!(account));
+    let functions = [function("api", "1", &["subnet-a"], &["sg-1"])];
+    let mut inventory = Inventory::default();
+    let home = snapshot(T1, &[owned("eni-home", "111122223333")], &functions);
+    inventory.add_enis("home", home.as_bytes()).unwrap();
+    let theirs = with(
+        function("theirs", "1", &["subnet-a"], &["sg-1"]),
+        "FunctionArn",
+        json!("arn:aws:lambda:eu-west-1:444455556666:function:theirs"),
+    );
+    let theirs = [theirs, function("web", "1", &["subnet-a"], &["sg-1"])];
+    let enis = [owned("eni-theirs", "444455556666"), owned("eni-home", "444455556666"), owned("eni-3", "111122223333")];
+    let text = snapshot(T2, &[&enis[..], &[eni("eni-4", "subnet-a", &["sg-1"])]].concat(), &theirs);
+    assert_eq!(inventory.add_snapshot_of("444455556666", "theirs", text.as_bytes()).unwrap(), 4);
+    assert_eq!((inventory.counts().enis, inventory.counts().functions), (2, 2));
+    assert_eq!(["eni-theirs", "eni-3", "eni-4"].map(|id| owner(&inventory, id, T2)), ["theirs", "?", "?"]);
+    let again = snapshot(T3, &enis[..1], &theirs[..1]);
+    assert_eq!(inventory.add_snapshot_of("444455556666", "again", again.as_bytes()).unwrap(), 0);
+}
