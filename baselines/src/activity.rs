@@ -60,11 +60,6 @@ impl Activity {
         self.n_flows.get(Self::slot(window)).copied().filter(|_| is_inside).unwrap_or(0)
     }
 
-    /// How many windows of a span, ends included, were active, as far as the ring reaches back.
-    pub fn n_between(&self, from: Window, until: Window) -> u32 {
-        self.windows(from, until).filter(|&(_, minutes)| minutes != 0).count() as u32
-    }
-
     /// Windows of a span, ends included, with their active minutes, as far as the ring reaches back.
     pub fn windows(&self, from: Window, until: Window) -> impl Iterator<Item = (Window, u16)> {
         let from = from.0.max(self.latest.0.saturating_sub(Self::REACH - 1));
@@ -89,12 +84,17 @@ mod tests {
         for window in [5000, 5001, 5003, 4999] {
             activity.mark(Window(window), 1, 2);
         }
-        assert_eq!(activity.n_between(Window(4999), Window(5003)), 4);
-        assert_eq!(activity.n_between(Window(5002), Window(5002)), 0);
+        let active = |activity: &Activity, from, until| {
+            let windows = activity.windows(Window(from), Window(until));
+            windows.filter(|&(_, minutes)| minutes != 0).map(|(window, _)| window.0).collect::<Vec<_>>()
+        };
+        assert_eq!(active(&activity, 4999, 5003), [4999, 5000, 5001, 5003]);
+        assert!(active(&activity, 5002, 5002).is_empty());
         activity.mark(Window(5000 + Activity::REACH), 1, 2);
-        assert_eq!(activity.n_between(Window(0), Window(9999)), 3, "5000 fell out of the ring, 5001 and 5003 did not");
+        let left = [5001, 5003, 5000 + Activity::REACH];
+        assert_eq!(active(&activity, 0, 9999), left, "5000 fell out of the ring, 5001 and 5003 did not");
         activity.mark(Window(90_000), 0b101, 3);
         assert_eq!(activity.minutes(Window(90_000)), 0b101);
-        assert_eq!(activity.n_between(Window(0), Window(99_999)), 1);
+        assert_eq!(active(&activity, 0, 99_999), [90_000]);
     }
 }

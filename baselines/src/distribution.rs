@@ -178,13 +178,6 @@ impl<W: AsRef<[u16]>> Distribution<W> {
         self.counts().map(|(_, count)| u64::from(count)).sum()
     }
 
-    /// How many values lie in the cell of `value` or above.
-    pub fn n_at_least(&self, value: u64) -> u64 {
-        let cell = cell(value);
-        let above = self.counts().rev().take_while(|&(of_count, _)| of_count >= cell);
-        above.map(|(_, count)| u64::from(count)).sum()
-    }
-
     /// The value at a quantile in [0, 1], by nearest rank; 0 of an empty distribution.
     pub fn value_at(&self, quantile: f64) -> u64 {
         let n = self.n();
@@ -202,18 +195,6 @@ impl<W: AsRef<[u16]>> Distribution<W> {
     /// The largest value counted, to the precision of its cell; 0 of an empty distribution.
     pub fn max(&self) -> u64 {
         self.words().last().map_or(0, |&word| lowest(cell_of(word)))
-    }
-
-    /// Mean and standard deviation of ln(value + 1), by which magnitudes compare; `None` of an empty distribution.
-    pub fn log_moments(&self) -> Option<(f64, f64)> {
-        let n = self.n() as f64;
-        if n <= 0.0 {
-            return None;
-        }
-        let log = |value: u64| (value as f64).ln_1p();
-        let mean = self.cells().map(|(v, c)| log(v) * c as f64).sum::<f64>() / n;
-        let variance = self.cells().map(|(v, c)| (log(v) - mean).powi(2) * c as f64).sum::<f64>() / n;
-        Some((mean, variance.sqrt()))
     }
 
     /// Lowest value of each cell in use and its count, lowest first.
@@ -353,10 +334,8 @@ mod tests {
     #[test]
     fn quantiles_of_degenerate_distributions() {
         assert_eq!((of(&[]).value_at(0.5), of(&[]).max(), of(&[]).n()), (0, 0, 0));
-        assert_eq!(of(&[]).log_moments(), None);
         assert_eq!((of(&[0]).value_at(0.0), of(&[0]).value_at(1.0)), (0, 0));
         assert_eq!(of(&[7; 9]).value_at(0.99), 7);
-        assert_eq!(of(&[7; 9]).log_moments().map(|(_, sd)| sd.abs() < 1e-12), Some(true));
         assert_eq!(of(&[u64::MAX]).max(), MAX_VALUE);
     }
 
@@ -364,7 +343,6 @@ mod tests {
     fn quantiles_by_nearest_rank() {
         let d = of(&[1, 2, 3, 4, 100]);
         assert_eq!((d.value_at(0.2), d.value_at(0.5), d.value_at(0.8), d.value_at(0.81)), (1, 3, 4, 100));
-        assert_eq!((d.n_at_least(4), d.n_at_least(200), d.n_at_least(0)), (2, 0, 5));
     }
 
     proptest! {

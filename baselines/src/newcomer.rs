@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 
 use crate::known::Known;
 use crate::observation::Observation;
-use crate::window::{WINDOW_SECS, WINDOWS_PER_DAY, Window};
+use crate::window::{WINDOW_SECS, Window};
 
 /// Contacts kept of a newcomer. A beacon shows after four; enough for two days of an hourly one.
 const MAX_CONTACTS: usize = 64;
@@ -350,11 +350,6 @@ impl Newcomer {
     /// See [`Newcomer::has_settled`].
     pub(crate) fn settles(known: &Known, finding: u128) -> bool {
         finding == 0 && known.n_days >= SETTLED_DAYS
-    }
-
-    /// Whether nothing was heard of it for so many days.
-    pub fn is_silent(&self, now: Window, days: u32) -> bool {
-        now.0.saturating_sub(self.known.last.0) > days * WINDOWS_PER_DAY
     }
 }
 

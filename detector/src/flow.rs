@@ -252,18 +252,6 @@ impl FlowBatch {
         self.n_rows
     }
 
-    /// The same columns as an Arrow record batch, for what is not the pipeline: tests, printing, export.
-    ///
-    /// # Panics
-    /// Never: what would make Arrow refuse the columns was checked when this batch was made.
-    pub fn to_record_batch(&self) -> RecordBatch {
-        let present = Field::ALL.into_iter().zip(&self.columns);
-        let columns = present
-            .filter_map(|(field, column)| Some((field.column(), column.as_ref()?.to_array(), field.is_nullable())));
-        let batch = RecordBatch::try_from_iter_with_nullable(columns);
-        batch.expect("`from_columns` checked that all columns have the batch's length and no unexpected nulls")
-    }
-
     /// The interface that recorded the flow.
     pub fn interface(&self) -> Coded<'_> {
         self.required(Field::Interface, Self::coded)
