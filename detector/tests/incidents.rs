@@ -144,6 +144,8 @@ fn a_shortened_list_shortens_neither_title_nor_times() {
     }
     let [whole, short] = ["", "max_destinations_per_finding = 1"].map(|config| {
         let found = findings(&log, config, &knowledge(FUNCTIONS));
+        let is_said = |f: &Finding| f.description.contains("11 more destinations are not listed");
+        assert_eq!(found.iter().map(is_said).collect::<Vec<_>>(), [!config.is_empty()]);
         found.iter().map(|f| (f.title.clone(), f.first_seen, f.last_seen, f.destinations.len())).collect::<Vec<_>>()
     });
     assert!(whole[0].0.contains("and 11 more"), "{}", whole[0].0);

@@ -304,8 +304,9 @@ impl Incident {
             suppressed_by: None,
         };
         // Only now: title and times are of all.
+        let n_left_out = finding.destinations.len().saturating_sub(config.max_destinations_per_finding);
         finding.destinations.truncate(config.max_destinations_per_finding);
-        finding.description = description(&finding);
+        finding.description = description(&finding, n_left_out);
         finding.suppressed_by = self.suppressed_by(&finding, &told, config, facts, baselines);
         finding
     }
@@ -424,13 +425,17 @@ fn title(check: CheckId, owner: &Owner, destinations: &[Destination], n_of_check
     }
 }
 
-fn description(finding: &Finding) -> String {
+fn description(finding: &Finding, n_left_out: usize) -> String {
     let mut text = finding.evidence.iter().map(|e| sentence(&e.statement)).collect::<Vec<_>>().join(" ");
     if finding.owner.kind == OwnerKind::Shared {
         text.push_str(" The interface is shared: the call was made by one of the functions named.");
     }
     if let Some(deployment) = &finding.deployment {
         text = format!("{text} Version {} was deployed shortly before.", deployment.version);
+    }
+    if n_left_out > 0 {
+        let them = if n_left_out == 1 { "destination is" } else { "destinations are" };
+        text = format!("{text} {n_left_out} more {them} not listed: max_destinations_per_finding sets how many are.");
     }
     text
 }
