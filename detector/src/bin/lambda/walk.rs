@@ -36,10 +36,11 @@ pub(crate) struct Sets {
 }
 
 impl Sets {
-    /// Adds what was just written.
+    /// Adds what was just written, in place of what an earlier delivery wrote.
     pub(crate) fn insert(&mut self, key: String, observations: Arc<Observations>) {
         self.n_rows += observations.rows.len();
-        self.sets.insert(key, observations);
+        let replaced = self.sets.insert(key, observations);
+        self.n_rows -= replaced.map_or(0, |set| set.rows.len());
         // The earliest days are folded in first and needed no more.
         while self.n_rows > MAX_CACHED_ROWS
             && self.sets.len() > 1
@@ -208,5 +209,23 @@ impl Scratch for TmpScratch {
         let bytes = std::fs::read(&path)?;
         std::fs::remove_file(path)?;
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_again_counts_once() {
+        let rows = |n| Arc::new(Observations { rows: vec![Observation::default(); n], ..Observations::default() });
+        let mut sets = Sets::default();
+        sets.insert("b".to_owned(), rows(1));
+        for _ in 0..3 {
+            sets.insert("a".to_owned(), rows(MAX_CACHED_ROWS / 2));
+        }
+        assert_eq!(sets.sets.keys().collect::<Vec<_>>(), ["a", "b"], "there is room for both");
+        sets.insert("c".to_owned(), rows(MAX_CACHED_ROWS / 2));
+        assert_eq!(sets.sets.keys().collect::<Vec<_>>(), ["b", "c"], "the earliest makes room");
     }
 }
