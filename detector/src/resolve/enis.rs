@@ -67,8 +67,8 @@ pub struct Counts {
 /// security groups changes at its `AttachTime`, and where that is missing or the same, belongs to the functions of both.
 ///
 /// # Guarantees
-/// The order in which files are added does not matter, and adding one twice changes no owner. A refused file leaves nothing
-/// behind.
+/// The order in which files are added does not matter, but for [`Inventory::add_snapshot_of`], and adding one twice changes no
+/// owner. A refused file leaves nothing behind.
 ///
 /// # Source
 /// AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC": one Hyperplane interface for each

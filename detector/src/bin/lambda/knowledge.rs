@@ -54,8 +54,6 @@ impl Cache {
             return Ok(world.clone());
         }
         let mut sources = newest(&state.list("inventory/", "").await?);
-        // This account's own first: it is believed where another one says otherwise.
-        sources.sort_by_key(|listed| listed.key.matches('/').count());
         sources.extend(state.list("knowledge/", "").await?);
         if let ConfigSource::Key(key) = &settings.config {
             sources.extend(state.list(key, "").await?.into_iter().filter(|listed| listed.key == *key));
@@ -70,7 +68,7 @@ impl Cache {
     }
 }
 
-/// The newest snapshots of each folder.
+/// The newest snapshots of each folder, this account's own first: they are believed where another account says otherwise.
 fn newest(listed: &[Listed]) -> Vec<Listed> {
     let folder = |listed: &Listed| listed.key.rsplit_once('/').map(|(folder, _)| folder.to_owned());
     let mut of_folders: BTreeMap<_, Vec<&Listed>> = BTreeMap::new();
@@ -187,7 +185,11 @@ mod tests {
         let all: Vec<Listed> = other.iter().cloned().chain(home).collect();
         let newest = newest(&all);
         assert_eq!(newest.len(), MAX_SNAPSHOTS + 1);
-        assert!(newest.contains(&other[0]), "an account whose inventory rests is not crowded out");
+        assert_eq!(
+            newest.last(),
+            Some(&other[0]),
+            "an account whose inventory rests is not crowded out, and comes after"
+        );
         assert!(newest.contains(&all[4]) && !newest.contains(&all[3]), "the oldest of the others are left out");
     }
 
