@@ -1,8 +1,9 @@
 //! Detect: new objects become observations, and what these show at once becomes findings.
 //!
 //! Each object is read and its observations are stored under a name made from the object's own, so that a redelivery writes
-//! nothing new. Then all observations the learner has not folded in yet are walked from its memory, on a copy that is thrown
-//! away: the findings are those a replay of everything received so far gives, with the ids the learner will give them.
+//! nothing new. Then they and the observations of the last days that the learner has not folded in yet are walked from its
+//! memory, on a copy that is thrown away: the findings are those a replay of all this gives, with the ids the learner will
+//! give them. The learner looks at what came late from other invocations, too.
 
 use std::sync::Arc;
 
@@ -165,7 +166,7 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
             "more than {REMEMBERED_DAYS} days before what was learned: stored, not folded in; replay it by hand"
         );
     }
-    let pending = learned.pending(&door.state).await?;
+    let pending = learned.pending_beside(&door.state, &invocation.stored).await?;
     let n_bytes: u64 = pending.iter().map(|listed| listed.size).sum();
     if n_bytes > MAX_AHEAD_BYTES {
         invocation.metrics.count("JudgingDeferred", 1);

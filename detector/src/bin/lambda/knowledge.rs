@@ -19,15 +19,19 @@ use detector::pipeline::Knowledge;
 
 use crate::door::whole;
 use crate::settings::{ConfigSource, Settings};
-use crate::state::{Listed, State};
+use crate::state::{AT_ONCE, Listed, State};
 use crate::watch::now_secs;
 
 /// Seconds for which what was listed holds: a snapshot or list put into the bucket counts within a minute.
 const FRESH_SECS: i64 = 60;
 
-/// Snapshots loaded of each account and region, the newest. Older ones speak of interfaces that are gone; what is still stored of their traffic has
-/// its owner already.
+/// Snapshots loaded of each account and region, the newest. Older ones speak of interfaces that are gone; what is still
+/// stored of their traffic has its owner already.
 const MAX_SNAPSHOTS: usize = 500;
+
+/// Stored bytes of them in all. Where functions are deployed all day, each snapshot differs from the one before: of 10,000
+/// functions this is the last half hour. This account's newest is loaded whatever it takes.
+const MAX_SNAPSHOT_BYTES: u64 = 64 << 20;
 
 /// The settings and knowledge of a run.
 #[derive(Clone)]
@@ -75,8 +79,24 @@ fn newest(listed: &[Listed]) -> Vec<Listed> {
     for listed in listed {
         of_folders.entry(folder(listed)).or_default().push(listed);
     }
-    let newest = of_folders.into_values().flat_map(|all| all.into_iter().rev().take(MAX_SNAPSHOTS).rev());
-    newest.cloned().collect()
+    let mut newest = Vec::new();
+    for (folder, all) in of_folders {
+        let is_own = folder.as_deref() == Some("inventory");
+        let mut n_bytes = 0;
+        let is_room = |(n_newer, listed): &(usize, &&Listed)| {
+            n_bytes += listed.size;
+            n_bytes <= MAX_SNAPSHOT_BYTES || is_own && *n_newer == 0
+        };
+        let n_kept = all.iter().rev().take(MAX_SNAPSHOTS).enumerate().take_while(is_room).count();
+        if n_kept == 0 {
+            tracing::error!(
+                folder = folder.as_deref(),
+                "another account's snapshot is larger than {MAX_SNAPSHOT_BYTES} bytes and left out"
+            );
+        }
+        newest.extend(all.into_iter().rev().take(n_kept).rev().cloned());
+    }
+    newest
 }
 
 /// Checks settings that need no bucket.
@@ -89,27 +109,52 @@ pub(crate) fn inline_config(source: &ConfigSource) -> anyhow::Result<Option<Conf
 }
 
 async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow::Result<World> {
-    let mut knowledge = Knowledge { all_interfaces: settings.all_interfaces, ..Knowledge::default() };
-    let mut config = inline_config(&settings.config)?;
-    let mut accepted: Arc<[u128]> = Arc::default();
-    for source in sources {
-        let origin = state.uri(&source.key);
-        // Deleted since it was listed: the next look does without it.
-        let Some(stored) = state.get(&source.key).await? else { continue };
-        let bytes = &stored.bytes;
-        let mut parts = source.key.splitn(3, '/');
+    let knowledge = Knowledge { all_interfaces: settings.all_interfaces, ..Knowledge::default() };
+    let mut loaded = Loaded { config: inline_config(&settings.config)?, knowledge, accepted: Arc::default() };
+    for some in sources.chunks(AT_ONCE) {
+        let read = state.get_each(some.iter().map(|source| source.key.as_str())).await?;
+        // In the order of the sources. What was deleted since it was listed is not there: the next look does without it.
+        for (key, stored) in some.iter().filter_map(|source| Some((&source.key, read.get(&source.key)?))) {
+            loaded.add(&settings.config, key, &state.uri(key), &stored.bytes)?;
+        }
+    }
+    if loaded.knowledge.inventory.is_empty() && !settings.all_interfaces {
+        return Err(anyhow!(
+            "there is no inventory under {}: invoke the inventory function once, or set `CALLOUT_ALL_INTERFACES=true` to \
+             judge every interface by its id",
+            state.uri("inventory/")
+        ));
+    }
+    let config = loaded.config.ok_or_else(|| match &settings.config {
+        ConfigSource::Key(key) => anyhow!("`CALLOUT_CONFIG` names {}, which is not there", state.uri(key)),
+        _ => anyhow!("the settings are missing"),
+    })?;
+    Ok(World { config: Arc::new(config), knowledge: Arc::new(loaded.knowledge), accepted: loaded.accepted })
+}
+
+/// What was loaded so far.
+struct Loaded {
+    config: Option<Config>,
+    knowledge: Knowledge,
+    accepted: Arc<[u128]>,
+}
+
+impl Loaded {
+    /// Adds an object of the bucket, known by its key.
+    fn add(&mut self, config: &ConfigSource, key: &str, origin: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut parts = key.splitn(3, '/');
         match (parts.next(), parts.next(), parts.next()) {
-            _ if settings.config == ConfigSource::Key(source.key.clone()) => {
+            _ if *config == ConfigSource::Key(key.to_owned()) => {
                 let text = std::str::from_utf8(bytes).with_context(|| format!("{origin} is no text"))?;
-                config = Some(Config::from_toml(text).with_context(|| origin.clone())?);
+                self.config = Some(Config::from_toml(text).with_context(|| origin.to_owned())?);
             }
             (Some("inventory"), Some(name), None) if name.strip_suffix(".json").is_some() => {
-                knowledge.inventory.add_enis(&origin, bytes)?;
+                self.knowledge.inventory.add_enis(origin, bytes)?;
             }
             // Another account wrote it. What is wrong there must not stop the judging here: its interfaces stay unknown, which
             // every object's account tells.
             (Some("inventory"), Some(account), Some(name)) if name.strip_suffix(".json").is_some() => {
-                match knowledge.inventory.add_snapshot_of(account, &origin, bytes) {
+                match self.knowledge.inventory.add_snapshot_of(account, origin, bytes) {
                     Ok(0) => {}
                     Ok(n) => tracing::warn!(
                         object = origin,
@@ -125,35 +170,24 @@ async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow:
             }
             (Some("knowledge"), Some("accepted.txt"), None) => {
                 let text = std::str::from_utf8(bytes).with_context(|| format!("{origin} is no text"))?;
-                accepted = ids(text).with_context(|| origin.clone())?;
+                self.accepted = ids(text).with_context(|| origin.to_owned())?;
             }
             (Some("knowledge"), Some("ip-ranges.json"), None) => {
-                knowledge.networks.add_aws_ranges(&origin, bytes)?;
+                self.knowledge.networks.add_aws_ranges(origin, bytes)?;
             }
             (Some("knowledge"), Some(name), None) if name.starts_with("asn.") => {
-                knowledge.networks.add_asn(&origin, bytes)?;
+                self.knowledge.networks.add_asn(origin, bytes)?;
             }
             (Some("knowledge"), Some("threat-lists"), Some(name)) if !name.is_empty() => {
-                knowledge.threat_lists.add(list_name(name), &origin, bytes)?;
+                self.knowledge.threat_lists.add(list_name(name), origin, bytes)?;
             }
             (Some("knowledge"), Some("trusted-lists"), Some(name)) if !name.is_empty() => {
-                knowledge.trusted_lists.add(list_name(name), &origin, bytes)?;
+                self.knowledge.trusted_lists.add(list_name(name), origin, bytes)?;
             }
             _ => tracing::warn!(object = origin, "nothing of this name is looked for here; see docs/deploy.md"),
         }
+        Ok(())
     }
-    if knowledge.inventory.is_empty() && !settings.all_interfaces {
-        return Err(anyhow!(
-            "there is no inventory under {}: invoke the inventory function once, or set `CALLOUT_ALL_INTERFACES=true` to \
-             judge every interface by its id",
-            state.uri("inventory/")
-        ));
-    }
-    let config = config.ok_or_else(|| match &settings.config {
-        ConfigSource::Key(key) => anyhow!("`CALLOUT_CONFIG` names {}, which is not there", state.uri(key)),
-        _ => anyhow!("the settings are missing"),
-    })?;
-    Ok(World { config: Arc::new(config), knowledge: Arc::new(knowledge), accepted })
 }
 
 /// Ids of findings, one a line, with `#` comments.
@@ -191,6 +225,20 @@ mod tests {
             "an account whose inventory rests is not crowded out, and comes after"
         );
         assert!(newest.contains(&all[4]) && !newest.contains(&all[3]), "the oldest of the others are left out");
+    }
+
+    #[test]
+    fn large_snapshots_are_few_and_of_others_may_be_none() {
+        let listed = |key: &str, size| Listed { key: format!("inventory/{key}.json"), size, tag: String::new() };
+        let newest = |sizes: [u64; 3], folder: &str| {
+            let all: Vec<Listed> = (0..).zip(sizes).map(|(n, size)| listed(&format!("{folder}{n}"), size)).collect();
+            super::newest(&all).iter().map(|listed| listed.size).collect::<Vec<_>>()
+        };
+        let max = MAX_SNAPSHOT_BYTES;
+        assert_eq!(newest([max / 2, max / 2, max / 2], ""), [max / 2, max / 2]);
+        assert_eq!(newest([1, max, 1], ""), [1], "one before a gap says nothing of the time between");
+        assert_eq!(newest([1, 1, max + 1], ""), [max + 1], "this account's newest always counts");
+        assert_eq!(newest([1, 1, max + 1], "111122223333/eu-west-1/"), [] as [u64; 0]);
     }
 
     #[test]

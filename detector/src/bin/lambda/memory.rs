@@ -189,19 +189,36 @@ impl Learned {
         Ok(())
     }
 
-    /// Where listing of observations begins: before it everything is folded in or too late.
-    fn listed_after(&self) -> String {
-        let day = self.until.day().0.saturating_sub(REMEMBERED_DAYS);
-        if day == 0 { String::new() } else { format!("observations/{}", day_name(Day(day))) }
-    }
-
     /// Observations not folded in, or not whole, in order of their days.
     pub(crate) async fn pending(&self, state: &State) -> anyhow::Result<Vec<Listed>> {
-        let mut all = state.list("observations/", &self.listed_after()).await?;
-        all.retain(|listed| {
-            place(&listed.key).is_some() && (self.begun.contains(&listed.key) || !self.holds(&listed.key))
-        });
+        self.pending_since(state, REMEMBERED_DAYS).await
+    }
+
+    /// What judging objects just stored looks at: them, and what is not folded in of the day of `until`, the day before and
+    /// later. What else came late waits for the learner: listing all days for each object takes longer than judging it.
+    pub(crate) async fn pending_beside(&self, state: &State, stored: &[String]) -> anyhow::Result<Vec<Listed>> {
+        let mut all = self.pending_since(state, 1).await?;
+        let is_listed = |key: &String| all.binary_search_by(|listed| listed.key.cmp(key)).is_ok();
+        let is_too_late = |key: &String| day_of(key).is_none_or(|day| self.is_too_late(day));
+        let others = stored.iter().chain(&self.begun).filter(|key| !is_listed(key));
+        let late = others.filter(|key| self.is_pending(key) && !is_too_late(key)).collect::<BTreeSet<_>>().into_iter();
+        let late: Vec<Listed> = late.map(|key| Listed { key: key.clone(), size: 0, tag: String::new() }).collect();
+        all.extend(late);
+        all.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         Ok(all)
+    }
+
+    /// What is pending, listed from so many days before the first window that is not folded in.
+    async fn pending_since(&self, state: &State, n_days: u32) -> anyhow::Result<Vec<Listed>> {
+        let day = self.until.day().0.saturating_sub(n_days);
+        let after = if day == 0 { String::new() } else { format!("observations/{}", day_name(Day(day))) };
+        let mut all = state.list("observations/", &after).await?;
+        all.retain(|listed| self.is_pending(&listed.key));
+        Ok(all)
+    }
+
+    fn is_pending(&self, key: &str) -> bool {
+        place(key).is_some() && (self.begun.contains(key) || !self.holds(key))
     }
 
     /// Whether observations of a key are folded in, whole or up to `until`.

@@ -2,6 +2,9 @@
 //!
 //! What it does not do: it knows nothing of what the objects hold.
 
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
@@ -9,6 +12,9 @@ use bytes::Bytes;
 
 /// Times a body that broke off is asked for again. The SDK retries requests, not bodies.
 const BODY_TRIES: u32 = 5;
+
+/// Objects read side by side.
+pub(crate) const AT_ONCE: usize = 16;
 
 /// The bucket and prefix under which everything is kept.
 #[derive(Clone, Debug)]
@@ -137,6 +143,21 @@ impl State {
             }
             tokio::time::sleep(std::time::Duration::from_millis(50 << tries)).await;
         }
+    }
+
+    /// Reads objects side by side, [`AT_ONCE`] at most; gives those that are there, by key.
+    pub(crate) async fn get_each(&self, keys: impl Iterator<Item = &str>) -> anyhow::Result<BTreeMap<String, Stored>> {
+        let mut reads = tokio::task::JoinSet::new();
+        for key in keys.take(AT_ONCE) {
+            let (state, key) = (self.clone(), key.to_owned());
+            reads.spawn(async move { (state.get(&key).await, key) });
+        }
+        let mut found = BTreeMap::new();
+        while let Some(read) = reads.join_next().await {
+            let (stored, key) = read.context("reading from the state stopped")?;
+            found.extend(stored?.map(|stored| (key, stored)));
+        }
+        Ok(found)
     }
 
     /// Writes an object on a condition.

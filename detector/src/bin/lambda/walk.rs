@@ -17,13 +17,10 @@ use detector::pipeline::{self, Job, Memory, Mode, Scratch};
 
 use crate::knowledge::World;
 use crate::memory::{Learned, day_name, flow_log};
-use crate::state::{Listed, State};
+use crate::state::{AT_ONCE, Listed, State};
 
 /// Observations kept decoded between warm invocations, in rows: some 60 MiB.
 const MAX_CACHED_ROWS: usize = 400_000;
-
-/// Objects asked for at a time.
-const AT_ONCE: usize = 16;
 
 /// Stored observations: their key, and what they hold.
 pub(crate) type Set = (String, Arc<Observations>);
@@ -54,16 +51,10 @@ impl Sets {
     pub(crate) async fn load(&mut self, state: &State, listed: &[Listed]) -> anyhow::Result<Vec<Set>> {
         let mut loaded = Vec::with_capacity(listed.len());
         for some in listed.chunks(AT_ONCE) {
-            let mut reads = tokio::task::JoinSet::new();
-            for listed in some.iter().filter(|listed| !self.sets.contains_key(&listed.key)) {
-                let (state, key) = (state.clone(), listed.key.clone());
-                reads.spawn(async move { (state.get(&key).await, key) });
-            }
+            let missing = some.iter().map(|listed| listed.key.as_str()).filter(|key| !self.sets.contains_key(*key));
             let mut fresh = BTreeMap::new();
-            while let Some(read) = reads.join_next().await {
-                let (stored, key) = read.context("reading observations stopped")?;
-                // Expired since it was listed: the lifecycle of the bucket says how long they are kept.
-                let Some(stored) = stored? else { continue };
+            // What expired since it was listed is not there: the lifecycle of the bucket says how long it is kept.
+            for (key, stored) in state.get_each(missing).await? {
                 let observations = store::decode_observations(&state.uri(&key), &stored.bytes)?.observations;
                 fresh.insert(key, Arc::new(observations));
             }
