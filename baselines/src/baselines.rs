@@ -59,9 +59,15 @@ pub struct Fleet<'a> {
     /// Addresses, prefixes and networks by number.
     pub ladder: &'a Ladder,
     prevalence: &'a Prevalence,
+    accepted: &'a BTreeSet<u128>,
 }
 
 impl Fleet<'_> {
+    /// Whether a person accepted a finding.
+    pub fn is_accepted(&self, finding: u128) -> bool {
+        self.accepted.contains(&finding)
+    }
+
     /// How many owners know a network, other than under a finding.
     pub fn n_owners_knowing(&self, network: u32) -> u32 {
         self.prevalence.networks.get(network as usize).copied().unwrap_or(0)
@@ -95,13 +101,15 @@ impl Baselines {
 
     /// What owners share.
     pub fn fleet(&self) -> Fleet<'_> {
-        Fleet { owners: &self.owners, ladder: &self.ladder, prevalence: &self.prevalence }
+        let Self { owners, ladder, prevalence, accepted, .. } = self;
+        Fleet { owners, ladder, prevalence, accepted }
     }
 
     /// The baselines of some owners, to change side by side, and what they share. `owners` rise; of one that is not known
     /// there is none.
     pub fn side_by_side(&mut self, owners: impl IntoIterator<Item = u32>) -> (Fleet<'_>, Vec<&mut Baseline>) {
-        let fleet = Fleet { owners: &self.owners, ladder: &self.ladder, prevalence: &self.prevalence };
+        let Self { owners: names, ladder, prevalence, accepted, .. } = self;
+        let fleet = Fleet { owners: names, ladder, prevalence, accepted };
         let (mut rest, mut next) = (self.of_owner.iter_mut(), 0);
         let take = |owner: u32| {
             let skipped = owner.checked_sub(next)?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use baselines::Baselines;
 use detector::config::Config;
 use detector::finding::{CheckId, Finding};
-use detector::pipeline::{InMemoryScratch, Job, Knowledge, Mode, Outcome, run};
+use detector::pipeline::{InMemoryScratch, Job, Knowledge, Memory, Mode, Outcome, observe, run, walk_observations};
 use detector::read::{InMemory, Object};
 use detector::write::json;
 
@@ -103,6 +103,16 @@ impl Log {
         let mut knowledge = knowledge(FUNCTIONS);
         knowledge.threat_lists.add("own", "own.txt", b"192.0.2.66\n").expect("a list");
         self.replay_from(Baselines::default(), &Config::defaults(), &knowledge).findings
+    }
+
+    /// Walks the log on top of what is known and told, as the learner in AWS does.
+    pub(crate) fn walk(&self, memory: &mut Memory, knowledge: &Knowledge) -> Vec<Finding> {
+        let config = Config::defaults();
+        let job = Job { config: &config, knowledge, mode: Mode::Replay, span: None, progress: &() };
+        let object: Arc<dyn Object> = Arc::new(InMemory::new("case.log", self.text.clone().into_bytes()));
+        let observed = observe(&job, &object).expect("a flow log");
+        let scratch = Box::new(InMemoryScratch::default());
+        walk_observations(&job, [("", &observed.observations)], memory, scratch).expect("the scratch holds").0
     }
 
     /// Replays the log on top of what is known.

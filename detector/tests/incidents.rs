@@ -3,7 +3,7 @@
 use baselines::Baselines;
 use detector::config::Config;
 use detector::finding::{CheckId, Finding};
-use detector::pipeline::Knowledge;
+use detector::pipeline::{Knowledge, Memory};
 
 use crate::checks::{FUNCTIONS, Log, PROVIDER, STRANGER, at, knowledge};
 
@@ -103,6 +103,24 @@ fn a_later_run_goes_on_under_the_same_id() {
     let second = later.replay_from(first.baselines, &Config::defaults(), &knowledge(FUNCTIONS));
     let [before, after] = [first.findings, second.findings].map(|found| found.iter().map(|f| f.id).collect::<Vec<_>>());
     assert_eq!((before.len(), after), (1, before));
+}
+
+#[test]
+fn a_stranger_after_an_accepted_one_is_told_apart() {
+    let knowledge = knowledge(FUNCTIONS);
+    let mut log = Log::steady();
+    log.call(at(11, 9, 31), STRANGER, 443, 20_000, 5000);
+    let mut later = Log::empty();
+    later.call(at(12, 2, 31), ANOTHER, 8000, 20_000, 5000);
+    let mut memory = Memory::default();
+    let told = log.walk(&mut memory, &knowledge);
+    let [first] = &told[..] else { panic!("one finding: {told:?}") };
+    let together = later.walk(&mut memory.clone(), &knowledge);
+    assert_eq!(together.iter().map(|f| f.id).collect::<Vec<_>>(), [first.id], "hours later it belongs to it");
+    assert_eq!(memory.baselines.accept(first.id.0).len(), 1);
+    let apart = later.walk(&mut memory, &knowledge);
+    assert_eq!(apart.iter().map(addresses).collect::<Vec<_>>(), [[STRANGER], [ANOTHER]]);
+    assert_ne!(apart[1].id, first.id);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Incidents: related oddities of one owner, close in time, as one finding that is updated while it lasts.
 //!
 //! Takes oddities that passed the threshold. An oddity joins the owner's incident that already holds its topic, else one
-//! that was last odd within the configured gap and had news within the last days, else opens a new one. What was once told
-//! about a topic goes on under the same id; that it goes on for weeks draws nothing else in, or the daily use of a new
-//! endpoint would hide every stranger after it.
+//! that was last odd within the configured gap, had news within the last days and was not accepted, else opens a new one.
+//! What was once told about a topic goes on under the same id; that it goes on for weeks draws nothing else in, or the daily
+//! use of a new endpoint would hide every stranger after it.
 
 mod stored;
 
@@ -118,8 +118,10 @@ impl OwnIncidents {
         // The owner as a whole is no thing that goes on: two sweeps weeks apart are two.
         let holds_topic = |incident: &Incident| topic != Topic::Owner && incident.topics.contains(&topic);
         let is_of_id = |incident: &Incident| incident.id == under;
+        // What a person accepted is closed: a stranger after it was not in what they saw.
         let is_recent = |incident: &Incident| {
             under.0 == 0
+                && !fleet.is_accepted(incident.id.0)
                 && window.start() - incident.last.end() <= config.incident_gap_secs as i64
                 && window.start() - incident.joined.end() <= NEWS_SECS
         };

@@ -142,9 +142,11 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
     Ok(if rest.is_empty() { Folded::All(n_folded) } else { Folded::Some(n_folded) })
 }
 
-/// Accepts what a person accepted; says how many findings held something back.
+/// Accepts what a person accepted, once: the list of ids stays, and what comes under one of them later nobody has seen. Says how
+/// many findings held something back.
 fn accept(world: &World, next: &mut Learned) -> usize {
-    world.accepted.iter().filter(|&&id| !next.memory.baselines.accept(id).is_empty()).count()
+    let baselines = &mut next.memory.baselines;
+    world.accepted.iter().filter(|&&id| !baselines.is_accepted(id) && !baselines.accept(id).is_empty()).count()
 }
 
 /// The earliest days' observations, as many as are folded in at a time, and the rest. At least one whole day.
