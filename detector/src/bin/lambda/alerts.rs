@@ -34,6 +34,9 @@ const ATTRIBUTES_BYTES: usize = 8 << 10;
 /// How often a put is tried anew when another one was first. Each lost round is somebody else's won one.
 const MAX_ROUNDS: u32 = 20;
 
+/// Networks of a finding up to which each further one is alerted at once.
+const FEW_NETWORKS: usize = 5;
+
 /// Characters of an attribute's value: a filter policy compares up to 256 bytes.
 const ATTRIBUTE_CHARS: usize = 250;
 
@@ -56,10 +59,10 @@ pub(crate) struct Alerts {
 pub(crate) enum Delivered {
     /// Stored and told, by this call.
     Told,
-    /// Nothing left to do: told before, not due, or suppressed.
+    /// Nothing left to do: told before, or suppressed.
     Settled,
-    /// Another invocation is telling it.
-    InFlight,
+    /// To be looked at again: another invocation is telling it, or what is new in it is not due yet.
+    Later,
 }
 
 impl Alerts {
@@ -69,22 +72,20 @@ impl Alerts {
         for _ in 0..MAX_ROUNDS {
             let there = self.state.get(&key).await?;
             let step = self.step(&key, finding, there.as_ref())?;
-            let Step::Write { bytes, told, alert } = step else {
-                return Ok(if matches!(step, Step::InFlight) { Delivered::InFlight } else { Delivered::Settled });
+            let (bytes, told, alert, becomes) = match step {
+                Step::Done(becomes) => return Ok(becomes),
+                Step::Write { bytes, told, becomes } => (bytes, told, None, becomes),
+                Step::Tell { bytes, told, alert } => (bytes, told, Some(alert), Delivered::Told),
             };
             let condition = there.as_ref().map_or(Condition::Absent, |there| Condition::Is(&there.tag));
             let pending = alert.is_some();
-            let before = there.as_ref().and_then(|there| there.note("alert"));
             let notes = match (&there, pending) {
                 // Whoever is telling goes on telling.
-                (Some(there), false) if before.is_some_and(|alert| alert != "none") => there.notes.clone(),
+                (Some(there), false) if there.note("alert").is_some_and(|alert| alert != "none") => there.notes.clone(),
                 _ => self.notes(if pending { "pending" } else { "none" }, told),
             };
             let Put::Written(tag) = self.put(&key, &bytes, &notes, condition).await? else { continue };
-            let Some(alert) = alert else {
-                // Should whoever is telling have died, somebody must come back to it.
-                return Ok(if before == Some("pending") { Delivered::InFlight } else { Delivered::Settled });
-            };
+            let Some(alert) = alert else { return Ok(becomes) };
             if let Err(error) = self.publish(&alert, told).await {
                 // Whoever tries next need not wait for our end.
                 let mut notes = self.notes("pending", told);
@@ -93,7 +94,7 @@ impl Alerts {
                 return Err(error);
             }
             self.mark_sent(&key, bytes, tag, Told::of(&alert)).await?;
-            return Ok(Delivered::Told);
+            return Ok(becomes);
         }
         anyhow::bail!("{}: {MAX_ROUNDS} other writers came first", self.state.uri(&key))
     }
@@ -104,8 +105,12 @@ impl Alerts {
         let text = json::render(finding);
         let as_alert = |finding: &Finding, activity| Box::new(Finding { activity, ..finding.clone() });
         let Some(there) = there else {
-            let alert = (!is_hidden).then(|| as_alert(finding, Activity::Create));
-            return Ok(Step::Write { bytes: text.into(), told: None, alert });
+            let (bytes, told) = (text.into(), None);
+            return Ok(if is_hidden {
+                Step::Write { bytes, told, becomes: Delivered::Settled }
+            } else {
+                Step::Tell { bytes, told, alert: as_alert(finding, Activity::Create) }
+            });
         };
         let known = std::str::from_utf8(&there.bytes).context("no text").and_then(|text| Ok(json::parse(text)?));
         let known = known.with_context(|| self.state.uri(key))?;
@@ -117,22 +122,27 @@ impl Alerts {
         let told = Told::noted(there);
         let activity = if told.is_none() { Activity::Create } else { Activity::Update };
         let until: i64 = there.note("until").and_then(|until| until.parse().ok()).unwrap_or(0);
-        let is_due = match there.note("alert") {
-            Some("pending") if until > now_millis() => {
-                return Ok(if is_newer { Step::Write { bytes, told, alert: None } } else { Step::InFlight });
-            }
+        let (is_due, becomes) = match there.note("alert") {
+            // Should whoever is telling die, somebody must come back to it.
+            Some("pending") if until > now_millis() => (false, Delivered::Later),
             Some("sent") => {
-                let is_time = |told: Told| newest.last_seen - told.at >= self.repeat_secs.max(1);
-                is_newer && told.is_none_or(|told| is_time(told) || Told::of(newest).is_news_after(told))
+                let repeat_secs = self.repeat_secs.max(1);
+                let is_time = |told: Told| newest.last_seen - told.at >= repeat_secs;
+                let is_due = is_newer && told.is_none_or(|told| is_time(told) || Told::of(newest).is_news_after(told));
+                // A network nobody was told of is told after the interval, though nothing comes after it.
+                let is_untold = !is_hidden && told.is_some_and(|told| Told::of(newest).n_networks > told.n_networks);
+                let is_overdue = is_untold && (now_millis() - until) / 1000 >= repeat_secs;
+                let becomes = if is_untold { Delivered::Later } else { Delivered::Settled };
+                (is_due || is_overdue, becomes)
             }
             // Begun by one who is gone, or hidden before.
-            _ => true,
+            _ => (true, Delivered::Settled),
         };
-        let alert = (is_due && !is_hidden).then(|| as_alert(newest, activity));
-        if alert.is_none() && !is_newer {
-            return Ok(Step::Done);
-        }
-        Ok(Step::Write { bytes, told, alert })
+        Ok(match (is_due && !is_hidden, is_newer) {
+            (true, _) => Step::Tell { bytes, told, alert: as_alert(newest, activity) },
+            (false, true) => Step::Write { bytes, told, becomes },
+            (false, false) => Step::Done(becomes),
+        })
     }
 
     fn notes(&self, alert: &str, told: Option<Told>) -> Vec<(String, String)> {
@@ -207,11 +217,11 @@ impl Alerts {
 /// What to do with a finding.
 enum Step {
     /// Nothing.
-    Done,
-    /// Nothing yet: somebody is at it.
-    InFlight,
+    Done(Delivered),
+    /// Write this.
+    Write { bytes: Bytes, told: Option<Told>, becomes: Delivered },
     /// Write this, and then tell that.
-    Write { bytes: Bytes, told: Option<Told>, alert: Option<Box<Finding>> },
+    Tell { bytes: Bytes, told: Option<Told>, alert: Box<Finding> },
 }
 
 /// What subscribers were told of a finding last.
@@ -245,11 +255,13 @@ impl Told {
         ]
     }
 
-    /// Whether it is worth an alert before the interval is over: it is of a worse kind, or about half as many networks more. A
-    /// sweep meets more and more and is told a handful of times.
+    /// Whether it is worth an alert before the interval is over: it is of a worse kind, or names more networks, each of the first
+    /// few, then about half as many more. A sweep meets more and more and is told a handful of times.
     fn is_news_after(self, told: Self) -> bool {
-        (self.severity > told.severity && self.severity.label() != told.severity.label())
-            || self.n_networks.saturating_mul(2) >= told.n_networks.max(1).saturating_mul(3)
+        let is_worse = self.severity > told.severity && self.severity.label() != told.severity.label();
+        let are_few = self.n_networks <= FEW_NETWORKS;
+        let is_half_more = self.n_networks.saturating_mul(2) >= told.n_networks.saturating_mul(3);
+        is_worse || (self.n_networks > told.n_networks && (are_few || is_half_more))
     }
 }
 
@@ -325,6 +337,8 @@ fn fitted(finding: &Finding, write: impl Fn(&Finding) -> String) -> String {
 mod tests {
     use std::sync::Arc;
 
+    use detector::finding::Destination;
+
     use super::*;
 
     fn finding() -> Finding {
@@ -341,6 +355,46 @@ mod tests {
             "evidence":[{"check":"new-destination","measure":"peers_of_network","observed":1,"expected":0,"unit":"peers",
                 "surprise":2.1,"statement":"s"}],"deployment":null,"suppressed_by":null}"#;
         json::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_network_nobody_was_told_of_is_told_at_once_or_after_the_interval() {
+        let of_networks = |n: u32| {
+            let mut finding = finding();
+            let to = |n: u32| Destination { network: format!("AS{n}").into(), ..finding.destinations[0].clone() };
+            finding.destinations = (0..n).map(to).collect();
+            finding
+        };
+        let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::Config::builder().behavior_version_latest().build());
+        let sns = aws_sdk_sns::Client::from_conf(aws_sdk_sns::Config::builder().behavior_version_latest().build());
+        let alerts = Alerts {
+            state: State::new(s3, "state", ""),
+            sns,
+            topic: String::new(),
+            format: AlertFormat::Mail,
+            repeat_secs: 3600,
+            by: "me".to_owned(),
+            deadline_millis: now_millis(),
+        };
+        let ago = |secs: i64| (now_millis() - secs * 1000).to_string();
+        let step = |told: u32, now: u32, ago: String| {
+            let mut notes = Told::of(&of_networks(told)).notes().to_vec();
+            notes.extend([("alert".to_owned(), "sent".to_owned()), ("until".to_owned(), ago)]);
+            let there = Stored { bytes: json::render(&of_networks(now)).into(), tag: String::new(), notes };
+            match alerts.step("k", &of_networks(now), Some(&there)).unwrap() {
+                Step::Done(becomes) | Step::Write { becomes, .. } => becomes,
+                Step::Tell { .. } => Delivered::Told,
+            }
+        };
+        assert_eq!(step(8, 8, ago(7200)), Delivered::Settled);
+        assert_eq!(step(8, 9, ago(60)), Delivered::Later, "it is stored, and waits");
+        assert_eq!(step(8, 9, ago(3601)), Delivered::Told);
+        let is_news = |told, now| Told::of(&of_networks(now)).is_news_after(Told::of(&of_networks(told)));
+        let told_at: Vec<u32> = (1..50).fold(vec![1], |mut told, now| {
+            told.extend(is_news(*told.last().unwrap(), now).then_some(now));
+            told
+        });
+        assert_eq!(told_at, [1, 2, 3, 4, 5, 8, 12, 18, 27, 41]);
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Door {
                         );
                     }
                     invocation.metrics.count("FindingsChanged", 1);
-                    if delivered == Delivered::InFlight {
+                    if delivered == Delivered::Later {
                         settled.remove(&id);
                     } else {
                         settled.insert(id, digest);
