@@ -46,7 +46,7 @@ fn is_needed(field: Field) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Places {
     fields: [Option<usize>; Field::COUNT],
-    /// Where `log-status` stands; an object without it holds traffic only.
+    /// Where `log-status` stands; without it a record that names no sender is `NODATA`.
     pub(super) status: Option<usize>,
     /// How many columns the object has.
     pub(super) n_columns: usize,

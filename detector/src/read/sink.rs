@@ -23,13 +23,18 @@ pub(super) enum Odd {
 }
 
 /// Which of some lines are odd: nothing is stored until there is one.
-#[derive(Default)]
 pub(super) struct Marks {
     /// By line, as far as there are marks.
     by_row: Vec<Option<Odd>>,
+    /// Whether `log-status` says what is no traffic.
+    has_status: bool,
 }
 
 impl Marks {
+    pub(super) fn new(has_status: bool) -> Self {
+        Self { by_row: Vec::new(), has_status }
+    }
+
     /// Marks a line, unless it is marked already.
     #[cold]
     pub(super) fn mark(&mut self, row: usize, odd: Odd) {
@@ -38,6 +43,14 @@ impl Marks {
         }
         if let Some(mark) = self.by_row.get_mut(row) {
             mark.get_or_insert(odd);
+        }
+    }
+
+    /// Marks a line that names no sender, where no `log-status` says so: this is how `NODATA` looks.
+    #[cold]
+    fn mark_without_sender(&mut self, row: usize) {
+        if !self.has_status {
+            self.mark(row, Odd::Nodata);
         }
     }
 
@@ -199,7 +212,12 @@ impl SharedAddresses {
         wire.extend(rows.tokens(column).enumerate().map(|(row, token)| {
             let key = Key::of(token);
             let code = key.and_then(|key| self.recent.code(key));
-            let code = code.unwrap_or_else(|| marks.value(row, self.code(token, false), NULL));
+            let code = code.unwrap_or_else(|| {
+                if matches!(side, Side::Sender) && rule::is_missing(token.bytes()) {
+                    marks.mark_without_sender(row);
+                }
+                marks.value(row, self.code(token, false), NULL)
+            });
             (key.unwrap_or(Key::NONE), code)
         }));
         codes.extend(wire.iter().map(|(_, code)| *code));

@@ -102,7 +102,8 @@ impl<'a> Reader<'a> {
         let fields = Field::ALL.into_iter().filter_map(|field| Some((places.of(field)?, field)));
         let fields = fields.map(|(column, field)| Sink::new(column, field, limits.max_batch_rows));
         let sinks = places.status.map(Sink::status).into_iter().chain(fields).collect();
-        let (addresses, marks, account) = (SharedAddresses::new(), Marks::default(), Account::default());
+        let (addresses, marks, account) =
+            (SharedAddresses::new(), Marks::new(places.status.is_some()), Account::default());
         Self { object, header, limits, sinks, addresses, marks, n_rows: 0, account, ready: Vec::new() }
     }
 

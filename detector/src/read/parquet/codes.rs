@@ -13,6 +13,7 @@ use crate::read::parquet::hybrid::Sink;
 use crate::read::parquet::marks::Marks;
 use crate::read::parquet::numbers::spread;
 use crate::read::parquet::page::{Page, Physical, Rows, split_text};
+use crate::read::rule::is_missing;
 
 /// Which dictionary the codes of the batch being filled point into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,9 +176,14 @@ impl<D: Dictionary> Codes<D> {
             if *code < NULL {
                 let at = usize::try_from(-2 - i64::from(*code)).unwrap_or(usize::MAX);
                 if let Some((reason, shown)) = self.bad.get(at) {
+                    if self.field == Field::Src && is_missing(shown.as_bytes()) {
+                        marks.reject_without_sender(row);
+                    }
                     marks.reject(row, *reason, || format!("{field} {shown}").into());
                 }
                 *code = NULL;
+            } else if self.field == Field::Src {
+                marks.reject_without_sender(row);
             } else if !self.field.is_nullable() {
                 marks.reject(row, Reason::BadAddress, || format!("{field} missing").into());
             }

@@ -18,6 +18,8 @@ pub(super) struct Marks<'a> {
     /// The batch's first row in the object.
     position: u64,
     n_rows: usize,
+    /// Whether `log-status` says what is no traffic.
+    has_status: bool,
     account: &'a mut Account,
     /// One per row, 0 for a good one; empty while all are good.
     by_row: Vec<u8>,
@@ -29,8 +31,14 @@ pub(super) fn count(marks: &[u8], wanted: u8) -> usize {
 }
 
 impl<'a> Marks<'a> {
-    pub(super) fn new(object: &'a Arc<str>, position: u64, n_rows: usize, account: &'a mut Account) -> Self {
-        Self { object, position, n_rows, account, by_row: Vec::new() }
+    pub(super) fn new(
+        object: &'a Arc<str>,
+        position: u64,
+        n_rows: usize,
+        has_status: bool,
+        account: &'a mut Account,
+    ) -> Self {
+        Self { object, position, n_rows, has_status, account, by_row: Vec::new() }
     }
 
     /// Marks what is no traffic. Comes before all other columns, because records without traffic have no valid values.
@@ -49,6 +57,20 @@ impl<'a> Marks<'a> {
             *status = (*status).max(*mark);
         }
         self.by_row = statuses;
+    }
+
+    /// Rejects a row that names no sender; where no `log-status` says so, such a row is how `NODATA` looks.
+    #[cold]
+    pub(super) fn reject_without_sender(&mut self, row: usize) {
+        if self.has_status {
+            return self.reject(row, Reason::BadAddress, || "srcaddr missing".into());
+        }
+        self.by_row.resize(self.n_rows, OK);
+        if let Some(mark) = self.by_row.get_mut(row).filter(|mark| **mark == OK) {
+            *mark = rule::NODATA;
+            self.account.rows_read += 1;
+            self.account.rows_nodata += 1;
+        }
     }
 
     /// Rejects a row, unless it is marked already.

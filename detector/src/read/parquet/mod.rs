@@ -200,7 +200,8 @@ impl<'a> Rows<'a> {
         let Self { file, unit, n_done, account, status, sources } = self;
         while *n_done < unit.n_rows {
             let n_rows = (unit.n_rows - *n_done).min(file.limits.max_batch_rows.max(1) as u64) as usize;
-            let mut marks = marks::Marks::new(&file.name, unit.position + *n_done, n_rows, account);
+            let position = unit.position + *n_done;
+            let mut marks = marks::Marks::new(&file.name, position, n_rows, status.is_some(), account);
             if let Some(status) = status {
                 let statuses = status.status(n_rows, &mut marks)?;
                 marks.status(statuses);

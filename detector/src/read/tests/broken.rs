@@ -208,6 +208,28 @@ fn variants() -> [Variant; 6] {
 }
 
 #[test]
+fn without_a_status_a_record_without_sender_is_no_data() {
+    let records = [record(), silent("NODATA"), record(), silent("SKIPDATA"), silent("NODATA"), silent("NODATA")];
+    let without_status = |bytes: &[u8]| {
+        // A field of another name is as good as none.
+        let mut bytes = bytes.to_vec();
+        for name in ["log-status", "log_status"] {
+            while let Some(at) = bytes.windows(name.len()).position(|window| window == name.as_bytes()) {
+                bytes[at + name.len() - 1] = b'x';
+            }
+        }
+        bytes
+    };
+    let nulls = Variant { has_null_text: true, ..LIKE_AWS };
+    let plain = Variant { has_dictionary: false, ..LIKE_AWS };
+    for bytes in [text(&records), parquet(&records, LIKE_AWS), parquet(&records, nulls), parquet(&records, plain)] {
+        let (rows, account) = read(without_status(&bytes)).expect("readable");
+        assert_eq!((rows.len(), account.rows_nodata, rejects(&account)), (2, 4, vec![]));
+        assert_eq!(read(bytes).expect("readable").1.rows_skipdata, 1, "where it says so");
+    }
+}
+
+#[test]
 fn parquet_that_is_cut_or_flipped_is_an_error_or_rows() {
     let records = sample();
     for variant in variants() {
