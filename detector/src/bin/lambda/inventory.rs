@@ -24,12 +24,13 @@ const FUNCTION_FIELDS: [&str; 8] =
 /// Takes a snapshot; stores it when something changed.
 pub(crate) async fn run(door: &Door, invocation: &mut Invocation, account: &Account) -> anyhow::Result<Value> {
     let interfaces = sorted(account.interfaces().await?, &["NetworkInterfaceId"]);
-    let functions = account.functions().await?.iter().map(function).collect();
-    let functions = sorted(functions, &["FunctionArn", "Version"]);
+    let functions = sorted(account.functions(function).await?, &["FunctionArn", "Version"]);
     invocation.metrics.count("Interfaces", interfaces.len() as u64);
     invocation.metrics.count("Functions", functions.len() as u64);
-    let taken_at = jiff::Timestamp::from_second(now_secs()).context("the clock")?.to_string();
-    let snapshot = |taken_at: &str| json!({"schema": SCHEMA, "taken_at": taken_at, "NetworkInterfaces": interfaces, "Functions": functions});
+    let (n_interfaces, n_functions) = (interfaces.len(), functions.len());
+    let snapshot =
+        [("schema", SCHEMA.into()), ("NetworkInterfaces", interfaces.into()), ("Functions", functions.into())];
+    let mut snapshot: Map<String, Value> = snapshot.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let folder = format!("inventory/{}", door.settings.inventory_folder);
     let mut listed = door.state.list(&folder, "").await?;
     listed.retain(|listed| listed.key.strip_prefix(&folder).is_some_and(|name| !name.contains('/')));
@@ -38,21 +39,24 @@ pub(crate) async fn run(door: &Door, invocation: &mut Invocation, account: &Acco
         None => false,
         Some(last) => {
             let stored = door.state.get(&last.key).await?;
-            let known: Option<Value> = stored.and_then(|stored| serde_json::from_slice(&stored.bytes).ok());
-            let known_at = known.as_ref().and_then(|known| known.get("taken_at")?.as_str());
-            known_at.is_some_and(|at| known.as_ref() == Some(&snapshot(at)))
+            let known: Option<Map<_, _>> = stored.and_then(|stored| serde_json::from_slice(&stored.bytes).ok());
+            // What cannot be read is not the same.
+            known
+                .is_some_and(|mut known| known.remove("taken_at").is_some_and(|at| at.is_string()) && known == snapshot)
         }
     };
     let mut is_stored = false;
     if !is_same {
-        let bytes = serde_json::to_vec(&snapshot(&taken_at))?;
+        let taken_at = jiff::Timestamp::from_second(now_secs()).context("the clock")?.to_string();
+        snapshot.insert("taken_at".to_owned(), taken_at.clone().into());
+        let bytes = serde_json::to_vec(&snapshot)?;
         // Two in one second say the same.
         let put = door.state.put(&format!("{folder}{taken_at}.json"), bytes.into(), &[], Condition::Absent).await?;
         is_stored = matches!(put, Put::Written(_));
     }
     invocation.metrics.count("Snapshots", u64::from(is_stored));
-    tracing::info!(n_interfaces = interfaces.len(), n_functions = functions.len(), is_stored, "inventory taken");
-    Ok(json!({"interfaces": interfaces.len(), "functions": functions.len(), "stored": is_stored}))
+    tracing::info!(n_interfaces, n_functions, is_stored, "inventory taken");
+    Ok(json!({"interfaces": n_interfaces, "functions": n_functions, "stored": is_stored}))
 }
 
 fn function(from: &Value) -> Value {
