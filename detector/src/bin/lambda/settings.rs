@@ -118,7 +118,10 @@ impl Settings {
             None => ConfigSource::Defaults,
             // TOML holds an equals sign, a table or a comment; a key in the state bucket holds none of them.
             Some(text) if text.contains(['=', '[', '#', '\n']) => ConfigSource::Inline(text.to_owned()),
-            Some(key) => ConfigSource::Key(key.trim_start_matches('/').to_owned()),
+            Some(key) if key.contains(['/', '.']) => ConfigSource::Key(key.trim_start_matches('/').to_owned()),
+            Some(word) => {
+                bail!("`CALLOUT_CONFIG` is `{word}`; it must be TOML, or a key such as `config/callout.toml`")
+            }
         };
         let grace_secs = match get("CALLOUT_LEARN_GRACE") {
             None => GRACE_SECS,
@@ -199,6 +202,8 @@ mod tests {
             ("CALLOUT_TOPIC_ARN", "", "`CALLOUT_TOPIC_ARN` is not set"),
             ("CALLOUT_TOPIC_ARN", "callout", "`callout`; it must be the ARN"),
             ("CALLOUT_ALERT_FORMAT", "pager", "`pager`"),
+            // What a shell and `sam` leave of `sensitivity = "high"`.
+            ("CALLOUT_CONFIG", "sensitivity", "`sensitivity`; it must be TOML"),
             ("CALLOUT_LEARN_GRACE", "3d", "`3d`"),
             ("CALLOUT_LEARN_GRACE", "soon", "`soon`"),
             ("CALLOUT_ALL_INTERFACES", "yes", "`yes`"),
