@@ -54,6 +54,7 @@ pub(crate) async fn run(door: &mut Door, invocation: &mut Invocation, event: &Va
     if !invocation.stored.is_empty()
         && let Err(error) = judge(door, invocation).await
     {
+        invocation.metrics.count("FailedMessages", done.len() as u64);
         tracing::error!(error = whole(&error), "judging failed; the messages stay in the queue");
         failed.append(&mut done);
         first_error.get_or_insert(error);

@@ -64,7 +64,7 @@ impl Metrics {
         line.insert(
             "_aws".to_owned(),
             json!({"Timestamp": now_millis, "CloudWatchMetrics": [
-                {"Namespace": NAMESPACE, "Dimensions": [["Function", "Role"], ["Role"]], "Metrics": metrics}]}),
+                {"Namespace": NAMESPACE, "Dimensions": [["Function", "Role"]], "Metrics": metrics}]}),
         );
         line.insert("Function".to_owned(), json!(function));
         line.insert("Role".to_owned(), json!(role));
