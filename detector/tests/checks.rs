@@ -161,7 +161,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 35] = [
+pub(crate) const CASES: [Case; 37] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -350,6 +350,22 @@ pub(crate) const CASES: [Case; 35] = [
         let mut log = Log::steady();
         for n in 1..41 {
             log.call(at(10, 9, 31) + n, &format!("10.0.7.{n}"), 22, 60, 0);
+        }
+        log
+    }),
+    caught(CheckId::FanOut, "198.51.101.7", "twelve addresses of the provider that nobody answers at", || {
+        let mut log = Log::steady();
+        for n in 1..13 {
+            log.call(at(10, 9, 31) + n, &format!("198.51.{}.7", 100 + n), 443, 60, 0);
+        }
+        log
+    }),
+    near_miss(CheckId::FanOut, "a nightly job over more of the addresses its store rotates than ever", || {
+        let mut log = Log::steady();
+        for night in 0..10 {
+            for n in 0..if night == 9 { 12 } else { 6 } {
+                log.call(at(night, 2, 11) + n, &format!("198.51.{}.7", 101 + night * 6 + n), 443, 900, 5000);
+            }
         }
         log
     }),

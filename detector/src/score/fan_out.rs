@@ -2,7 +2,7 @@
 //!
 //! Why it matters: after the call-out comes the look around. What it weighs: addresses or ports never met before, within
 //! one window, against the most the function ever met in one. A provider that rotates its addresses is no sweep: on a
-//! known port of a known network outside, new addresses do not count.
+//! known port of a known network outside, new addresses that answer do not count.
 //!
 //! False positives: a health checker, an inventory job; known after their first runs.
 
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use baselines::baseline::{Found, Standing};
 use baselines::ladder::is_private;
-use baselines::newcomer::Contacted;
+use baselines::newcomer::{Contacted, Subject};
 use baselines::observation::Observation;
 
 use super::Check;
@@ -47,7 +47,6 @@ impl Check for FanOut {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        let is_unanswered = |row: &Observation| row.n_flows == 0 || row.packets_in == 0;
         // Much is new to a young function, and a sweep of one is half unanswered: most windows need no closer look.
         let n_unanswered = view.rows.iter().filter(|row| is_unanswered(row)).count();
         if !view.is_ready && n_unanswered * 2 < MIN_NEW_LEARNING {
@@ -112,10 +111,20 @@ impl Check for FanOut {
     }
 }
 
-/// Whether a row counts towards a sweep or a scan.
+/// Nobody was there, or let anything through.
+fn is_unanswered(row: &Observation) -> bool {
+    row.n_flows == 0 || row.packets_in == 0
+}
+
+/// Whether a row counts towards a sweep or a scan. A provider that rotates its addresses answers.
 fn is_news(view: &View<'_>, row: &Observation, found: &Found) -> bool {
     if view.baseline.destination_of(found).is_some() {
         return false;
     }
-    found.standing != Standing::Settled || is_private(view.rungs(row.peer).address)
+    is_private(view.rungs(row.peer).address)
+        || match found.standing {
+            Standing::Settled => false,
+            Standing::New(Subject::Prefix(_)) | Standing::Watched(Subject::Prefix(_)) => is_unanswered(row),
+            Standing::New(_) | Standing::Watched(_) => true,
+        }
 }
