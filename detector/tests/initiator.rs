@@ -181,6 +181,16 @@ fn a_ping_is_answered_not_made() {
 }
 
 #[test]
+fn a_functions_interface_asks_where_both_sides_speak_in_one_second() {
+    // A tunnel in pings, and in GRE: the reply is told of the same second.
+    for protocol in [1, 47] {
+        let lines = [v2(OWN, HOST, (0, 0), protocol), v2(HOST, OWN, (0, 0), protocol)];
+        check_of(true, V2, &all(&lines), &["203.0.113.7:0"]);
+        check(V2, &all(&lines), &[]);
+    }
+}
+
+#[test]
 fn an_unreachable_message_is_an_answer() {
     let lines = [v2("198.51.100.9", OWN, (53_000, 161), 17), v2(OWN, "198.51.100.9", (0, 0), 1)];
     check(V2, &all(&lines), &[]);

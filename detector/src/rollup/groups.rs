@@ -398,8 +398,9 @@ pub(super) struct Answers<'a> {
 }
 
 impl Answers<'_> {
-    /// Whether a group is an answer: the other side spoke first or at once, or, for ICMP, has been talking at all (an
-    /// unreachable-port message answers a datagram).
+    /// Whether a group from the own side is an answer: the other side spoke first or at once, or, for ICMP, has been talking at all
+    /// (an unreachable-port message answers a datagram). To Lambda's interfaces nobody speaks first, and what is told of the
+    /// same second is the answer.
     pub(super) fn contains(&self, group: &Group) -> bool {
         let key = group.key;
         if !initiator::is_portless(key.protocol()) {
@@ -407,7 +408,9 @@ impl Answers<'_> {
         }
         let (interface, client, server) = (key.interface(), key.client(), key.server());
         let turned = Key::new(interface, server, client, key.port(), key.protocol(), key.window());
-        self.groups.table.get(turned).is_some_and(|other| other.first <= group.first)
+        let is_lambda = self.groups.interface(interface).known.is_lambda;
+        let is_before = |other: &Group| other.first < group.first || (other.first == group.first && !is_lambda);
+        self.groups.table.get(turned).is_some_and(is_before)
             || (initiator::is_icmp(key.protocol()) && self.talkers.contains(&(interface, server, client)))
     }
 }
