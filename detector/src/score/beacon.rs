@@ -5,7 +5,8 @@
 //! contact a run, explains it. Being busy does not: a poll in each window of a function that is active in each is a poll.
 //!
 //! Statistic: how many intervals lie within a share of their median, against the binomial chance of contacts at random
-//! (shifted exponential intervals of the same median); the two that fixed the median are not counted. Compare RITA's beacon score
+//! (shifted exponential intervals of the same median, or, where contacts are dense, those that are left when near ones are taken
+//! for one); the two that fixed the median are not counted. Compare RITA's beacon score
 //! (activecm/rita), which measures skew and dispersion of the same intervals over a day, without asking what the host
 //! itself does.
 //!
@@ -34,6 +35,9 @@ const ONE_CONTACT_MINUTES: u32 = 2;
 
 /// Shortest period judged by intervals. Below, every minute has contact and rhythm cannot be told from use.
 const MIN_PERIOD_MINUTES: f64 = 4.0;
+
+/// Period from which contacts at random are so far apart that hardly two of them are taken for one.
+const SPARSE_PERIOD_MINUTES: f64 = 30.0;
 
 /// Least spread assumed, as a share of the period: capture windows round to the minute.
 const SPREAD_FLOOR: f64 = 0.05;
@@ -356,25 +360,61 @@ fn rhythm(contacts: &[u32]) -> Option<Rhythm> {
     if spread > MAX_SPREAD {
         return None;
     }
+    let merged = (period_minutes < SPARSE_PERIOD_MINUTES)
+        .then(|| intervals_at_random(share_of_minutes(contacts, starts), (period_minutes * 1.5) as usize));
     // Two intervals were spent on finding the period and its spread; three widths were tried.
     let n_free = intervals.len() - 1;
     let bans = WIDTHS
         .iter()
         .map(|&width| {
             let n_within = off.iter().filter(|&&off| off <= width).count();
-            binomial_tail_bans(n_free, n_within.saturating_sub(1), chance_within(period_minutes, width))
+            let chance = chance_within(period_minutes, width, merged.as_deref().unwrap_or_default());
+            binomial_tail_bans(n_free, n_within.saturating_sub(1), chance)
         })
         .fold(0.0, f64::max)
         - TRIALS_BANS;
     Some(Rhythm { n_contacts: starts.len(), period_minutes, spread, bans, of: Counted::Contacts { are_latest } })
 }
 
-/// The chance that an interval of contacts at random lies within a share of their median, when none can be shorter than
-/// [`ONE_CONTACT_MINUTES`]: a shifted exponential with that median.
-fn chance_within(median: f64, width: f64) -> f64 {
+/// The chance that an interval of contacts at random lies within a share of their median: the larger one of two models.
+///
+/// When none can be shorter than [`ONE_CONTACT_MINUTES`], it is that of a shifted exponential with that median. Where contacts
+/// are dense, what is taken for one contact makes intervals more alike: see [`intervals_at_random`].
+fn chance_within(median: f64, width: f64, merged: &[f64]) -> f64 {
     let least = f64::from(ONE_CONTACT_MINUTES);
     let below = |minutes: f64| 1.0 - 0.5f64.powf((minutes - least).max(0.0) / (median - least).max(0.5));
-    below(median * (1.0 + width)) - below(median * (1.0 - width))
+    let of_exponential = below(median * (1.0 + width)) - below(median * (1.0 - width));
+    let lengths = (0..).map(f64::from).zip(merged);
+    let of_merged = lengths.filter(|(minutes, _)| (minutes - median).abs() <= median * width).map(|(_, chance)| chance);
+    of_exponential.max(of_merged.sum())
+}
+
+/// The share of minutes with contact, from the first start to the last.
+fn share_of_minutes(contacts: &[u32], starts: &[u32]) -> f64 {
+    let [Some(&first), Some(&last)] = [starts.first(), starts.last()] else { return 0.0 };
+    let n_with_contact = contacts.iter().filter(|&&minute| (first..last).contains(&minute)).count();
+    n_with_contact as f64 / f64::from((last - first).max(1))
+}
+
+/// The chances of the intervals between contacts at random, by their length in minutes, when a share of all minutes has
+/// contact: what goes on without a longer pause than [`ONE_CONTACT_MINUTES`] is one contact, and an interval is as long as that
+/// and the pause after it.
+fn intervals_at_random(share: f64, most: usize) -> Vec<f64> {
+    // A next minute with contact after so many minutes.
+    let next = |minutes: usize| (1.0 - share).powi(minutes as i32 - 1) * share;
+    let least = ONE_CONTACT_MINUTES as usize;
+    // That a contact has another minute, so many after its first.
+    let mut goes_on = vec![1.0];
+    for minutes in 1..=most {
+        let before = |gap: usize| minutes.checked_sub(gap).and_then(|at| goes_on.get(at)).copied().unwrap_or(0.0);
+        let chance = (1..=least).map(|gap| before(gap) * next(gap)).sum();
+        goes_on.push(chance);
+    }
+    let of_length = |interval: usize| {
+        let lasts = goes_on.iter().take(interval.saturating_sub(least)).enumerate();
+        lasts.map(|(minutes, chance)| chance * next(interval - minutes)).sum()
+    };
+    (0..=most).map(of_length).collect()
 }
 
 /// The median; `None` of nothing. Sorts its argument.
@@ -463,6 +503,46 @@ mod tests {
     fn chance_contacts_are_not() {
         let contacts = [0, 12, 80, 85, 160, 290, 300, 420];
         assert!(rhythm(&contacts).is_none_or(|rhythm| rhythm.bans < 0.8), "{:?}", rhythm(&contacts));
+    }
+
+    /// A sequence that looks random and is the same each time.
+    fn dice(seed: u64) -> impl FnMut() -> f64 {
+        let mut state = seed;
+        move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1u64 << 53) as f64
+        }
+    }
+
+    #[test]
+    fn dense_contacts_at_random_are_seldom_regular_and_dense_polls_are() {
+        // The most a day of ten-minute looks at the latest contacts says.
+        let most = |contacts: &[u32]| {
+            let looks = (1..144).filter_map(|window| {
+                let until = contacts.partition_point(|&minute| minute < window * 10);
+                rhythm(contacts.get(until.saturating_sub(160)..until)?)
+            });
+            looks.map(|rhythm| rhythm.bans).fold(0.0, f64::max)
+        };
+        let n_days = 40;
+        for share in [0.1, 0.2, 0.3, 0.4, 0.5] {
+            let is_regular = |day: u64| {
+                let mut dice = dice(day);
+                most(&(0..1440).filter(|_| dice() < share).collect::<Vec<u32>>()) >= 1.6
+            };
+            let n_regular = (0..n_days).filter(|day| is_regular(*day)).count();
+            assert!(n_regular <= 6, "{n_regular} of {n_days} at {share}");
+        }
+        for period in [5.0, 8.0, 15.0] {
+            let mut dice = dice(period as u64);
+            let mut at = 0.0;
+            let poll = std::iter::repeat_with(|| {
+                at += period * (0.75 + 0.5 * dice());
+                at as u32
+            });
+            let poll: Vec<u32> = poll.take_while(|&minute| minute < 1440).collect();
+            assert!(most(&poll) >= 3.0, "{period}: {}", most(&poll));
+        }
     }
 
     #[test]
