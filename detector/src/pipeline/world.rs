@@ -14,22 +14,26 @@ impl Knowledge {
     pub(super) fn interface(&self, eni_id: &str) -> Interface {
         let spans = self.inventory.spans(eni_id);
         let is = |wanted: fn(&Attribution) -> bool| spans.iter().any(|span| wanted(&span.owner));
-        let is_lambda = is(|owner| matches!(owner, Attribution::Functions(_)));
-        let are_all_judged = self.all_interfaces || self.inventory.is_empty() || self.knows_no_function();
-        if spans.is_empty() && (self.all_interfaces || self.inventory.is_empty()) {
+        let is_of_functions = is(|owner| matches!(owner, Attribution::Functions(_)));
+        let is_of_nobody = is(|owner| matches!(owner, Attribution::Unknown));
+        let are_all_judged = self.all_interfaces || self.inventory.is_empty();
+        // Lambda's interfaces are owners themselves where no functions were given.
+        let are_owners = are_all_judged || self.knows_no_function();
+        if spans.is_empty() && are_all_judged {
             Interface::Judged(Known::itself(eni_id).into())
-        } else if is_lambda || (!spans.is_empty() && are_all_judged) {
-            let itself = are_all_judged.then(|| Arc::<str>::from(eni_id));
+        } else if is_of_functions || (is_of_nobody && are_owners) || (!spans.is_empty() && are_all_judged) {
+            let itself = |are_owners: bool| are_owners.then(|| Arc::<str>::from(eni_id));
             let owner = |owner: &Attribution| match owner {
                 Attribution::Functions(functions) => Some(match &**functions {
                     [function] => Arc::clone(&function.arn),
                     several => several.iter().map(|function| &*function.arn).collect::<Vec<_>>().join(",").into(),
                 }),
-                Attribution::Other(_) | Attribution::Unknown => itself.clone(),
+                Attribution::Other(_) => itself(are_all_judged),
+                Attribution::Unknown => itself(are_owners),
             };
             let known = Known {
                 id: eni_id.into(),
-                is_lambda,
+                is_lambda: is_of_functions || is_of_nobody,
                 own: self.inventory.own_addresses(eni_id).map(Ipv6Addr::to_bits).collect(),
                 owners: spans.iter().map(|span| (span.from, owner(&span.owner))).collect(),
             };
@@ -41,7 +45,7 @@ impl Knowledge {
         }
     }
 
-    /// Interfaces were given and no functions: then Lambda's interfaces are owners themselves.
+    /// Whether interfaces were given and no functions.
     fn knows_no_function(&self) -> bool {
         self.inventory.functions().next().is_none()
     }
@@ -82,5 +86,28 @@ impl Facts for Knowledge {
 
     fn aws_service(&self, address: u128) -> Option<Arc<str>> {
         self.networks.network(Ipv6Addr::from_bits(address)).aws.map(|block| block.service)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_functions_lambda_s_interfaces_are_owners_and_others_are_not_judged() {
+        let enis = br#"{"NetworkInterfaces":[
+            {"NetworkInterfaceId":"eni-1","InterfaceType":"lambda","SubnetId":"subnet-1","Groups":[{"GroupId":"sg-1"}]},
+            {"NetworkInterfaceId":"eni-2","InterfaceType":"nat_gateway","SubnetId":"subnet-1"}]}"#;
+        let mut knowledge = Knowledge::default();
+        knowledge.inventory.add_enis("enis.json", enis).expect("interfaces");
+        let is_judged = |knowledge: &Knowledge, id: &str| match knowledge.interface(id) {
+            Interface::Judged(known) => known.owners.iter().any(|(_, owner)| owner.as_deref() == Some(id)),
+            _ => false,
+        };
+        let judged = |knowledge: &Knowledge| ["eni-1", "eni-2", "eni-3"].map(|id| is_judged(knowledge, id));
+        assert_eq!(judged(&knowledge), [true, false, false]);
+        assert_eq!(judged(&Knowledge::default()), [true; 3], "nothing else to go by");
+        knowledge.all_interfaces = true;
+        assert_eq!(judged(&knowledge), [true; 3]);
     }
 }
