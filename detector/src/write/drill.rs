@@ -118,7 +118,8 @@ fn notes(drill: &Drill) -> Vec<String> {
     let by = play.found.as_ref().map_or(String::new(), |found| {
         let checks: Vec<&str> = found.checks.iter().map(|check| check.as_str()).collect();
         let deployment = if found.names_deployment { ", naming the deployment" } else { "" };
-        format!("by {}{deployment}; ", checks.join(", "))
+        let joined = if found.after_secs.is_none() { ", in a finding that was open already" } else { "" };
+        format!("by {}{joined}{deployment}; ", checks.join(", "))
     });
     let mut notes = vec![format!("{by}to {to}")];
     if !play.added.is_empty() {
