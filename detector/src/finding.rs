@@ -170,10 +170,11 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// The owner in a few words: the functions' names, or the interface.
+    /// The owner in a few words: the function's name, one of several, or the interface.
     pub fn label(&self) -> String {
         let names = if self.functions.is_empty() { &self.eni_ids } else { &self.functions };
-        names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
+        let names = names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+        if self.kind == OwnerKind::Shared { format!("one of {names}") } else { names }
     }
 }
 

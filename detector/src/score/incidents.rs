@@ -270,6 +270,8 @@ impl Incident {
         let is_of_check =
             |contacted: &&Contacted| of_check.iter().any(|topic| holds(&baselines.ladder, *topic, contacted));
         let n_of_check = self.destinations.values().filter(is_of_check).count();
+        let is_prefix = |topic: &Topic| matches!(topic, Topic::Newcomer(Subject::Prefix(_)));
+        let is_part_of_known = of_check.iter().all(is_prefix);
         let checks: BTreeSet<CheckId> = told.iter().map(|said| said.check).collect();
         let agreeing = checks.len().saturating_sub(1) as f64;
         let worst = told.iter().map(|said| said.told.severity).fold(1.0, f64::max);
@@ -290,7 +292,7 @@ impl Incident {
             activity: if self.count > 1 { Activity::Update } else { Activity::Create },
             severity,
             confidence: confidence(self.bans + deployed * DEPLOYMENT_BANS),
-            title: title(check, &owner, &destinations, n_of_check),
+            title: title(check, &owner, &destinations, n_of_check, is_part_of_known),
             description: String::new(),
             account_id: said(&eni.account).or_else(|| account.map(Arc::from)),
             region: said(&eni.region).or_else(|| region.map(Arc::from)),
@@ -403,16 +405,26 @@ fn confidence(bans: f64) -> f64 {
 }
 
 /// The title: what the check says, and of how many destinations it does.
-fn title(check: CheckId, owner: &Owner, destinations: &[Destination], n_of_check: usize) -> String {
+fn title(
+    check: CheckId,
+    owner: &Owner,
+    destinations: &[Destination],
+    n_of_check: usize,
+    is_part_of_known: bool,
+) -> String {
     let who = owner.label();
     let to = destinations.first().map(|first| {
-        let port = format!("{}/{}", first.port, protocol_name(first.protocol));
+        let (address, protocol) = (first.address, protocol_name(first.protocol));
         let more = n_of_check.saturating_sub(1);
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        format!("{} port {port}{more}", first.address)
+        match first.port {
+            0 => format!("{address} by {protocol}{more}"),
+            port => format!("{address} port {port}/{protocol}{more}"),
+        }
     });
     let to = to.unwrap_or_else(|| "unnamed destinations".to_owned());
     match check {
+        CheckId::NewDestination if is_part_of_known => format!("{who} called a new part of a known network: {to}"),
         CheckId::NewDestination => format!("{who} called a network nothing explains: {to}"),
         CheckId::NewPort => format!("{who} used a port never used before: {to}"),
         CheckId::EgressVolume => format!("{who} sent far more than ever: {to}"),
@@ -527,5 +539,47 @@ mod tests {
         let second = own.new_id("api", "owner", Window(200));
         assert_ne!(first, second);
         assert_eq!(second, own.new_id("api", "owner", Window(200)), "the same data, the same id");
+    }
+
+    #[test]
+    fn titles_say_who_and_what() {
+        let owner = |kind, functions: &[&str]| Owner {
+            kind,
+            functions: functions.iter().map(|name| (*name).into()).collect(),
+            arns: Vec::new(),
+            eni_ids: Vec::new(),
+        };
+        let to = |port, protocol| {
+            let address = "203.0.113.7".parse().expect("an address");
+            let (network, aws_service) = (Arc::default(), None);
+            let (n_flows, bytes_out, bytes_in, first_seen, last_seen) = (1, 1, 1, 0, 0);
+            [Destination {
+                address,
+                port,
+                protocol,
+                network,
+                aws_service,
+                n_flows,
+                bytes_out,
+                bytes_in,
+                first_seen,
+                last_seen,
+            }]
+        };
+        let alone = owner(OwnerKind::Function, &["api"]);
+        let title =
+            |owner: &Owner, check, port, protocol, is_part| title(check, owner, &to(port, protocol), 1, is_part);
+        assert_eq!(
+            title(&alone, CheckId::NewDestination, 443, 6, false),
+            "api called a network nothing explains: 203.0.113.7 port 443/tcp"
+        );
+        assert_eq!(
+            title(&alone, CheckId::NewDestination, 443, 6, true),
+            "api called a new part of a known network: 203.0.113.7 port 443/tcp"
+        );
+        assert_eq!(
+            title(&owner(OwnerKind::Shared, &["api", "web"]), CheckId::Beacon, 0, 1, false),
+            "one of api, web polls a stranger: 203.0.113.7 by icmp"
+        );
     }
 }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::finding::{Activity, Destination, Finding, OwnerKind, protocol_name};
+use crate::finding::{Activity, Destination, Finding, protocol_name};
 
 use super::advice;
 use super::words::{bytes, clock, columns, count, cut, day, minute, second, visible, wrap};
@@ -186,14 +186,10 @@ pub(super) fn endpoint(destination: &Destination) -> String {
     }
 }
 
-/// The owner in a few words; several functions are told apart from one.
+/// The owner in a few words.
 pub(super) fn in_words(finding: &Finding) -> String {
     let label = finding.owner.label();
-    match finding.owner.kind {
-        OwnerKind::Shared => format!("one of {label}"),
-        _ if label.is_empty() => "unknown interface".into(),
-        _ => label,
-    }
+    if label.is_empty() { "unknown interface".into() } else { label }
 }
 
 /// First and last record, and in how many windows.
