@@ -92,7 +92,7 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
         expected: Quantity::Networks((novelty::chance(subject, met, view.prior) * 1000.0).round() / 1000.0),
         surprise,
         statement: format!(
-            "first {} {} in {}; {}; {} of {} functions know the {what}",
+            "first {} {}, none in the {} before; {}; {} of {} functions know the {what}",
             if is_all_refused(newcomer) { "attempt to reach" } else { "contact with" },
             view.subject_words(subject),
             View::age_words(newcomer),
