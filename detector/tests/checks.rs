@@ -161,7 +161,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 37] = [
+pub(crate) const CASES: [Case; 39] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -343,6 +343,21 @@ pub(crate) const CASES: [Case; 37] = [
         let mut log = Log::webhooks();
         for n in 0..2 {
             log.call(at(10, 9, 31) + n * 9, &format!("{}.1.2.3", 160 + n), 443, 1500, 4500);
+        }
+        log
+    }),
+    caught(CheckId::Beacon, STRANGER, "a sleeper that probed during warm-up and polls", || {
+        let mut log = Log::steady();
+        log.call(at(3, 5, 7), STRANGER, 443, 700, 5000);
+        for n in 0..48 {
+            log.call(at(9, 8, 30 * n) + n * 37 % 300, STRANGER, 443, 700, 5000);
+        }
+        log
+    }),
+    near_miss(CheckId::Beacon, "a weekly job that calls every half hour of its night", || {
+        let mut log = Log::steady();
+        for n in 0..24 {
+            log.call(at(2 + n / 12 * 7, 1, 30 * (n % 12)) + n * 37 % 300, STRANGER, 443, 700, 5000);
         }
         log
     }),

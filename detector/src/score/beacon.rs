@@ -102,7 +102,7 @@ impl Check for Beacon {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        let newcomers = view.newcomers_after_warm_up().filter(|(_, newcomer)| !view.is_inside(newcomer));
+        let newcomers = view.newcomers_that_may_last().filter(|(_, newcomer)| !view.is_inside(newcomer));
         newcomers
             .filter_map(|(subject, newcomer)| {
                 let is_part_of_known = matches!(subject, Subject::Prefix(_));

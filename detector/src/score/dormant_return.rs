@@ -11,15 +11,12 @@ use baselines::newcomer::Subject;
 use baselines::window::{WINDOW_SECS, WINDOWS_PER_DAY};
 
 use super::oddity::{Oddity, PRIVATE_BANS, Topic};
-use super::view::{View, bytes_words, span_words};
+use super::view::{RARE_DAYS, View, bytes_words, span_words};
 use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Days of silence after which a return is a return.
 const SILENT_DAYS: u32 = 3;
-
-/// Days on which something may have been met and still be rare.
-const RARE_DAYS: u32 = 3;
 
 /// Factor by which the call must exceed what was sent before to count as grown, and the bans for it.
 const GROWN: u64 = 4;

@@ -31,7 +31,7 @@ impl Check for LongConnection {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        let newcomers = view.newcomers_after_warm_up().filter(|(_, newcomer)| !view.is_inside(newcomer));
+        let newcomers = view.newcomers_that_may_last().filter(|(_, newcomer)| !view.is_inside(newcomer));
         newcomers
             .filter(|(_, newcomer)| {
                 newcomer.held.secs() >= MIN_SECS && newcomer.held.against_chance >= MIN_AGAINST_CHANCE

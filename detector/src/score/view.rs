@@ -46,6 +46,12 @@ pub(super) struct View<'a> {
     pub(super) facts: &'a dyn Facts,
 }
 
+/// Days on which something may have been met and still be rare.
+pub(super) const RARE_DAYS: u32 = 3;
+
+/// How long after it was first met something rare is back: no three days of contact fill it.
+const BACK_SECS: i64 = 5 * 86_400;
+
 impl View<'_> {
     /// The newcomers met in the window, other than more blocks of a service that AWS runs and more addresses of a resolver that
     /// the function asks.
@@ -61,6 +67,12 @@ impl View<'_> {
     /// sleeps ([`super::dormant_return`]).
     pub(super) fn newcomers_after_warm_up(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
         self.newcomers().filter(|(_, newcomer)| self.was_met_ready(newcomer))
+    }
+
+    /// Those, and what came back after a silence, whatever it was met in: a sleeper that probed during warm-up polls and holds
+    /// connections like another.
+    pub(super) fn newcomers_that_may_last(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
+        self.newcomers().filter(|(subject, newcomer)| self.was_met_ready(newcomer) || is_back(*subject, newcomer))
     }
 
     /// Whether a newcomer was met after the owner's warm-up.
@@ -147,6 +159,17 @@ impl View<'_> {
     pub(super) fn age_words(newcomer: &Newcomer) -> String {
         span_words(i64::from(newcomer.met.age) * WINDOW_SECS)
     }
+}
+
+/// Whether a network or a port of it, met on few days long ago, is back at another hour of the week: not a weekly job, and not
+/// one more address of a network that is in use.
+fn is_back(subject: Subject, newcomer: &Newcomer) -> bool {
+    let first = newcomer.known.first;
+    let since = |minute: u32| i64::from(minute) * 60 - first.start();
+    let back = newcomer.contacts.iter().copied().find(|&minute| since(minute) >= BACK_SECS);
+    !matches!(subject, Subject::Prefix(_))
+        && newcomer.known.n_days <= RARE_DAYS
+        && back.is_some_and(|minute| Window::of(i64::from(minute) * 60).hours_of_week_to(first) > 1)
 }
 
 /// A span of time in words a person uses; of a unit that has begun only what is over.
