@@ -106,8 +106,13 @@ pub fn functions(functions: &[Function], look: Look) -> String {
     let ready = functions.iter().filter(|function| function.state == State::Ready).count();
     let mut grid = Grid::new(["function", "state", "since", "last seen", "windows", "dest.", "networks"], 4);
     for function in functions {
+        let name = visible(&function.name);
         grid.rows.push([
-            visible(&function.name).into_owned(),
+            // Of several little more than the first name fits.
+            match function.ids.len() {
+                0 | 1 => name.into_owned(),
+                n => format!("one of {n}: {name}"),
+            },
             function.state.as_str().into(),
             day(function.since),
             day(function.last_seen),
@@ -277,14 +282,18 @@ mod tests {
 
     #[test]
     fn the_functions_of_a_baseline() {
-        let got =
-            functions(&[known("activities-api", State::Ready), known("routes-api", State::Learning)], Look::PLAIN);
+        let shared = Function { ids: vec!["a".into(), "b".into()], ..known("ads, maps", State::Ready) };
+        let got = functions(
+            &[known("activities-api", State::Ready), known("routes-api", State::Learning), shared],
+            Look::PLAIN,
+        );
         let expected = "\
-function        state     since       last seen   windows  dest.  networks
-activities-api  ready     2026-03-10  2026-03-31     3024     17         4
-routes-api      learning  2026-03-10  2026-03-31     3024     17         4
+function             state     since       last seen   windows  dest.  networks
+activities-api       ready     2026-03-10  2026-03-31     3024     17         4
+routes-api           learning  2026-03-10  2026-03-31     3024     17         4
+one of 2: ads, maps  ready     2026-03-10  2026-03-31     3024     17         4
 
-2 functions, 1 ready";
+3 functions, 2 ready";
         assert_eq!(got, expected, "got:\n{got}\n");
         assert_eq!(functions(&[], Look::PLAIN), "the baseline knows no function yet");
     }
