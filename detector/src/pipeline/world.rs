@@ -22,7 +22,7 @@ impl Knowledge {
         if spans.is_empty() && are_all_judged {
             Interface::Judged(Known::itself(eni_id).into())
         } else if is_of_functions || (is_of_nobody && are_owners) || (!spans.is_empty() && are_all_judged) {
-            let itself = |are_owners: bool| are_owners.then(|| Arc::<str>::from(eni_id));
+            let itself = |is_owner: bool| is_owner.then(|| Arc::<str>::from(eni_id));
             let owner = |owner: &Attribution| match owner {
                 Attribution::Functions(functions) => Some(match &**functions {
                     [function] => Arc::clone(&function.arn),
