@@ -24,7 +24,7 @@ use crate::state::Listed;
 use crate::walk::{self, Set, rows_between, without_told};
 use crate::watch::now_secs;
 
-/// Windows of an hour: where several flow logs tell of one interface, one of them is chosen for each hour.
+/// Windows of an hour: the engine walks whole ones.
 const HOUR: u32 = 6;
 
 /// Stored bytes of observations folded in at a time. More than that, and the earliest days come first.

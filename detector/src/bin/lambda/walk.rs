@@ -95,7 +95,7 @@ pub(crate) fn rows_between(
     sets.iter().filter_map(of_set).collect()
 }
 
-/// Takes out of what came late everything the folded observations of the same hours tell already.
+/// Takes out of what came late everything the folded observations of the same windows tell already.
 ///
 /// Late rows stand before what is folded in, from objects not seen before. Most repeat nothing and are folded in where they
 /// belong. Those that do, a second delivery of the records or a second flow log of the interface, must not count twice, as
@@ -119,23 +119,17 @@ pub(crate) async fn without_told(
         listed.extend(state.list(&format!("observations/{}/", day_name(day)), "").await?);
     }
     listed.retain(|listed| learned.holds(&listed.key));
-    let told = sets.load(state, &listed).await?;
-    let mut records: BTreeSet<(Arc<str>, Window, u128, u16, u8, u64)> = BTreeSet::new();
-    let mut sources: BTreeMap<(Arc<str>, u32), BTreeSet<&str>> = BTreeMap::new();
-    for (key, set) in &told {
+    let mut told = Told::default();
+    for (key, set) in &sets.load(state, &listed).await? {
         for row in set.rows.iter().filter(|row| is_late(row) && days.contains(&row.window.day())) {
-            let (record, hour) = named(set, row);
-            records.insert(record);
-            sources.entry(hour).or_default().insert(flow_log(key));
+            told.add(flow_log(key), set, row);
         }
     }
     let mut n_repeated = 0;
     for (flow_log, set) in rows.iter_mut() {
         let mut kept = std::mem::take(&mut set.rows);
         kept.retain(|row| {
-            let (record, hour) = named(set, row);
-            let is_foreign = sources.get(&hour).is_some_and(|told| !told.contains(flow_log.as_str()));
-            let is_repeated = is_late(row) && (is_foreign || records.contains(&record));
+            let is_repeated = is_late(row) && told.tells(flow_log, set, row);
             n_repeated += u64::from(is_repeated);
             !is_repeated
         });
@@ -145,13 +139,50 @@ pub(crate) async fn without_told(
     Ok(n_repeated)
 }
 
-/// What a row tells, by names; and the interface and hour for which one flow log is chosen.
-#[expect(clippy::type_complexity, reason = "two keys, used right here")]
-fn named(set: &Observations, row: &Observation) -> ((Arc<str>, Window, u128, u16, u8, u64), (Arc<str>, u32)) {
-    let eni = set.enis.get(row.eni as usize).map(|eni| Arc::clone(&eni.id)).unwrap_or_default();
+/// What is folded in, by names: the numbers of each set are its own.
+#[derive(Default)]
+struct Told {
+    /// Interface, window, destination, port, protocol and digest.
+    records: BTreeSet<(Arc<str>, Window, u128, u16, u8, u64)>,
+    /// The flow logs that told of an interface in a window, of what was accepted and of what was refused: one may record one of
+    /// the two only, and leaves the other to another.
+    flow_logs: BTreeMap<(Arc<str>, Window, Verdict), BTreeSet<String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Accepted,
+    Refused,
+}
+
+impl Told {
+    fn add(&mut self, flow_log: &str, set: &Observations, row: &Observation) {
+        let verdicts = [(row.n_flows, Verdict::Accepted), (row.n_rejected, Verdict::Refused)];
+        for (_, verdict) in verdicts.into_iter().filter(|(n, _)| *n > 0) {
+            let flow_logs = self.flow_logs.entry((eni(set, row), row.window, verdict)).or_default();
+            if !flow_logs.contains(flow_log) {
+                flow_logs.insert(flow_log.to_owned());
+            }
+        }
+        self.records.insert(record(set, row));
+    }
+
+    /// Whether a row repeats what is folded in: the same records, or another flow log's of what one told already.
+    fn tells(&self, flow_log: &str, set: &Observations, row: &Observation) -> bool {
+        let verdict = if row.n_flows == 0 { Verdict::Refused } else { Verdict::Accepted };
+        let by = self.flow_logs.get(&(eni(set, row), row.window, verdict));
+        by.is_some_and(|by| !by.contains(flow_log)) || self.records.contains(&record(set, row))
+    }
+}
+
+fn eni(set: &Observations, row: &Observation) -> Arc<str> {
+    set.enis.get(row.eni as usize).map(|eni| Arc::clone(&eni.id)).unwrap_or_default()
+}
+
+/// What a row tells, by names.
+fn record(set: &Observations, row: &Observation) -> (Arc<str>, Window, u128, u16, u8, u64) {
     let address = set.peers.get(row.peer as usize).map_or(0, |peer| peer.address);
-    let record = (Arc::clone(&eni), row.window, address, row.port, row.protocol, row.digest);
-    (record, (eni, row.window.0 / 6))
+    (eni(set, row), row.window, address, row.port, row.protocol, row.digest)
 }
 
 /// Walks sets from a memory, in a thread of its own; gives the findings of all incidents so far and the memory after.
@@ -205,7 +236,39 @@ impl Scratch for TmpScratch {
 
 #[cfg(test)]
 mod tests {
+    use baselines::observation::{Collector, Eni};
+
     use super::*;
+
+    /// One row of one interface.
+    fn set_of(row: Observation) -> Observations {
+        let mut collector = Collector::default();
+        let (owner, eni) = (collector.owner("owner"), collector.eni(&Eni { id: "eni-1".into(), ..Eni::default() }));
+        let peer = collector.peer(0xffff_cb00_7101, "");
+        collector.finish(vec![Observation { owner, eni, peer, ..row }])
+    }
+
+    #[test]
+    fn late_rows_of_a_second_flow_log_repeat_what_one_told_of_the_window() {
+        let accepted = Observation { window: Window(600), n_flows: 1, digest: 1, ..Observation::default() };
+        let refused = Observation { n_flows: 0, n_rejected: 1, digest: 2, ..accepted };
+        let mut told = Told::default();
+        let folded = set_of(accepted);
+        told.add("fl-1", &folded, &folded.rows[0]);
+        let tells = |told: &Told, flow_log: &str, row: Observation| {
+            let set = set_of(row);
+            told.tells(flow_log, &set, &set.rows[0])
+        };
+        assert!(tells(&told, "fl-1", accepted), "the same records again");
+        assert!(!tells(&told, "fl-1", Observation { digest: 3, ..accepted }), "more of the flow log that is kept");
+        assert!(tells(&told, "fl-2", Observation { digest: 3, ..accepted }), "another's of the same window");
+        let later = Observation { window: Window(601), digest: 3, ..accepted };
+        assert!(!tells(&told, "fl-2", later), "another that takes over within the hour");
+        assert!(!tells(&told, "fl-2", refused), "another of what was refused, of which nothing is told");
+        let folded = set_of(refused);
+        told.add("fl-3", &folded, &folded.rows[0]);
+        assert!(tells(&told, "fl-2", Observation { digest: 4, ..refused }));
+    }
 
     #[test]
     fn what_is_written_again_counts_once() {
