@@ -85,6 +85,24 @@ fn without_a_ready_function_nothing_is_drilled() {
     assert!(matches!(drill("A", Some("routes-api"), 1, 5, false), Err(Error::FunctionNotReady { .. })));
 }
 
+#[test]
+fn where_a_list_names_everybody_no_stranger_is_waited_for() {
+    let case = case(QUIET);
+    let config = Config::defaults();
+    let mut knowledge = knowledge(&case);
+    knowledge.threat_lists.add("all", "all", b"0.0.0.0/0").expect("a list");
+    let request =
+        Request { config: &config, span: None, shapes: &['A', 'Q'], function: None, seed: 1, min_severity: 1.0 };
+    let mut given = objects(&case.join("logs"));
+    given.truncate(10);
+    let scratch = || Box::new(InMemoryScratch::default()) as Box<dyn Scratch>;
+    let outcome =
+        run(&request, &mut knowledge, given, &Baselines::default(), &scratch, &()).expect("functions are ready");
+    let [stranger, neighbours] = &outcome.drills[..] else { panic!("two drills") };
+    assert_eq!(stranger.play.as_ref().err(), Some(&"every address is on a list, or in a network these logs have met"));
+    assert!(neighbours.play.is_ok(), "{}", json(neighbours));
+}
+
 /// Runs the program over the quiet logs, in a folder of its own.
 fn callout(command: &str, more: &[&str], inside: &Path) -> Output {
     let case = case(QUIET).canonicalize().expect("it is there");

@@ -8,7 +8,7 @@ use baselines::Baselines;
 use baselines::ladder::{from_ip, is_private, to_ip};
 use baselines::window::{Day, Window};
 
-use crate::pipeline::Gathered;
+use crate::pipeline::{Gathered, short_names};
 use crate::score::Scorer;
 
 /// Seconds of a day.
@@ -129,8 +129,7 @@ impl Habits {
 
     /// The names of its functions, without the rest of their ARNs; the interface where there are none.
     pub(super) fn name(&self) -> String {
-        let names: Vec<&str> = self.owner.split(',').map(|arn| arn.rsplit(':').next().unwrap_or(arn)).collect();
-        names.join(", ")
+        short_names(&self.owner)
     }
 
     /// Whether the owner is called so: by name or by ARN, whole or one of those that share an interface.

@@ -42,6 +42,9 @@ const DAY: i64 = 24 * HOUR;
 /// Moments thrown for a call-out before the function is given up.
 const TRIES: u32 = 8;
 
+/// Shapes whose destinations are the function's own, or its neighbours.
+const STRANGERLESS: [char; 3] = ['J', 'K', 'Q'];
+
 /// What a sleeper needs behind it: a probe in the first week, and a week of silence.
 const SLEEPER_SECS: i64 = 8 * DAY + 6 * HOUR;
 
@@ -119,6 +122,7 @@ pub fn run(
     let interval_secs = object::interval_secs(&gathered);
     let met = Met::of(&gathered, start, knowledge);
     let ready = ready(request, &all, met.ends)?;
+    let has_strangers = Stage { knowledge, met: &met }.has_strangers(&mut Dice::new(request.seed).fork("strangers", 0));
     // The deployment of `S` stays in the inventory, so it comes last.
     let mut shapes: Vec<char> = request.shapes.to_vec();
     shapes.sort_by_key(|&shape| shape == 'S');
@@ -127,7 +131,11 @@ pub fn run(
         let mut dice = Dice::new(request.seed).fork("drill", shape as u64);
         let title = shapes::title(shape);
         let form = if shape == 'S' { *dice.pick(&AFTER_DEPLOYMENT) } else { shape };
-        let placed = place(Stage { knowledge, met: &met }, &ready, &plain.findings, shape, form, &mut dice);
+        let placed = if has_strangers || STRANGERLESS.contains(&form) {
+            place(Stage { knowledge, met: &met }, &ready, &plain.findings, shape, form, &mut dice)
+        } else {
+            Err("every address is on a list, or in a network these logs have met")
+        };
         let Scenario { habits, start, enis, connections } = match placed {
             Ok(scenario) => scenario,
             Err(reason) => {

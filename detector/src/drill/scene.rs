@@ -17,18 +17,19 @@ use super::habits::{Destination, Habits};
 use super::shapes::{Rotation, Scene};
 use crate::pipeline::{Gathered, Knowledge};
 use crate::resolve::{Kind, Network};
+use crate::score::RENTED_BLOCKS;
 
 /// Throws for an address that is wanted to be somebody's; then anybody's will do.
 const NAMED_TRIES: u32 = 512;
+
+/// Throws for a stranger: where all these hit nobody, lists and tables leave no room for one.
+const STRANGER_TRIES: u32 = 1 << 16;
 
 /// Throws for an address in a network that is known.
 const CLOUD_TRIES: u32 = 256;
 
 /// Prefixes under which a function must know a network for it to be one whose addresses wander, as those of a cloud do.
 const CLOUD_PREFIXES: usize = 3;
-
-/// AWS's blocks that customers rent hosts in: nobody else's host is behind any other code. Source: AWS, "AWS IP address ranges".
-const RENTED_BLOCKS: [&str; 3] = ["EC2", "AMAZON", "GLOBALACCELERATOR"];
 
 /// Days on which a provider must have been called to be one of the function's habits.
 const HABIT_DAYS: usize = 5;
@@ -87,16 +88,21 @@ impl Stage<'_> {
             && self.knowledge.trusted_lists.listed(mapped).is_none()
     }
 
+    /// Whether there are strangers: lists may name everybody, and the logs may have met all networks of a table.
+    pub(super) fn has_strangers(&self, dice: &mut Dice) -> bool {
+        (0..STRANGER_TRIES).any(|_| self.is_strange(thrown(dice)))
+    }
+
+    /// A host nobody here ever had to do with, of somebody's if one is soon found; anybody's host where there are no strangers.
     fn stranger(&self, dice: &mut Dice) -> Ipv4Addr {
-        let mut tries = 0;
-        loop {
-            let address = Ipv4Addr::from_bits(dice.word() as u32);
-            tries += 1;
+        for tries in 0..STRANGER_TRIES {
+            let address = thrown(dice);
             let is_named = || self.network(address.to_ipv6_mapped().to_bits()).asn.is_some();
-            if self.is_strange(address) && (tries > NAMED_TRIES || is_named()) {
+            if self.is_strange(address) && (tries >= NAMED_TRIES || is_named()) {
                 return address;
             }
         }
+        thrown(dice)
     }
 
     /// An address nobody met, in a network that a function knows under several prefixes; `None` where it knows none such.
@@ -125,6 +131,10 @@ impl Stage<'_> {
         }
         (!hosts.is_empty()).then(|| *dice.pick(&hosts))
     }
+}
+
+fn thrown(dice: &mut Dice) -> Ipv4Addr {
+    Ipv4Addr::from_bits(dice.word() as u32)
 }
 
 /// The destination outside that a function calls most, of those that were its habit before a time.

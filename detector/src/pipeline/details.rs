@@ -132,7 +132,7 @@ pub fn held(baselines: &Baselines) -> Vec<Held> {
 }
 
 /// The names of an owner's functions, without the rest of their ARNs.
-pub(super) fn short_names(owner: &str) -> String {
+pub(crate) fn short_names(owner: &str) -> String {
     let names: Vec<&str> = owner.split(',').map(|arn| arn.rsplit(':').next().unwrap_or(arn)).collect();
     names.join(", ")
 }

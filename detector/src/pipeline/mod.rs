@@ -31,6 +31,7 @@ use crate::read::{self, Object};
 use crate::resolve::{Inventory, Lists, Networks};
 use crate::score::Incidents;
 
+pub(crate) use details::short_names;
 pub use details::{Held, details, held};
 pub use shelf::{InMemoryScratch, Scratch};
 

@@ -40,6 +40,7 @@ use crate::finding::{CheckId, Deployment, Finding, Fingerprint};
 pub use incidents::{Incident, Incidents, OwnIncidents, StoredError};
 use novelty::Prior;
 use oddity::{Oddity, Topic};
+pub(crate) use view::RENTED_BLOCKS;
 use view::View;
 
 /// What the user's files and tables say about addresses and functions.
@@ -68,7 +69,7 @@ trait Check: Sync {
     fn check(&self, view: &View<'_>) -> Vec<Oddity>;
 }
 
-/// Every check, in the order of the contract.
+/// Every check, in the order of [`CheckId::ALL`].
 static CHECKS: [&dyn Check; 11] = [
     &new_destination::NewDestination,
     &new_port::NewPort,

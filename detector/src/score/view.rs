@@ -16,7 +16,7 @@ use crate::finding::protocol_name;
 
 /// AWS's blocks that customers' own hosts are in. Behind every other code AWS itself answers. Source: AWS, "AWS IP address
 /// ranges", `service`.
-const RENTED_BLOCKS: [&str; 3] = ["EC2", "AMAZON", "GLOBALACCELERATOR"];
+pub(crate) const RENTED_BLOCKS: [&str; 3] = ["EC2", "AMAZON", "GLOBALACCELERATOR"];
 
 /// One owner's window: what was observed in it and what was known before it.
 pub(super) struct View<'a> {
