@@ -64,11 +64,7 @@ pub(super) fn gather(
     let (_, _, kept) = gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
     kept?;
     coverage.unreadable.sort();
-    coverage.reject_examples.sort();
-    coverage.reject_examples.truncate(read::MAX_EXAMPLES);
-    coverage.unknown_interfaces.sort();
-    coverage.unknown_interfaces.dedup();
-    coverage.unknown_interfaces.truncate(MAX_UNKNOWN_NAMED);
+    keep_first(&mut coverage.unknown_interfaces, MAX_UNKNOWN_NAMED);
     Ok(coverage)
 }
 
@@ -187,6 +183,7 @@ impl Coverage {
                 format!("{} at {}: {}: {}", example.object, example.position, reason.name(), example.text)
             }));
         }
+        keep_first(&mut self.reject_examples, read::MAX_EXAMPLES);
         self.n_outside_span += rows.n_outside_span;
         self.n_not_egress += rows.n_not_egress;
         self.n_observed += rows.n_observed;
@@ -194,12 +191,18 @@ impl Coverage {
         self.n_unknown_interface += rows.n_unknown_interface;
         self.unknown_interfaces.extend(read.unknown.iter().cloned());
         if self.unknown_interfaces.len() > 4 * MAX_UNKNOWN_NAMED {
-            self.unknown_interfaces.sort();
-            self.unknown_interfaces.dedup();
+            keep_first(&mut self.unknown_interfaces, MAX_UNKNOWN_NAMED);
         }
         let spans = read.observations.rows.iter().map(|row| (row.first, row.last));
         self.span = spans.chain(self.span).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     }
+}
+
+/// Keeps the first of what there is, in order, each once: the same ones whatever came first.
+fn keep_first<T: Ord>(values: &mut Vec<T>, most: usize) {
+    values.sort();
+    values.dedup();
+    values.truncate(most);
 }
 
 /// Objects with different bytes, by name, and how many more there were. Only objects alike in size and end are compared: a
