@@ -1,4 +1,4 @@
-//! What was typed: the commands and options of contract.md section 1, checked one by one and not yet interpreted.
+//! What was typed: commands and options, checked one by one and not yet interpreted.
 //!
 //! What they mean together is in `settings.rs`.
 
@@ -117,6 +117,12 @@ pub(crate) struct Inspect {
     pub(crate) baseline: PathBuf,
     /// Show this function in detail: a name or an ARN; without it, all functions in a table
     pub(crate) function: Option<String>,
+    /// How long a function is observed before it is ready, as it is for `replay` and `scan` [default: 7d]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) warm_up: Option<String>,
+    /// Settings (TOML), as for `replay` and `scan`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Colour: on a terminal, always, or never; `NO_COLOR` is honoured
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: When,
@@ -363,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_of_the_contract_is_taken() {
+    fn every_option_is_taken() {
         let typed = replay(
             "replay a b --enis e1 --enis e2 --functions f --asn n --aws-ranges r --threat-list tor=t \
              --threat-list own=o --trusted-list ok=k --config c --baseline d --save-baseline s \

@@ -18,8 +18,8 @@ use detector::config::Config;
 use detector::coverage::Coverage;
 pub(crate) use detector::drill::Error as DrillError;
 use detector::finding::Finding;
-pub(crate) use detector::pipeline::Held;
 use detector::pipeline::{self, Job, Mode, Scratch, Shelved};
+pub(crate) use detector::pipeline::{Held, Progress};
 use detector::read::Object;
 use detector::resolve::{Inventory, Lists, Loaded, Networks};
 use detector::write::drill::Drill;
@@ -137,21 +137,6 @@ pub(crate) struct Outcome {
     pub(crate) unsaved: Option<anyhow::Error>,
 }
 
-/// Told how far the run is, from any thread.
-pub(crate) trait Progress: Sync {
-    /// Bytes read from objects and rows decoded since the last call.
-    fn advance(&self, n_bytes: u64, n_rows: u64);
-}
-
-/// Passes on what the pipeline tells.
-struct Passed<'a>(&'a dyn Progress);
-
-impl pipeline::Progress for Passed<'_> {
-    fn object_done(&self, n_bytes: u64, n_rows: u64) {
-        self.0.advance(n_bytes, n_rows);
-    }
-}
-
 /// Walks history, learning and judging; leaves what it learned at `save`.
 pub(crate) fn replay(
     request: &Request<'_>,
@@ -177,7 +162,7 @@ pub(crate) fn replay(
 pub(crate) fn learn(request: &Request<'_>, knowledge: Knowledge, progress: &dyn Progress) -> anyhow::Result<Outcome> {
     let dir = request.baseline.context("`learn` needs --baseline DIR to learn into")?;
     make(dir)?;
-    let start = dir.join("current.json").exists().then_some(dir);
+    let start = baselines::store::version(dir).with_context(|| unusable(dir))?.map(|_| dir);
     let (mut outcome, learned, version) = run(request, knowledge, Mode::Learn, start, progress)?;
     outcome.unsaved = store_over(dir, &learned, version.as_ref()).err();
     leave(learned);
@@ -212,9 +197,8 @@ pub(crate) fn drill(
     let asked =
         detector::drill::Request { config: request.config, span: span(request), shapes, function, seed, min_severity };
     let scratch = || Box::new(TempScratch::default()) as Box<dyn Scratch>;
-    let drilled = threads(request)?.install(|| {
-        detector::drill::run(&asked, &mut knowledge, objects(request), &start, &scratch, &Passed(progress))
-    });
+    let drilled = threads(request)?
+        .install(|| detector::drill::run(&asked, &mut knowledge, objects(request), &start, &scratch, progress));
     Ok(drilled.map(|drilled| {
         let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage, notes, unsaved: None };
         (drilled.drills, outcome)
@@ -222,8 +206,8 @@ pub(crate) fn drill(
 }
 
 /// What the baseline knows, one entry a function, in the order to print.
-pub(crate) fn inspect(baseline: &Path) -> anyhow::Result<Vec<inspect::Detail>> {
-    Ok(pipeline::details(&load(baseline)?, Config::defaults().warm_up_secs as i64))
+pub(crate) fn inspect(baseline: &Path, config: &Config) -> anyhow::Result<Vec<inspect::Detail>> {
+    Ok(pipeline::details(&load(baseline)?, config.warm_up_secs as i64))
 }
 
 /// A baseline with what findings hold back in it, to accept some of it.
@@ -300,13 +284,12 @@ fn run(
         is_unusable.store(loaded.is_err(), Ordering::Relaxed);
         loaded
     };
-    let progress = Passed(progress);
     let (config, span) = (request.config, span(request));
     let (outcome, learned_until, version, mut notes) = threads(request)?.install(|| {
         // Forgotten like what was learned: see `leave`.
         let (knowledge, notes) = knowledge.parse(request.all_interfaces)?;
         let knowledge = ManuallyDrop::new(knowledge);
-        let job = Job { config, knowledge: &knowledge, mode, span, progress: &progress };
+        let job = Job { config, knowledge: &knowledge, mode, span, progress };
         let read = || {
             let objects = objects(request).into_iter();
             let objects = objects.map(|object| Arc::new(Needed { object, is_unneeded: Arc::clone(&is_unusable) }) as _);

@@ -6,14 +6,15 @@ use detector::write::inspect::{self, Detail};
 use crate::args;
 use crate::console::{Failure, Hint as _, Status, stdout_look, to_stdout};
 use crate::engine;
-use crate::settings::existing_baseline;
+use crate::settings::{config, existing_baseline};
 
 /// Names offered when the one typed is unknown.
 const OFFERED: usize = 8;
 
 pub(crate) fn run(typed: &args::Inspect) -> Result<Status, Failure> {
     existing_baseline(&typed.baseline)?;
-    let known = engine::inspect(&typed.baseline)?;
+    let config = config(typed.config.as_deref(), typed.warm_up.as_deref())?;
+    let known = engine::inspect(&typed.baseline, &config)?;
     let look = stdout_look(typed.color);
     let text = match &typed.function {
         None => {

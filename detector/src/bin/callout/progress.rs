@@ -55,7 +55,7 @@ impl Bar {
 }
 
 impl Progress for Bar {
-    fn advance(&self, n_bytes: u64, n_rows: u64) {
+    fn object_done(&self, n_bytes: u64, n_rows: u64) {
         self.n_rows.fetch_add(n_rows, Ordering::Relaxed);
         self.drawn.inc(n_bytes);
     }
@@ -114,8 +114,8 @@ mod tests {
     fn every_bar_counts_and_goes_away() {
         for when in [When::Auto, When::Always, When::Never] {
             let bar = Bar::new(when, 300);
-            bar.advance(100, 7);
-            bar.advance(200, 5);
+            bar.object_done(100, 7);
+            bar.object_done(200, 5);
             assert_eq!((bar.drawn.position(), bar.n_rows.load(Ordering::Relaxed)), (300, 12));
             bar.clear();
             assert!(bar.drawn.is_finished());

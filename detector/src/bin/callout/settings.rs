@@ -151,7 +151,8 @@ fn span(input: &args::Input) -> Result<(Option<i64>, Option<i64>), Failure> {
     Ok((input.from.map(jiff::Timestamp::as_second), input.until.map(jiff::Timestamp::as_second)))
 }
 
-fn config(file: Option<&Path>, warm_up: Option<&str>) -> Result<Config, Failure> {
+/// The settings of a file, if one is given, with the warm-up that was typed.
+pub(crate) fn config(file: Option<&Path>, warm_up: Option<&str>) -> Result<Config, Failure> {
     const HINT: &str = "callout.toml of the repository lists every key with its default, range and reason";
     let config = match file {
         None => Config::defaults(),
