@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The checks, in the order of `contract.md` section 3; the order is also the order of evidence in a finding.
+/// The checks; their order is also the order of evidence in a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CheckId {
     /// A destination nothing in the function's past explains.
@@ -50,7 +50,7 @@ impl CheckId {
         Self::DormantReturn,
     ];
 
-    /// The id as `contract.md` spells it.
+    /// The `type` of a finding.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NewDestination => "new-destination",
@@ -83,6 +83,14 @@ impl fmt::Display for CheckId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(pub u128);
 
+impl Fingerprint {
+    /// The identity that prints as this text: 32 hexadecimal digits; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(Self)
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
@@ -99,7 +107,7 @@ pub enum Activity {
 }
 
 impl Activity {
-    /// The word of the contract.
+    /// The word of `callout.finding/1`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -146,7 +154,7 @@ pub enum OwnerKind {
 }
 
 impl OwnerKind {
-    /// The word of the contract.
+    /// The word of `callout.finding/1`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Function => "function",
@@ -381,4 +389,19 @@ pub struct Finding {
     pub deployment: Option<Deployment>,
     /// Name of the suppression or trusted list that hides it.
     pub suppressed_by: Option<Arc<str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_parsed_from_what_it_prints_and_from_nothing_else() {
+        for id in [0, 0x18e6_1e7c, u128::MAX] {
+            assert_eq!(Fingerprint::parse(&Fingerprint(id).to_string()), Some(Fingerprint(id)));
+        }
+        for text in ["", "18e61e7c", "+8e61e7c59e262687b36d8485d29c654", "18e61e7c59e262687b36d8485d29c65g"] {
+            assert_eq!(Fingerprint::parse(text), None, "{text}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! `callout.finding/1`: the finding as contract.md section 2 writes it, one object a line, and back.
+//! `callout.finding/1`: a finding as scripts rely on it, one object a line, and back.
 //!
 //! The forms here are structs of their own: what the outside relies on does not move when the nouns do.
 
@@ -260,11 +260,7 @@ fn refuse(field: &'static str, value: &str, need: &'static str) -> Error {
 }
 
 fn fingerprint(text: &str) -> Result<Fingerprint, Error> {
-    let hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hex.then(|| u128::from_str_radix(text, 16).ok())
-        .flatten()
-        .map(Fingerprint)
-        .ok_or_else(|| refuse("id", text, "not 32 hexadecimal digits"))
+    Fingerprint::parse(text).ok_or_else(|| refuse("id", text, "not 32 hexadecimal digits"))
 }
 
 fn check(field: &'static str, text: &str) -> Result<CheckId, Error> {

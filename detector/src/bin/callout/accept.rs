@@ -1,6 +1,7 @@
 //! `callout accept`: what a finding is about is learned as normal from now on.
 
 use anyhow::anyhow;
+use detector::finding::Fingerprint;
 use detector::write::visible;
 
 use crate::args;
@@ -31,7 +32,7 @@ pub(crate) fn run(typed: &args::Accept) -> Result<Status, Failure> {
             open.accept(&typed.baseline, finding)?;
             format!("accepted {finding:032x}; normal from now on:\n{}", lines.join("\n"))
         }
-        None if whole(&digits).is_some_and(|id| open.is_accepted(id)) => {
+        None if Fingerprint::parse(&digits).is_some_and(|Fingerprint(id)| open.is_accepted(id)) => {
             format!("{digits} was accepted before; nothing to do")
         }
         None => return Err(unknown(&open.held, &digits)),
@@ -48,11 +49,6 @@ fn digits(typed: &str) -> Result<String, Failure> {
         return Ok(digits);
     }
     Err(anyhow!("`{typed}` is no finding's id: it must be {LEAST_DIGITS} to 32 hex digits")).hint(WHERE_FROM)
-}
-
-/// The id of 32 digits.
-fn whole(digits: &str) -> Option<u128> {
-    (digits.len() == 32).then(|| u128::from_str_radix(digits, 16).ok()).flatten()
 }
 
 /// The finding whose id begins with the digits; `None` when there is none.

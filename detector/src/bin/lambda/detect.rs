@@ -14,7 +14,7 @@ use detector::pipeline::{self, Job, Mode, Observed};
 use detector::read::Object;
 use serde_json::{Value, json};
 
-use crate::door::{Door, Invocation, whole};
+use crate::door::{Door, Invocation, chain};
 use crate::events::{self, Created, Message};
 use crate::knowledge::World;
 use crate::memory::{REMEMBERED_DAYS, day_of, observations_key};
@@ -43,7 +43,7 @@ pub(crate) async fn run(door: &mut Door, invocation: &mut Invocation, event: &Va
                 invocation.metrics.count("FailedMessages", 1);
                 tracing::error!(
                     message_id = message.id,
-                    error = whole(&error),
+                    error = chain(&error),
                     "a message failed; it stays in the queue"
                 );
                 failed.push(message.id.clone());
@@ -55,7 +55,7 @@ pub(crate) async fn run(door: &mut Door, invocation: &mut Invocation, event: &Va
         && let Err(error) = judge(door, invocation).await
     {
         invocation.metrics.count("FailedMessages", done.len() as u64);
-        tracing::error!(error = whole(&error), "judging failed; the messages stay in the queue");
+        tracing::error!(error = chain(&error), "judging failed; the messages stay in the queue");
         failed.append(&mut done);
         first_error.get_or_insert(error);
     }

@@ -18,7 +18,7 @@ use crate::watch::{Metrics, now_millis, now_secs};
 const MAX_MILLIS: i64 = 900_000;
 
 /// An error with its causes, once, in one line.
-pub(crate) fn whole(error: &anyhow::Error) -> String {
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     format!("{error:#}")
 }
 
@@ -141,7 +141,7 @@ impl Door {
                     invocation.metrics.count("AlertErrors", 1);
                     tracing::error!(
                         finding = id,
-                        error = whole(&error),
+                        error = chain(&error),
                         "a finding was not delivered; it is tried again"
                     );
                     settled.remove(&id);

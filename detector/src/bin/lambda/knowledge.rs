@@ -15,9 +15,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use detector::config::Config;
+use detector::finding::Fingerprint;
 use detector::pipeline::Knowledge;
 
-use crate::door::whole;
+use crate::door::chain;
 use crate::settings::{ConfigSource, Settings};
 use crate::state::{AT_ONCE, Listed, State};
 use crate::watch::now_secs;
@@ -163,7 +164,7 @@ impl Loaded {
                     ),
                     Err(error) => tracing::error!(
                         object = origin,
-                        error = whole(&error.into()),
+                        error = chain(&error.into()),
                         "another account's snapshot is refused"
                     ),
                 }
@@ -196,7 +197,7 @@ fn ids(text: &str) -> anyhow::Result<Arc<[u128]>> {
     lines
         .filter(|(_, line)| !line.is_empty())
         .map(|(number, line)| {
-            let id = (line.len() == 32).then(|| u128::from_str_radix(line, 16).ok()).flatten();
+            let id = Fingerprint::parse(line).map(|Fingerprint(id)| id);
             id.ok_or_else(|| anyhow!("line {number}: `{line}` is no finding's id: it must be 32 hex digits"))
         })
         .collect()

@@ -29,7 +29,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use account::Account;
-use door::{Door, Invocation, whole};
+use door::{Door, Invocation, chain};
 use settings::{Role, Settings};
 
 /// Tries of a request, throttled or broken, with the SDK's back-off between them. Six bridge some twenty seconds.
@@ -41,7 +41,7 @@ struct Failed(anyhow::Error);
 
 impl From<Failed> for Diagnostic {
     fn from(failed: Failed) -> Self {
-        Self { error_type: "Callout.Failed".to_owned(), error_message: whole(&failed.0) }
+        Self { error_type: "Callout.Failed".to_owned(), error_message: chain(&failed.0) }
     }
 }
 
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = whole(&error), "cannot start");
+            tracing::error!(error = chain(&error), "cannot start");
             ExitCode::FAILURE
         }
     }
@@ -102,7 +102,7 @@ impl Server {
         invocation.metrics.count("Errors", u64::from(answer.is_err()));
         invocation.metrics.print(&self.function, self.role.as_str(), &invocation.request);
         answer.map_err(|error| {
-            tracing::error!(error = whole(&error), "the invocation failed");
+            tracing::error!(error = chain(&error), "the invocation failed");
             Failed(error)
         })
     }

@@ -28,7 +28,7 @@ pub enum Error {
     #[error("no incidents in `callout.incidents/1` form")]
     Form(#[source] serde_json::Error),
     /// Another form or another version of it.
-    #[error("schema is `{found}`; this program reads `callout.incidents/1`, a newer one wrote this")]
+    #[error("schema is `{found}`; this program reads `callout.incidents/1`: another version wrote this")]
     Schema {
         /// What the text says it is.
         found: String,
@@ -291,8 +291,7 @@ impl From<&Evidence> for EvidenceForm {
 }
 
 fn incident(form: &IncidentForm, baselines: &mut Baselines) -> Result<Incident, Error> {
-    let hex = form.id.len() == 32 && form.id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let id = hex.then(|| u128::from_str_radix(&form.id, 16).ok()).flatten().ok_or_else(|| unknown("id", &form.id))?;
+    let Fingerprint(id) = Fingerprint::parse(&form.id).ok_or_else(|| unknown("id", &form.id))?;
     let topics: Vec<Topic> = form.topics.iter().map(|form| topic(form, baselines)).collect();
     let mut oddities = BTreeMap::new();
     for told in &form.oddities {
@@ -463,7 +462,7 @@ mod tests {
         let refused = |from: &str, to: &str| {
             Incidents::from_json(&text.replace(from, to), &mut Baselines::default()).unwrap_err().to_string()
         };
-        assert!(refused("callout.incidents/1", "callout.incidents/2").contains("a newer one wrote this"));
+        assert!(refused("callout.incidents/1", "callout.incidents/2").contains("another version wrote this"));
         assert!(refused("\"beacon\"", "\"telepathy\"").contains("telepathy"));
         assert!(refused("\"interval\"", "\"In terval\"").contains("measure"));
         assert!(refused("\"kind\":\"owner\"", "\"kind\":\"moon\"").contains("form"));
