@@ -1,6 +1,6 @@
 //! Flow records: the batch of columns every stage after `read` works on.
 //!
-//! Where it sits: a noun on the lowest floor. `read` builds batches, `resolve` and `rollup` take them.
+//! Where it sits: a noun on the lowest floor. `read` builds batches, `rollup` takes them.
 //! What it does not do: it knows no file format, and it never holds a record that is not traffic (`NODATA`, `SKIPDATA`)
 //! or that failed validation.
 
@@ -423,8 +423,8 @@ impl<'a> Coded<'a> {
         Arc::ptr_eq(self.values, values)
     }
 
-    /// How many entries this column's dictionary begins with that are another's, all of them: what was derived from those
-    /// still holds. 0 where it begins otherwise, and for text.
+    /// The length of `values` if this column's dictionary starts with all of it, so that what was derived from those entries
+    /// still holds; 0 if it does not, and for text.
     pub fn extends(self, values: &ArrayRef) -> usize {
         let others = addresses_of(values);
         if self.addresses().starts_with(others) { others.len() } else { 0 }

@@ -23,7 +23,7 @@ pub(super) struct Alert {
     pub(super) check: String,
 }
 
-/// The fields of a finding that are judged; `contract.md` has the rest.
+/// The fields of a `callout.finding/1` that are judged.
 #[derive(Debug, Deserialize)]
 struct Finding {
     id: String,

@@ -1,6 +1,6 @@
 //! The account of what was read: every row of an object is in exactly one of its counters.
 //!
-//! Where it sits: `read` fills it row by row, the doors add the accounts of units and objects and print them.
+//! Where it sits: `read` fills it row by row, `pipeline` adds the accounts of objects, `write` prints the sum.
 //! What it does not do: it judges nothing; the share of rejects an object may have is a limit of `read`.
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The stage `read`: the bytes of a flow log object become batches of flow records.
 //!
-//! Where it sits: takes an [`Object`] from a door, gives [`FlowBatch`]es to `resolve` and an [`Account`] to coverage.
+//! Where it sits: takes an [`Object`] from a door, gives [`FlowBatch`]es to `rollup` and an [`Account`] to coverage.
 //! What it does not do: it does no I/O of its own, starts no thread, and never looks at an object's name or place; what
 //! an object is follows from its content.
 //!
@@ -106,10 +106,10 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         max_rejected_share: 0.5,
         max_inflated_ratio: 250,
-        max_inflated_bytes: 16 << 30,
+        max_inflated_bytes: 4 << 30,
         max_spooled_bytes: 128 << 20,
         max_page_bytes: 128 << 20,
-        max_line_bytes: 64 << 10,
+        max_line_bytes: 16 << 10,
         max_batch_rows: 16 << 10,
         max_unit_rows: 1 << 20,
         max_unit_bytes: 32 << 20,

@@ -2,7 +2,8 @@
 //!
 //! Where it sits: the lowest part of `read`; text tokens, Parquet numbers and Parquet strings all pass through here, so
 //! both formats accept and reject the same values for the same reasons.
-//! What it does not do: it sees one value at a time; what concerns two fields (`end` before `start`) is in `batch`.
+//! What it does not do: it sees one value at a time; what concerns two fields (`end` before `start`) is
+//! where rows are put together, in `text` and `parquet`.
 
 use std::net::Ipv6Addr;
 

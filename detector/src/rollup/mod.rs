@@ -247,8 +247,8 @@ impl Rollup {
         self.account.merge(&other.account);
     }
 
-    /// Decides what was left undecided, and gives the observations with the account of the rows. What is left is empty as
-    /// a new one, with the memory it had: the next object needs no other.
+    /// Decides what was left undecided, and gives the observations with the account of the rows. Afterwards
+    /// this is empty as new, but keeps its memory for the next object.
     ///
     /// # Columns
     /// out: in no order that means anything; see [`Observations::sorted`].

@@ -22,7 +22,7 @@ pub(super) fn render(finding: &Finding) -> String {
     let place = Place::of(finding);
     let label = finding.severity.label();
     let sign = if finding.severity.value() >= 7.0 { ":rotating_light:" } else { ":warning:" };
-    let owner = table::in_words(finding);
+    let owner = table::owner_words(finding);
     let mut next_steps: Vec<String> = advice::steps(finding).iter().map(|step| plain(step)).collect();
     next_steps.push(format!("Show what is known: `{}`", advice::inspect_command(finding)));
     let names = if finding.owner.kind == OwnerKind::Interface { &finding.owner.eni_ids } else { &finding.owner.arns };

@@ -20,7 +20,7 @@ pub enum State {
 }
 
 impl State {
-    /// The word of the contract.
+    /// The word that is printed.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Learning => "learning",

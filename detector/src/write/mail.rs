@@ -30,7 +30,7 @@ pub fn subject(finding: &Finding) -> String {
         finding.severity.label(),
         finding.severity.value(),
         finding.check,
-        table::in_words(finding)
+        table::owner_words(finding)
     );
     if let Some(to) = finding.destinations.first() {
         let _infallible = write!(text, " -> {}", table::endpoint(to));
@@ -47,7 +47,7 @@ pub fn body(finding: &Finding) -> String {
 
     mail.fact("Severity", &format!("{} ({:.1} of 10)", finding.severity.label(), finding.severity.value()));
     mail.fact("Confidence", &format!("{:.0} %", finding.confidence * 100.0));
-    mail.fact("Function", &table::in_words(finding));
+    mail.fact("Function", &table::owner_words(finding));
     let place = Place::of(finding);
     mail.fact("Account", &format!("{}, {}", place.account, place.region));
     mail.fact("When", &table::when(finding));
@@ -89,7 +89,7 @@ pub fn body(finding: &Finding) -> String {
         mail.command("stop it", &stop);
     }
     mail.command(
-        "the flow records around it",
+        "judge those days again",
         &format!(
             "callout replay LOGS --baseline DIR --from {}T00:00:00Z --until {}T00:00:00Z",
             day(finding.window.0),

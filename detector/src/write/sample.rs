@@ -25,7 +25,7 @@ fn destination(address: IpAddr, port: u16, network: &str) -> Destination {
     }
 }
 
-/// The example of contract.md section 2: a credential upload to a raw address, a quarter of an hour after a deployment.
+/// A credential upload to a raw address, a quarter of an hour after a deployment.
 pub(crate) fn new_destination() -> Finding {
     Finding {
         id: Fingerprint(0x9f2c_41d7_0be8_5a13_66f0_92ce_d481_377b),

@@ -42,7 +42,7 @@ pub fn finding(finding: &Finding, look: Look) -> String {
     }
     block.lines.push(String::new());
     if !named {
-        block.item("in", &in_words(finding));
+        block.item("in", &owner_words(finding));
     }
     block.destinations(&finding.destinations);
     block.items("why", finding.evidence.iter().map(|evidence| evidence.statement.as_str()));
@@ -71,7 +71,7 @@ impl Block {
     fn head(&mut self, finding: &Finding) -> bool {
         let label = format!("{} {:.1}", finding.severity.label().to_uppercase(), finding.severity.value());
         let what = format!("{label}  {}", finding.check);
-        let owner = in_words(finding);
+        let owner = owner_words(finding);
         let owner = visible(&owner);
         let time = minute(finding.first_seen);
         let room = self.width.saturating_sub(columns(&what) + columns(&time) + 2);
@@ -187,7 +187,7 @@ pub(super) fn endpoint(destination: &Destination) -> String {
 }
 
 /// The owner in a few words.
-pub(super) fn in_words(finding: &Finding) -> String {
+pub(super) fn owner_words(finding: &Finding) -> String {
     let label = finding.owner.label();
     if label.is_empty() { "unknown interface".into() } else { label }
 }

@@ -191,7 +191,7 @@ impl<D: Dictionary> Codes<D> {
     }
 }
 
-/// The column of a batch, whichever kind it is.
+/// Columns of addresses, and of text.
 pub(super) type AddressCodes = Codes<Addresses>;
 pub(super) type TextCodes = Codes<Texts>;
 

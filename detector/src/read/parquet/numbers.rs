@@ -70,7 +70,7 @@ impl<T: Number> Numbers<T> {
         Ok(())
     }
 
-    /// Appends the next rows of a page. `first_row` is the batch's row they start at.
+    /// Appends the next rows of a page.
     pub(super) fn append(
         &mut self,
         page: &mut Page,

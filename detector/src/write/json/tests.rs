@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 #[test]
-fn the_form_is_the_contract_s() {
+fn the_form_is_what_scripts_rely_on() {
     let expected = concat!(
         r#"{"schema":"callout.finding/1","id":"9f2c41d70be85a1366f092ced481377b","type":"new-destination","#,
         r#""activity":"create","severity":7.4,"severity_label":"High","confidence":0.93,"#,
