@@ -271,6 +271,11 @@ impl Baseline {
         self.networks.iter().map(|(&network, _)| network)
     }
 
+    /// The ports of networks met, watched ones too.
+    pub fn services(&self) -> impl Iterator<Item = (&ServiceKey, &ServiceKnown)> {
+        self.services.iter()
+    }
+
     /// The prefixes met, watched ones too.
     pub fn prefixes(&self) -> impl Iterator<Item = (u32, &PrefixKnown)> {
         self.prefixes.iter().map(|(&prefix, known)| (prefix, known))

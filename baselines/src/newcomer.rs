@@ -84,7 +84,7 @@ pub struct Circumstances {
     pub n_new_networks: f64,
     /// See `n_new_networks`.
     pub network_exposure: f64,
-    /// Days that brought a port never used before, recent days counting more, and the days of activity.
+    /// Ports never used before, recent ones counting more, and the occasions for one: each new network, one a day at least.
     pub n_new_ports: f64,
     /// See `n_new_ports`.
     pub port_exposure: f64,

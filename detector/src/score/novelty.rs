@@ -77,12 +77,13 @@ impl Prior {
     pub(super) fn of(baselines: &Baselines, now: Day) -> Self {
         let days = |pick| baselines.iter().map(move |(_, baseline)| days_with_news(baseline, now, pick));
         let rung = |pick| Rung { chance: chance_of_fleet(days(pick)), days: PRIOR_DAYS };
+        let ports = baselines.iter().map(|(_, baseline)| new_ports(baseline, now));
         let networks: fn(&DiaryDay) -> u32 = |day| day.networks;
         Self {
             network: Rung { days: worth(days(networks)), ..rung(networks) },
             service: rung(|day| day.services),
             prefix: rung(|day| day.prefixes),
-            port: rung(|day| day.ports),
+            port: Rung { chance: chance_of_fleet(ports), days: PRIOR_DAYS },
         }
     }
 }
@@ -125,6 +126,33 @@ fn days_with_news(baseline: &Baseline, now: Day, pick: fn(&DiaryDay) -> u32) -> 
     })
 }
 
+/// How often a port never used before came, and how often one might have: at each new network, and once a day; both weighted by
+/// age. Who met a hundred networks on the web's ports only is as surprised by another port as one who met none in a hundred
+/// days.
+fn new_ports(baseline: &Baseline, now: Day) -> (f64, f64) {
+    let past = baseline.diary.iter().skip(RAMP_DAYS).filter(|entry| entry.day < now);
+    past.fold((0.0, 0.0), |(news, occasions), entry| {
+        let weight = 0.5f64.powf(f64::from(now.0 - entry.day.0) / HALF_LIFE_DAYS);
+        let n = entry.networks.max(entry.ports).max(1);
+        (news + weight * f64::from(entry.ports), occasions + weight * f64::from(n))
+    })
+}
+
+/// Days on which a port was first used with some network, weighted by age; not under a finding.
+fn days_of_port(baseline: &Baseline, now: Day, port: (u16, u8)) -> f64 {
+    let past: BTreeSet<Day> = baseline.diary.iter().skip(RAMP_DAYS).map(|entry| entry.day).collect();
+    let is_told = |network: u32| {
+        baseline.finding(Subject::Network(network)) != 0
+            || baseline.finding(Subject::Service(network, port.0, port.1)) != 0
+    };
+    let first = baseline
+        .services()
+        .filter(|&(&(network, number, protocol), _)| (number, protocol) == port && !is_told(network))
+        .map(|(_, service)| service.known.first.day());
+    let days: BTreeSet<Day> = first.filter(|day| *day < now && past.contains(day)).collect();
+    days.into_iter().map(|day| 0.5f64.powf(f64::from(now.0 - day.0) / HALF_LIFE_DAYS)).sum()
+}
+
 /// On how many of an owner's active days before a day something new came that was not told, and of how many: counted, not
 /// weighed, for a person to read.
 pub(super) fn days_counted(baseline: &Baseline, before: Day, pick: fn(&DiaryDay) -> u32) -> (usize, usize) {
@@ -143,7 +171,11 @@ pub(super) fn circumstances(
     let rungs = fleet.ladder.rungs(row.peer);
     let (n_new, exposure) = match subject {
         Subject::Network(_) => days_with_news(baseline, now.day(), |day| day.networks),
-        Subject::Service(..) => days_with_news(baseline, now.day(), |day| day.services),
+        // A port that the function uses with one network after the other is no news with the next.
+        Subject::Service(_, port, protocol) => {
+            let (n_new, exposure) = days_with_news(baseline, now.day(), |day| day.services);
+            (n_new.max(days_of_port(baseline, now.day(), (port, protocol))), exposure)
+        }
         // How this very network wanders, not how others do.
         Subject::Prefix(_) => baseline.network(rungs.network).map_or((0.0, 0.0), |network| {
             (f64::from(network.n_late_prefixes), f64::from(network.known.n_days.saturating_sub(1)))
@@ -155,7 +187,7 @@ pub(super) fn circumstances(
         Subject::Prefix(prefix) => fleet.n_owners_knowing_prefix(prefix),
         _ => fleet.n_owners_knowing(rungs.network),
     };
-    let (n_new_ports, port_exposure) = days_with_news(baseline, now.day(), |day| day.ports);
+    let (n_new_ports, port_exposure) = new_ports(baseline, now.day());
     Circumstances {
         n_days: known.map_or(0, |known| known.n_days),
         n_new,

@@ -189,7 +189,7 @@ Commands
   callout inspect --baseline DIR activities-api
 - stop it:
   aws lambda put-function-concurrency --function-name arn:aws:lambda:eu-west-1:111122223333:function:activities-api --reserved-concurrent-executions 0
-- the flow records around it:
+- judge those days again:
   callout replay LOGS --baseline DIR --from 2026-03-31T00:00:00Z --until 2026-04-01T00:00:00Z
 
 Finding 9f2c41d70be85a1366f092ced481377b, new-destination
