@@ -14,7 +14,7 @@ use crate::observation::Observation;
 use crate::slots::Place;
 use crate::table::Table;
 use crate::watched::Watched;
-use crate::window::{Day, WINDOWS_PER_DAY, Window};
+use crate::window::{Day, HOURS_PER_WEEK, WINDOWS_PER_DAY, Window};
 
 /// Days of which an owner's first contacts are remembered one by one.
 pub(crate) const DIARY_DAYS: u32 = 90;
@@ -68,7 +68,7 @@ impl Baseline {
 
     /// Counts a window of activity in its hour of the week.
     fn note_hour(&mut self, window: Window) {
-        self.hours.resize(168, 0);
+        self.hours.resize(HOURS_PER_WEEK.into(), 0);
         if let Some(n) = self.hours.get_mut(usize::from(window.hour_of_week())) {
             *n += 1;
         }

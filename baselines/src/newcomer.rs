@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 
 use crate::known::Known;
 use crate::observation::Observation;
-use crate::window::{WINDOW_SECS, Window};
+use crate::window::{WINDOW_MINUTES, Window};
 
 /// Contacts kept of a newcomer. A beacon shows after four; enough for two days of an hourly one.
 const MAX_CONTACTS: usize = 64;
@@ -237,7 +237,7 @@ impl Held {
 
 impl Newcomer {
     /// Contacts there are at most while an observation is added: those kept, and its own.
-    pub(crate) const ROOM_FOR_CONTACTS: usize = MAX_CONTACTS + (WINDOW_SECS / 60) as usize;
+    pub(crate) const ROOM_FOR_CONTACTS: usize = MAX_CONTACTS + WINDOW_MINUTES as usize;
 
     /// The same of counts.
     pub(crate) const ROOM_FOR_COUNTS: usize = MAX_COUNTS + 1;
@@ -295,7 +295,7 @@ impl Newcomer {
         // Several destinations tell of the same minutes, and hardly any comes before others.
         let latest = self.contacts.iter().rev().take_while(|&&minute| minute >= base);
         let known = latest.fold(0, |known, minute| known | 1u32.checked_shl(minute - base).unwrap_or(0));
-        let mut new = u32::from(minutes) & ((1 << (WINDOW_SECS / 60)) - 1) & !known;
+        let mut new = u32::from(minutes) & ((1 << WINDOW_MINUTES) - 1) & !known;
         while new != 0 {
             let minute = base + new.trailing_zeros();
             let at = self.contacts.iter().rposition(|&before| before < minute).map_or(0, |at| at + 1);

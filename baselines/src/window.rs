@@ -4,11 +4,17 @@
 /// falls into one window of its start and rarely reaches into more than the next.
 pub const WINDOW_SECS: i64 = 600;
 
+/// Minutes in a window.
+pub const WINDOW_MINUTES: u32 = 10;
+
+/// Windows in an hour.
+pub const WINDOWS_PER_HOUR: u32 = 6;
+
 /// Windows in a day.
-pub const WINDOWS_PER_DAY: u32 = 144;
+pub const WINDOWS_PER_DAY: u32 = 24 * WINDOWS_PER_HOUR;
 
 /// Hours in a week.
-const HOURS_PER_WEEK: u8 = 168;
+pub const HOURS_PER_WEEK: u8 = 168;
 
 /// A window, counted in steps of [`WINDOW_SECS`] since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,7 +45,7 @@ impl Window {
     /// Hour of the week, 0 to 167, from Monday 00:00 UTC.
     pub fn hour_of_week(self) -> u8 {
         // 1970-01-01 was a Thursday: three days after a Monday.
-        ((self.0 / 6 + 72) % u32::from(HOURS_PER_WEEK)) as u8
+        ((self.0 / WINDOWS_PER_HOUR + 72) % u32::from(HOURS_PER_WEEK)) as u8
     }
 
     /// How many hours of the week lie between this one and another, the shorter way round: from Sunday's last hour to Monday's
@@ -59,6 +65,11 @@ impl Day {
     pub fn first_window(self) -> Window {
         Window(self.0.saturating_mul(WINDOWS_PER_DAY))
     }
+
+    /// The day's last window.
+    pub fn last_window(self) -> Window {
+        Window(self.first_window().0.saturating_add(WINDOWS_PER_DAY - 1))
+    }
 }
 
 #[cfg(test)]
@@ -71,6 +82,16 @@ mod tests {
         assert_eq!((window.start(), window.end()), (1_774_951_800, 1_774_952_400));
         assert_eq!(Window::of(1_774_952_400), Window(window.0 + 1));
         assert_eq!(Window::of(-5), Window(0));
+    }
+
+    #[test]
+    fn all_lengths_speak_of_one_grid() {
+        assert_eq!(i64::from(WINDOW_MINUTES) * 60, WINDOW_SECS);
+        assert_eq!(i64::from(WINDOWS_PER_HOUR) * WINDOW_SECS, 3600);
+        assert_eq!(i64::from(WINDOWS_PER_DAY) * WINDOW_SECS, 86_400);
+        let day = Window::of(1_774_951_964).day();
+        assert_eq!([day.first_window(), day.last_window()].map(Window::day), [day; 2]);
+        assert_eq!(day.last_window().end(), Day(day.0 + 1).first_window().start());
     }
 
     #[test]

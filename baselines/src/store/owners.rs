@@ -12,10 +12,7 @@ use crate::baseline::{Baseline, DiaryDay};
 use crate::baselines::Baselines;
 use crate::known::Known;
 use crate::names::Names;
-use crate::window::Window;
-
-/// Hours of a week.
-const WEEK_HOURS: usize = 168;
+use crate::window::{HOURS_PER_WEEK, Window};
 
 pub(super) fn columns() -> Vec<Column> {
     let own = [
@@ -62,7 +59,7 @@ pub(super) fn decode(reader: &Reader<'_>, owners: &mut Names, of_owner: &mut Vec
             let volumes = page.distributions("window_peers")?.into_iter().zip(page.volumes()?);
             let baselines = spans.zip(volumes).map(|(known, (window_peers, volumes))| {
                 let known = known?;
-                let hours = if known.is_some() { vec![0; WEEK_HOURS] } else { Vec::new() };
+                let hours = if known.is_some() { vec![0; HOURS_PER_WEEK.into()] } else { Vec::new() };
                 Ok(Baseline { known, volumes, window_peers, hours, ..Baseline::default() })
             });
             let baselines = baselines.collect::<Result<Vec<Baseline>, Error>>()?;

@@ -12,7 +12,7 @@ use std::io;
 use baselines::names::Names;
 use baselines::near::near;
 use baselines::observation::{Collector, Observation, Observations};
-use baselines::window::{Day, Window};
+use baselines::window::{Day, WINDOWS_PER_HOUR, Window};
 
 use self::row::Pieces;
 pub(super) use self::row::{At, PartRows, Run};
@@ -24,9 +24,6 @@ const MAX_IN_MEMORY: usize = 48 << 20;
 /// An hour of event time, counted since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Hour(u32);
-
-/// Windows in an hour.
-const WINDOWS_PER_HOUR: u32 = 6;
 
 impl Hour {
     /// After all hours there are.

@@ -55,7 +55,7 @@ pub(super) fn walk(
         coverage.n_repeated += account.n_repeated;
     }
     let findings = scorer.findings(&baselines);
-    let last = hours.last().map_or(Window(0), |(hour, _)| Window(hour.day().first_window().0 + 143));
+    let last = hours.last().map_or(Window(0), |(hour, _)| hour.day().last_window());
     let warm_up = job.config.warm_up_secs as i64;
     coverage.n_owners = baselines.iter().filter(|(_, b)| b.known.is_some()).count() as u64;
     coverage.n_learning =

@@ -17,7 +17,7 @@
 use std::collections::BTreeSet;
 
 use baselines::newcomer::{Newcomer, Subject};
-use baselines::window::{WINDOW_SECS, Window};
+use baselines::window::{WINDOW_MINUTES, WINDOW_SECS, Window};
 
 use super::oddity::{Oddity, Topic};
 use super::view::{View, is_all_refused, period_words, span_words};
@@ -152,7 +152,7 @@ impl Check for Beacon {
 fn is_busy(view: &View<'_>, newcomer: &Newcomer) -> bool {
     let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of(i64::from(*minute) * 60));
     let active = view.baseline.active.windows(from, view.window).filter(|&(_, minutes)| minutes != 0);
-    let contact_windows: BTreeSet<u32> = newcomer.contacts.iter().map(|minute| minute / 10).collect();
+    let contact_windows: BTreeSet<u32> = newcomer.contacts.iter().map(|minute| minute / WINDOW_MINUTES).collect();
     contact_windows.len() as f64 > active.count().max(1) as f64 * BUSY_SHARE
 }
 
@@ -174,17 +174,20 @@ fn is_explained(view: &View<'_>, newcomer: &Newcomer) -> bool {
     // The window under judgement is not in the ring yet.
     let past = || newcomer.contacts.iter().copied().filter(|&minute| Window::of(i64::from(minute) * 60) < view.window);
     let minutes = |(window, minutes): (Window, u16)| {
-        (0..10).filter(move |at| minutes >> at & 1 == 1).map(move |at| window.0 * 10 + at)
+        (0..WINDOW_MINUTES).filter(move |at| minutes >> at & 1 == 1).map(move |at| window.0 * WINDOW_MINUTES + at)
     };
     if is_once_a_run(&spells(past()), &spells(active().flat_map(minutes))) {
         return true;
     }
     let (n_past, n_with_others) = past().fold((0u32, 0u32), |(n, n_with), minute| {
         let around = minute.saturating_sub(1)..=minute + 1;
-        let is_active = |minute: u32| baseline.active.minutes(Window(minute / 10)) >> (minute % 10) & 1 == 1;
+        let is_active = |minute: u32| {
+            let minutes = baseline.active.minutes(Window(minute / WINDOW_MINUTES));
+            minutes >> (minute % WINDOW_MINUTES) & 1 == 1
+        };
         (n + 1, n_with + u32::from(around.into_iter().any(is_active)))
     });
-    let rests = f64::from(n_active_minutes) < f64::from(n_active_windows * 10) * RESTING_SHARE;
+    let rests = f64::from(n_active_minutes) < f64::from(n_active_windows * WINDOW_MINUTES) * RESTING_SHARE;
     rests && n_past > 0 && f64::from(n_with_others) >= f64::from(n_past) * IN_RUNS_SHARE
 }
 
@@ -230,7 +233,7 @@ fn is_replaced(view: &View<'_>, newcomer: &Newcomer) -> bool {
 /// Whether steady records are those of connections that are held: each gives one in every aggregation interval by nature. A
 /// poll has a connection, and a local port, for each record or two; what is held has one for all.
 fn is_held(newcomer: &Newcomer, steady: &Rhythm) -> bool {
-    let records_in_half_window = WINDOW_SECS as f64 / 60.0 / steady.period_minutes / 2.0;
+    let records_in_half_window = f64::from(WINDOW_MINUTES) / steady.period_minutes / 2.0;
     newcomer.held.n_connections() < records_in_half_window * CONNECTIONS_PER_RECORD
 }
 
@@ -274,7 +277,7 @@ fn steady(counts: &[(Window, u32)]) -> Option<Rhythm> {
     }
     let z = ((dispersion / freedom).cbrt() - (1.0 - 2.0 / (9.0 * freedom))) / (2.0 / (9.0 * freedom)).sqrt();
     let bans = normal_lower_tail_bans(z) - TRIALS_BANS;
-    let period_minutes = 10.0 / mean;
+    let period_minutes = f64::from(WINDOW_MINUTES) / mean;
     Some(Rhythm {
         n_contacts: inner.iter().map(|&(_, count)| count as usize).sum(),
         period_minutes,
@@ -329,7 +332,8 @@ impl Rhythm {
             }
             Counted::Contacts { are_latest } => {
                 // Minutes of earlier windows may not have been kept at all.
-                let is_cut = newcomer.contacts.first().is_some_and(|&minute| minute / 10 > newcomer.known.first.0);
+                let is_cut =
+                    newcomer.contacts.first().is_some_and(|&minute| minute / WINDOW_MINUTES > newcomer.known.first.0);
                 let latest = if are_latest || is_cut { "the last " } else { "" };
                 let what = if is_all_refused(newcomer) { "refused attempts" } else { "contacts" };
                 format!("{latest}{n} {what}")

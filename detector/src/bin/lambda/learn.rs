@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use baselines::window::Window;
+use baselines::window::{WINDOWS_PER_DAY, WINDOWS_PER_HOUR, Window};
 use detector::finding::Finding;
 use detector::write::json;
 use serde_json::{Value, json};
@@ -23,9 +23,6 @@ use crate::memory::{Learned, hex};
 use crate::state::Listed;
 use crate::walk::{self, Set, rows_between, without_told};
 use crate::watch::now_secs;
-
-/// Windows of an hour: the engine walks whole ones.
-const HOUR: u32 = 6;
 
 /// Stored bytes of observations folded in at a time. More than that, and the earliest days come first.
 const MAX_FOLD_BYTES: u64 = 32 << 20;
@@ -108,7 +105,7 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
     next.told = told;
     let ids: BTreeSet<String> = findings.iter().map(|finding| finding.id.to_string()).collect();
     next.told.retain(|id, _| ids.contains(id));
-    let horizon = Window(until.0.saturating_sub(world.config.novelty_memory_days.saturating_mul(144)));
+    let horizon = Window(until.0.saturating_sub(world.config.novelty_memory_days.saturating_mul(WINDOWS_PER_DAY)));
     next.memory.incidents.forget(horizon);
     let is_changed = n_folded > 0
         || n_accepted > 0
@@ -168,7 +165,8 @@ fn settled_until(sets: &[Set], rest: Option<&Listed>, learned: &Learned, grace_s
     let newest = sets.iter().flat_map(|(_, set)| set.rows.iter().map(|row| row.window)).max();
     // A record dated in the future must not close the hours before it.
     let end = newest.map_or(0, |newest| newest.end().min(now_secs()));
-    let mut until = Window::of(end - grace_secs).0 / HOUR * HOUR;
+    // The engine walks whole hours.
+    let mut until = Window::of(end - grace_secs).0 / WINDOWS_PER_HOUR * WINDOWS_PER_HOUR;
     if let Some(rest) = rest
         && let Some(day) = crate::memory::day_of(&rest.key)
     {
