@@ -26,6 +26,12 @@ impl Activity {
         (window.0 % Self::REACH) as usize
     }
 
+    /// The slot of a window; `None` for one that is later than the latest or that the ring no longer reaches.
+    fn slot_inside(&self, window: Window) -> Option<usize> {
+        let age = self.latest.0.checked_sub(window.0)?;
+        (age < Self::REACH).then(|| Self::slot(window))
+    }
+
     /// Marks minutes of a window and adds flow records. One older than the ring's reach is forgotten already.
     pub fn mark(&mut self, window: Window, minutes: u16, n_flows: u32) {
         self.minutes.resize(Self::REACH as usize, 0);
@@ -39,9 +45,8 @@ impl Activity {
             }
             self.latest = window;
         }
-        if self.latest.0 - window.0 < Self::REACH
-            && let (Some(mask), Some(n)) =
-                (self.minutes.get_mut(Self::slot(window)), self.n_flows.get_mut(Self::slot(window)))
+        if let Some(slot) = self.slot_inside(window)
+            && let (Some(mask), Some(n)) = (self.minutes.get_mut(slot), self.n_flows.get_mut(slot))
         {
             *mask |= minutes;
             *n = n.saturating_add(n_flows);
@@ -50,14 +55,12 @@ impl Activity {
 
     /// The active minutes of a window; none outside the ring.
     pub fn minutes(&self, window: Window) -> u16 {
-        let is_inside = window <= self.latest && self.latest.0 - window.0 < Self::REACH;
-        self.minutes.get(Self::slot(window)).copied().filter(|_| is_inside).unwrap_or(0)
+        self.slot_inside(window).and_then(|slot| self.minutes.get(slot)).copied().unwrap_or(0)
     }
 
     /// The flow records sent in a window; none outside the ring.
     pub fn n_flows(&self, window: Window) -> u32 {
-        let is_inside = window <= self.latest && self.latest.0 - window.0 < Self::REACH;
-        self.n_flows.get(Self::slot(window)).copied().filter(|_| is_inside).unwrap_or(0)
+        self.slot_inside(window).and_then(|slot| self.n_flows.get(slot)).copied().unwrap_or(0)
     }
 
     /// Windows of a span, ends included, with their active minutes, as far as the ring reaches back.
