@@ -206,9 +206,10 @@ impl Volumes {
             self.open_window.1.add(&theirs.1);
         } else {
             // Both were still growing; the earlier one has ended.
-            self.open_window = mine.min_by_window(theirs);
+            let (early, late) = if mine.0 < theirs.0 { (mine, theirs) } else { (theirs, mine) };
+            self.open_window = early;
             self.close_window();
-            self.open_window = mine.max_by_window(theirs);
+            self.open_window = late;
         }
         self.merge_days(other);
     }
@@ -245,21 +246,6 @@ impl Volumes {
             self.open_day = day;
         }
         self.first_day = (first_day != self.open_day).then(|| Box::new(first_day));
-    }
-}
-
-trait ByWindow: Sized {
-    fn min_by_window(self, other: Self) -> Self;
-    fn max_by_window(self, other: Self) -> Self;
-}
-
-impl ByWindow for (Window, Totals) {
-    fn min_by_window(self, other: Self) -> Self {
-        if self.0 < other.0 { self } else { other }
-    }
-
-    fn max_by_window(self, other: Self) -> Self {
-        if self.0 < other.0 { other } else { self }
     }
 }
 

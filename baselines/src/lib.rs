@@ -19,7 +19,7 @@ pub mod names;
 pub mod near;
 pub mod newcomer;
 pub mod observation;
-pub mod packed;
+mod packed;
 mod past;
 pub mod slots;
 pub mod store;

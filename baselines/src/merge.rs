@@ -107,7 +107,7 @@ impl Numbers {
 impl Baseline {
     /// Adds what another learner knows of the same owner, under the same numbers.
     fn merge(&mut self, theirs: &Self) {
-        let they_are_late = place(self) <= place(theirs);
+        let they_are_late = order_in_time(self) <= order_in_time(theirs);
         let corrections = if they_are_late { Corrections::of(self, theirs) } else { Corrections::of(theirs, self) };
         self.merge_newcomers(theirs, they_are_late);
         self.merge_rungs(theirs);
@@ -220,9 +220,9 @@ fn at(numbers: &[u32], id: u32) -> u32 {
     numbers.get(id as usize).copied().unwrap_or(u32::MAX)
 }
 
-/// Which of one owner's two parts is the earlier one. Parts that span the same time are told apart by how much they hold,
+/// What one owner's two parts are ordered by, the earlier one first. Parts that span the same time are told apart by how much they hold,
 /// so that the answer does not depend on who merges whom.
-fn place(baseline: &Baseline) -> (Window, Window, u32, u64) {
+fn order_in_time(baseline: &Baseline) -> (Window, Window, u32, u64) {
     let known = baseline.known.unwrap_or(Known { first: Window(u32::MAX), ..Known::default() });
     (known.first, known.last, known.n_windows, baseline.volumes.open_day.1.bytes_out)
 }

@@ -4,18 +4,18 @@
 
 /// Puts numbers down one after the other.
 #[derive(Debug)]
-pub struct Packer<'a> {
+pub(crate) struct Packer<'a> {
     bytes: &'a mut Vec<u8>,
 }
 
 impl<'a> Packer<'a> {
     /// Goes on at the end of some bytes.
-    pub fn new(bytes: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn new(bytes: &'a mut Vec<u8>) -> Self {
         Self { bytes }
     }
 
     /// Puts a number down.
-    pub fn put(&mut self, number: impl Into<u64>) {
+    pub(crate) fn put(&mut self, number: impl Into<u64>) {
         let mut rest = number.into();
         while rest >= 0x80 {
             self.bytes.push(rest as u8 | 0x80);
@@ -25,31 +25,31 @@ impl<'a> Packer<'a> {
     }
 
     /// Puts down how far a number is from another one, in either direction.
-    pub fn put_from(&mut self, base: i64, number: i64) {
+    pub(crate) fn put_from(&mut self, base: i64, number: i64) {
         let from = number.wrapping_sub(base);
         self.put((from << 1 ^ from >> 63) as u64);
     }
 
     /// Puts a float down, to the bit.
-    pub fn put_f64(&mut self, number: f64) {
+    pub(crate) fn put_f64(&mut self, number: f64) {
         self.put(number.to_bits().swap_bytes());
     }
 }
 
 /// Takes numbers in the order they were put down; 0 where there are none left.
 #[derive(Debug)]
-pub struct Unpacker<'a> {
+pub(crate) struct Unpacker<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> Unpacker<'a> {
     /// Starts at the first of some bytes.
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
 
     /// See [`Packer::put`].
-    pub fn take(&mut self) -> u64 {
+    pub(crate) fn take(&mut self) -> u64 {
         let (mut number, mut shift) = (0u64, 0u32);
         while let Some((&byte, rest)) = self.bytes.split_first() {
             self.bytes = rest;
@@ -63,18 +63,18 @@ impl<'a> Unpacker<'a> {
     }
 
     /// See [`Packer::put`].
-    pub fn take_u32(&mut self) -> u32 {
+    pub(crate) fn take_u32(&mut self) -> u32 {
         self.take() as u32
     }
 
     /// See [`Packer::put_from`].
-    pub fn take_from(&mut self, base: i64) -> i64 {
+    pub(crate) fn take_from(&mut self, base: i64) -> i64 {
         let from = self.take();
         base.wrapping_add((from >> 1) as i64 ^ -((from & 1) as i64))
     }
 
     /// See [`Packer::put_f64`].
-    pub fn take_f64(&mut self) -> f64 {
+    pub(crate) fn take_f64(&mut self) -> f64 {
         f64::from_bits(self.take().swap_bytes())
     }
 }

@@ -170,10 +170,10 @@ impl<'a> Reader<'a> {
         };
         let mut waves = groups.chunks(rayon::current_num_threads().max(1));
         let mut ready = waves.next().map(&decode).unwrap_or_default();
-        let mut n_rows_left = true;
-        while n_rows_left {
+        let mut has_more = true;
+        while has_more {
             let wave = waves.next();
-            n_rows_left = wave.is_some();
+            has_more = wave.is_some();
             let (folded, next) = rayon::join(
                 || ready.into_iter().try_for_each(|pages| pages?.into_iter().try_for_each(&mut fold)),
                 || wave.map(&decode).unwrap_or_default(),
