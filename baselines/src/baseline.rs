@@ -301,7 +301,7 @@ impl Baseline {
         self.newcomers.get(&subject).map_or(0, Watched::finding)
     }
 
-    /// Has everything brought near that is known of the destinations of some rows, before these are judged and learned.
+    /// Prefetches all that is known of the destinations of some rows, before these are judged and learned.
     ///
     /// An owner comes up once an hour, and what is known of it is far from the cache by then. In steps: each asks for what
     /// tells the next one where to go on.

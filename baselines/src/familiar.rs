@@ -1,7 +1,8 @@
-//! Familiar: what others may count an owner among the acquaintances of.
+//! Familiar: the networks and prefixes of which an owner is counted among those that know them.
 //!
-//! What is under a finding is nobody's acquaintance, so whom it is told of does not become familiar to the next. Judges nothing
-//! and counts nothing: [`crate::Baselines`] does.
+//! That many owners know a network speaks for it. An owner whose contact with it is under a finding is not one of those: what
+//! called out from one function would look familiar when it calls out from the next. Judges nothing and counts nothing:
+//! [`crate::Baselines`] counts.
 
 use crate::baseline::{Baseline, Learned};
 use crate::newcomer::Subject;

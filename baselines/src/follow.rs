@@ -50,7 +50,8 @@ impl Baseline {
             if is_new && !self.is_watched(subject) {
                 let circumstances = met(self, subject, first_row);
                 if self.is_watch_full() {
-                    // Who says the least is judged by all of what was said.
+                    // Room is made by forgetting the newcomers that say the least, going by their files: what this hour added
+                    // to those that are open must be in them first.
                     self.close(std::mem::take(open));
                 }
                 self.watch(ladder, subject, window);

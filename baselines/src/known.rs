@@ -141,7 +141,7 @@ impl Volumes {
         self.first_day.as_deref().copied().unwrap_or(self.open_day)
     }
 
-    /// Has the distributions brought near.
+    /// Prefetches the distributions.
     pub(crate) fn bring_near(&self) {
         self.past.bring_near();
     }

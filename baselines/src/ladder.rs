@@ -112,7 +112,7 @@ impl Ladder {
         self.ids.find(address, &self.addresses, |&address| address)
     }
 
-    /// Has what is known of an address brought near.
+    /// Prefetches what is known of an address.
     pub(crate) fn near(&self, peer: u32) {
         self.addresses.get(peer as usize).map(near);
         self.above.get(peer as usize).map(near);

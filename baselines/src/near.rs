@@ -1,15 +1,15 @@
-//! Near: asks the processor for memory that is wanted soon.
+//! Near: prefetches memory that is wanted soon.
 //!
-//! What a record or an observation costs is mostly waiting for memory. A look-up that knows its place asks for it, does other
-//! things, and comes back; a load would have all that follows wait with it. Where a processor has no such way this does
-//! nothing, and never does it change a result.
+//! What a record or an observation costs is mostly waiting for memory. So a look-up goes in two steps: as soon as it knows the
+//! address it prefetches it, and it loads from there only after other look-ups have done the same. Loading at once would
+//! wait for each in turn. Where a processor has no prefetch this does nothing, and it never changes a result.
 
 #![expect(unsafe_code, reason = "there is no safe way to ask for memory, and grouping takes half the time with it")]
 
-/// Bytes that memory comes in.
+/// Bytes of a cache line, which is what memory comes in.
 const LINE_BYTES: usize = 64;
 
-/// Has a value brought near: all its lines are asked for, none is waited for.
+/// Prefetches a value into the cache: asks for all its cache lines and waits for none.
 #[inline]
 pub fn near<T: ?Sized>(value: &T) {
     let start = std::ptr::from_ref(value).cast::<i8>();

@@ -72,7 +72,7 @@ impl Past {
         self.words = words.into_boxed_slice();
     }
 
-    /// Has all words brought near.
+    /// Prefetches all words.
     pub(crate) fn bring_near(&self) {
         near(&*self.words);
     }

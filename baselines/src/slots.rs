@@ -32,7 +32,7 @@ impl Slots {
         Place { at: hash as u32 & self.mask(), tag: (hash >> 32) as u32 & !self.mask() }
     }
 
-    /// Has a place brought near.
+    /// Prefetches the slot at a place.
     #[inline]
     pub fn near(&self, place: Place) {
         self.slots.get(place.at as usize).map(near);

@@ -29,14 +29,14 @@ impl Index {
         self.slots.find(self.place(key), is_it)
     }
 
-    /// Has the place of a key brought near.
+    /// Prefetches the slot of a key; gives its place.
     pub(crate) fn near<K: Hash>(&self, key: K) -> Place {
         let place = self.place(key);
         self.slots.near(place);
         place
     }
 
-    /// Has the list's entry brought near that a place shows.
+    /// Prefetches the list's entry that a place shows.
     pub(crate) fn near_shown<E>(&self, place: Place, list: &[E]) {
         self.slots.shown(place).and_then(|id| list.get(id as usize)).map(near);
     }
@@ -97,17 +97,17 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.entries.get_mut(id as usize).map(|(_, value)| value)
     }
 
-    /// Has the place of a key brought near, of which then [what it shows](Self::near_shown) can be.
+    /// Prefetches the slot of a key; gives its place, for [prefetching the entry](Self::near_shown) next.
     pub(crate) fn near_place(&self, key: &K) -> Place {
         self.ids.near(*key)
     }
 
-    /// Has the entry brought near that a place shows.
+    /// Prefetches the entry that a place shows.
     pub(crate) fn near_shown(&self, place: Place) {
         self.ids.near_shown(place, &self.entries);
     }
 
-    /// Has the entry of a number brought near.
+    /// Prefetches the entry of a number.
     pub(crate) fn near(&self, id: u32) {
         self.entries.get(id as usize).map(near);
     }
