@@ -7,7 +7,7 @@ use crate::activity::Activity;
 use crate::bounds::NOWHERE;
 use crate::distribution::Distribution;
 use crate::known::{Known, Totals, Volumes};
-use crate::ladder::{Ladder, is_private};
+use crate::ladder::{Ladder, Rungs, is_private};
 use crate::near::near;
 use crate::newcomer::{Newcomer, Subject};
 use crate::observation::Observation;
@@ -32,6 +32,16 @@ pub struct DiaryDay {
     pub prefixes: u32,
     /// Ports used for the first time, with any network.
     pub ports: u32,
+}
+
+impl DiaryDay {
+    /// Adds what else the day brought.
+    fn add(&mut self, new: &Self) {
+        self.networks += new.networks;
+        self.services += new.services;
+        self.prefixes += new.prefixes;
+        self.ports += new.ports;
+    }
 }
 
 /// Everything learned of one owner. Its tables are its own, so that owners are learned side by side, and what one window
@@ -433,19 +443,7 @@ impl Baseline {
 
     /// Learns one row of a settled destination.
     fn learn_settled(&mut self, row: &Observation, destination: u32, entries: Entries, total: &mut Totals) {
-        if let Some(prefix) = self.prefixes.at_mut(entries.prefix) {
-            prefix.known.touch(row.window);
-        }
-        if let Some(network) = self.networks.at_mut(entries.network) {
-            network.known.touch(row.window);
-        }
-        if let Some(service) = self.services.at_mut(entries.service) {
-            service.known.touch(row.window);
-            service.volumes.add(row.window, &sent(row));
-        }
-        if let Some(known) = self.ports.at_mut(entries.port) {
-            known.touch(row.window);
-        }
+        self.touch(row, entries, false);
         if let Some(entry) = self.destinations.at_mut(destination) {
             total.n_peers += u32::from(entry.known.last != row.window);
             entry.add(row);
@@ -461,102 +459,129 @@ impl Baseline {
         total: &mut Totals,
         learned: &mut Learned,
     ) -> bool {
-        let window = row.window;
-        let rungs = ladder.rungs(row.peer);
         let under_finding = standing.subject().is_some_and(|subject| self.finding(subject) != 0);
         let mut new = DiaryDay::default();
-        let known_network = self.networks.id(&rungs.network);
-        let network = match known_network {
-            Some(id) => id,
-            None if self.is_full(Subject::Network(rungs.network)) => NOWHERE,
-            None => {
-                new.networks += 1;
-                if !self.is_told(Subject::Network(rungs.network)) {
-                    learned.networks.push(rungs.network);
-                }
-                let entry = NetworkKnown { known: Known::new(window), ..NetworkKnown::default() };
-                self.networks.put_absent(rungs.network, entry)
+        let entries = self.enter(ladder.rungs(row.peer), row, &mut new, learned);
+        self.touch(row, entries, under_finding);
+        let key = (row.peer, row.port, row.protocol);
+        // Another row of the window may have brought it.
+        let known = destination.or_else(|| self.destinations.id(&key));
+        let is_seen = |id| self.destinations.at(id).is_some_and(|d| d.known.last == row.window);
+        // What is told enters no distribution.
+        total.n_peers += u32::from(!under_finding && !known.is_some_and(is_seen));
+        let destination = known.unwrap_or_else(|| self.enter_destination(key, row.window));
+        if let Some(entry) = self.destinations.at_mut(destination) {
+            entry.add(row);
+            if standing == Standing::Settled {
+                self.settle(destination, entries);
             }
-        };
-        let service_key = (rungs.network, row.port, row.protocol);
-        let service = match self.services.id(&service_key) {
-            Some(id) => id,
-            None if self.is_full(Subject::Service(rungs.network, row.port, row.protocol)) => NOWHERE,
-            None => {
-                new.services += u32::from(known_network.is_some());
-                let entry = ServiceKnown { known: Known::new(window), volumes: Volumes::default() };
-                self.services.put_absent(service_key, entry)
-            }
-        };
-        let prefix = match self.prefixes.id(&rungs.prefix) {
-            Some(id) => id,
-            None if self.is_full(Subject::Prefix(rungs.prefix)) => NOWHERE,
-            None => {
-                if !self.is_prefix_told(rungs.prefix, rungs.network) {
-                    learned.prefixes.push(rungs.prefix);
-                }
-                if let Some(entry) = self.networks.at_mut(network) {
-                    entry.n_prefixes += 1;
-                    if window.0 >= entry.known.first.0 + WINDOWS_PER_DAY {
-                        entry.n_late_prefixes += 1;
-                        new.prefixes += 1;
-                    }
-                }
-                let entry = PrefixKnown { known: Known::new(window), network: rungs.network };
-                self.prefixes.put_absent(rungs.prefix, entry)
-            }
-        };
-        if let Some(entry) = self.prefixes.at_mut(prefix) {
-            entry.known.touch(window);
         }
-        if let Some(entry) = self.networks.at_mut(network) {
-            entry.known.touch(window);
+        // What is told is no habit: it must not make the next stranger of this function less of one.
+        if !under_finding && new != DiaryDay::default() {
+            self.diary_of(row.window.day()).add(&new);
         }
-        if let Some(entry) = self.services.at_mut(service) {
-            entry.known.touch(window);
+        under_finding
+    }
+
+    /// Counts a row's window on every rung, and what it says was exchanged unless it stands under a finding.
+    #[inline]
+    fn touch(&mut self, row: &Observation, entries: Entries, under_finding: bool) {
+        if let Some(prefix) = self.prefixes.at_mut(entries.prefix) {
+            prefix.known.touch(row.window);
+        }
+        if let Some(network) = self.networks.at_mut(entries.network) {
+            network.known.touch(row.window);
+        }
+        if let Some(service) = self.services.at_mut(entries.service) {
+            service.known.touch(row.window);
             if !under_finding {
-                entry.volumes.add(window, &sent(row));
+                service.volumes.add(row.window, &sent(row));
             }
         }
+        if let Some(known) = self.ports.at_mut(entries.port) {
+            known.touch(row.window);
+        }
+    }
+
+    /// The entries of a row's rungs. Those that are not there yet are made, and what is news about them is added to `new`.
+    fn enter(&mut self, rungs: Rungs, row: &Observation, new: &mut DiaryDay, learned: &mut Learned) -> Entries {
+        let window = row.window;
+        let known_network = self.networks.id(&rungs.network);
+        let network = known_network.unwrap_or_else(|| self.enter_network(rungs.network, window, new, learned));
+        let service_key = (rungs.network, row.port, row.protocol);
+        let service = self.services.id(&service_key).unwrap_or_else(|| {
+            let is_news = known_network.is_some();
+            self.enter_service(service_key, window, is_news, new)
+        });
+        let prefix =
+            self.prefixes.id(&rungs.prefix).unwrap_or_else(|| self.enter_prefix(rungs, network, window, new, learned));
         let port_key = (row.port, row.protocol);
         let port = self.ports.id(&port_key).unwrap_or_else(|| {
             new.ports += 1;
             self.ports.put_absent(port_key, Known::new(window))
         });
-        if let Some(known) = self.ports.at_mut(port) {
-            known.touch(window);
+        Entries { network, service, prefix, port }
+    }
+
+    /// Makes the entry of a network, unless there is no room.
+    fn enter_network(&mut self, network: u32, window: Window, new: &mut DiaryDay, learned: &mut Learned) -> u32 {
+        if self.is_full(Subject::Network(network)) {
+            return NOWHERE;
         }
-        let key = (row.peer, row.port, row.protocol);
-        // Another row of the window may have brought it.
-        let known_destination = destination.or_else(|| self.destinations.id(&key));
-        let is_seen = |id| self.destinations.at(id).is_some_and(|d| d.known.last == window);
-        // What is told enters no distribution.
-        total.n_peers += u32::from(!under_finding && !known_destination.is_some_and(is_seen));
-        let destination = match known_destination {
-            Some(id) => id,
-            None if self.has_all_destinations() => NOWHERE,
-            None => {
-                let entry = DestinationKnown { known: Known::new(window), bytes_out: 0, bytes_in: 0 };
-                self.destinations.put_absent(key, entry)
+        new.networks += 1;
+        if !self.is_told(Subject::Network(network)) {
+            learned.networks.push(network);
+        }
+        self.networks.put_absent(network, NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
+    }
+
+    /// The same of a port of a network, which is news where the network is none.
+    fn enter_service(&mut self, key: ServiceKey, window: Window, is_news: bool, new: &mut DiaryDay) -> u32 {
+        if self.is_full(Subject::Service(key.0, key.1, key.2)) {
+            return NOWHERE;
+        }
+        new.services += u32::from(is_news);
+        self.services.put_absent(key, ServiceKnown { known: Known::new(window), volumes: Volumes::default() })
+    }
+
+    /// The same of a prefix, which is news where its network, of the entry `network`, was met a day or more ago.
+    fn enter_prefix(
+        &mut self,
+        rungs: Rungs,
+        network: u32,
+        window: Window,
+        new: &mut DiaryDay,
+        learned: &mut Learned,
+    ) -> u32 {
+        if self.is_full(Subject::Prefix(rungs.prefix)) {
+            return NOWHERE;
+        }
+        if !self.is_prefix_told(rungs.prefix, rungs.network) {
+            learned.prefixes.push(rungs.prefix);
+        }
+        if let Some(entry) = self.networks.at_mut(network) {
+            entry.n_prefixes += 1;
+            if window.0 >= entry.known.first.0 + WINDOWS_PER_DAY {
+                entry.n_late_prefixes += 1;
+                new.prefixes += 1;
             }
-        };
-        if let Some(entry) = self.destinations.at_mut(destination) {
-            entry.add(row);
-            if standing == Standing::Settled {
-                self.settled.resize(self.settled.len().max(destination as usize + 1), Entries::NONE);
-                if let Some(settled) = self.settled.get_mut(destination as usize) {
-                    *settled = Entries { network, service, prefix, port };
-                }
-            }
         }
-        // What is told is no habit: it must not make the next stranger of this function less of one.
-        if !under_finding && new != DiaryDay::default() {
-            let day = self.diary_of(window.day());
-            day.networks += new.networks;
-            day.services += new.services;
-            day.prefixes += new.prefixes;
-            day.ports += new.ports;
+        self.prefixes.put_absent(rungs.prefix, PrefixKnown { known: Known::new(window), network: rungs.network })
+    }
+
+    /// The same of a destination.
+    fn enter_destination(&mut self, key: DestinationKey, window: Window) -> u32 {
+        if self.has_all_destinations() {
+            return NOWHERE;
         }
-        under_finding
+        self.destinations.put_absent(key, DestinationKnown { known: Known::new(window), bytes_out: 0, bytes_in: 0 })
+    }
+
+    /// Keeps the entries of a settled destination at hand.
+    fn settle(&mut self, destination: u32, entries: Entries) {
+        self.settled.resize(self.settled.len().max(destination as usize + 1), Entries::NONE);
+        if let Some(settled) = self.settled.get_mut(destination as usize) {
+            *settled = entries;
+        }
     }
 }
