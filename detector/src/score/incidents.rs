@@ -32,7 +32,7 @@ const MAX_DESTINATIONS: usize = 1024;
 /// Topics an incident remembers, and words of checks on them: the same.
 const MAX_TOPICS: usize = 1024;
 /// See [`MAX_TOPICS`].
-const MAX_TOLD: usize = 64;
+const MAX_WORDS: usize = 64;
 
 /// How long what goes on is news that something else may have to do with. A week: so long loaders sleep.
 const NEWS_SECS: i64 = 7 * 86_400;
@@ -58,28 +58,51 @@ pub struct Incident {
     /// The most bans of any topic in any window.
     bans: f64,
     /// The strongest word of each check on each topic.
-    oddities: BTreeMap<(Topic, CheckId), Told>,
+    words: BTreeMap<(Topic, CheckId), Word>,
     destinations: BTreeMap<(u32, u16, u8), Contacted>,
-    /// The destinations told in the latest window: what several topics tell of one is counted once.
-    told: (Window, BTreeSet<(u32, u16, u8)>),
+    /// The latest window, and the destinations counted in it: what several topics tell of one is counted once.
+    counted_in_window: (Window, BTreeSet<(u32, u16, u8)>),
     enis: BTreeMap<Arc<str>, Eni>,
     deployment: Option<Deployment>,
 }
 
-/// What a check said of a topic.
+/// What a check says of a topic.
 #[derive(Clone, Debug)]
-struct Told {
+struct Word {
     bans: f64,
     severity: f64,
     evidence: Vec<Evidence>,
 }
 
-/// The same, with who said it of what.
+/// A word, with who says it of what.
 #[derive(Clone, Copy)]
-struct Said<'a> {
+struct Claim<'a> {
     topic: Topic,
     check: CheckId,
-    told: &'a Told,
+    word: &'a Word,
+}
+
+/// What was judged of one topic in one window, loud enough to be told.
+pub(super) struct Judged<'a> {
+    pub(super) window: Window,
+    pub(super) topic: Topic,
+    /// Those of all oddities together.
+    pub(super) bans: f64,
+    pub(super) oddities: Vec<Oddity>,
+    /// The finding the topic is under already, perhaps of a run whose incidents are not here; 0 for none.
+    pub(super) under: Fingerprint,
+    /// The window's observations on each interface, `eni` one of `enis`.
+    pub(super) by_interface: &'a [Observation],
+    pub(super) enis: &'a [Eni],
+}
+
+impl<'a> Judged<'a> {
+    /// The observations of the destinations that the oddities concern.
+    fn rows(&self) -> Vec<&'a Observation> {
+        let concerned = self.oddities.iter().flat_map(|oddity| &oddity.destinations);
+        let keys: BTreeSet<(u32, u16, u8)> = concerned.map(Contacted::key).collect();
+        self.by_interface.iter().filter(|row| keys.contains(&(row.peer, row.port, row.protocol))).collect()
+    }
 }
 
 /// All incidents of a run.
@@ -94,27 +117,32 @@ pub struct Incidents {
 pub struct OwnIncidents(Vec<Incident>);
 
 impl OwnIncidents {
-    /// Adds a topic's oddities of a window; returns the id of the incident they belong to. `under` is the id the topic was
-    /// told under by a run whose incidents are not here, 0 for none.
-    #[expect(clippy::too_many_arguments, reason = "one caller, and each is a different thing")]
+    /// Adds what was judged of an owner; returns the id of the incident it belongs to.
     pub(super) fn add(
         &mut self,
         config: &Config,
         facts: &dyn Facts,
         fleet: Fleet<'_>,
         owner: u32,
-        window: Window,
-        topic: Topic,
-        bans: f64,
-        oddities: Vec<Oddity>,
-        rows: &[Observation],
-        enis: &[Eni],
-        under: Fingerprint,
+        judged: Judged<'_>,
     ) -> Fingerprint {
-        let keys: BTreeSet<(u32, u16, u8)> =
-            oddities.iter().flat_map(|oddity| &oddity.destinations).map(Contacted::key).collect();
-        let rows: Vec<&Observation> =
-            rows.iter().filter(|row| keys.contains(&(row.peer, row.port, row.protocol))).collect();
+        let rows = judged.rows();
+        let at = self.ongoing(config, fleet, &judged).unwrap_or_else(|| {
+            // What was deployed after the first record did not make the call.
+            let until = rows.iter().map(|row| row.first).min().unwrap_or(judged.window.end());
+            let from = judged.window.start() - config.deployment_window_secs as i64;
+            let deployment = facts.deployment(&fleet.owners.name(owner), from, until);
+            self.open(fleet, owner, &judged, deployment)
+        });
+        #[expect(clippy::indexing_slicing, reason = "`at` was found in or just pushed to this very vector")]
+        let incident = &mut self.0[at];
+        incident.take(judged, &rows);
+        incident.id
+    }
+
+    /// The place of the incident that goes on with what was judged: see the module's page.
+    fn ongoing(&self, config: &Config, fleet: Fleet<'_>, judged: &Judged<'_>) -> Option<usize> {
+        let &Judged { window, topic, under, .. } = judged;
         // The owner as a whole is no thing that goes on: two sweeps weeks apart are two.
         let holds_topic = |incident: &Incident| topic != Topic::Owner && incident.topics.contains(&topic);
         let is_of_id = |incident: &Incident| incident.id == under;
@@ -126,44 +154,16 @@ impl OwnIncidents {
                 && window.start() - incident.joined.end() <= NEWS_SECS
         };
         let latest = |is_it: &dyn Fn(&Incident) -> bool| self.0.iter().rposition(is_it);
-        let open = latest(&holds_topic).or_else(|| latest(&is_of_id)).or_else(|| latest(&is_recent));
-        let at = open.unwrap_or_else(|| {
-            let name = fleet.owners.name(owner);
-            // What was deployed after the first record did not make the call.
-            let until = rows.iter().map(|row| row.first).min().unwrap_or(window.end());
-            let from = window.start() - config.deployment_window_secs as i64;
-            let id = if under.0 == 0 { self.new_id(&name, &topic_words(fleet.ladder, topic), window) } else { under };
-            self.0.push(Incident {
-                deployment: facts.deployment(&name, from, until),
-                ..Incident::new(id, owner, window)
-            });
-            self.0.len() - 1
-        });
-        #[expect(clippy::indexing_slicing, reason = "`at` was found in or just pushed to this very vector")]
-        let incident = &mut self.0[at];
-        if incident.count == 0 || window > incident.last {
-            incident.count += 1;
-        }
-        incident.last = incident.last.max(window);
-        let is_new = incident.topics.len() < MAX_TOPICS && incident.topics.insert(topic);
-        if is_new || topic == Topic::Owner {
-            incident.joined = incident.joined.max(window);
-        }
-        incident.bans = incident.bans.max(bans);
-        incident.contact(window, topic, oddities.iter().flat_map(|oddity| &oddity.destinations));
-        for Oddity { check, bans, severity, evidence, .. } in oddities {
-            let entry = (topic, check);
-            if incident.oddities.len() >= MAX_TOLD && !incident.oddities.contains_key(&entry) {
-                continue;
-            }
-            if incident.oddities.get(&entry).is_none_or(|known| known.bans <= bans) {
-                incident.oddities.insert(entry, Told { bans, severity, evidence });
-            }
-        }
-        for eni in rows.iter().filter_map(|row| enis.get(row.eni as usize)) {
-            incident.enis.entry(Arc::clone(&eni.id)).or_insert_with(|| eni.clone());
-        }
-        incident.id
+        latest(&holds_topic).or_else(|| latest(&is_of_id)).or_else(|| latest(&is_recent))
+    }
+
+    /// Opens an incident of which nothing is told yet; gives its place.
+    fn open(&mut self, fleet: Fleet<'_>, owner: u32, judged: &Judged<'_>, deployment: Option<Deployment>) -> usize {
+        let &Judged { window, topic, under, .. } = judged;
+        let new_id = || self.new_id(&fleet.owners.name(owner), &topic_words(fleet.ladder, topic), window);
+        let id = if under.0 == 0 { new_id() } else { under };
+        self.0.push(Incident { deployment, ..Incident::new(id, owner, window) });
+        self.0.len() - 1
     }
 
     /// The id of an incident that opens with a topic. It speaks of the day, not of the window: records of an earlier window that
@@ -224,11 +224,32 @@ impl Incident {
             count: 0,
             topics: BTreeSet::new(),
             bans: 0.0,
-            oddities: BTreeMap::new(),
+            words: BTreeMap::new(),
             destinations: BTreeMap::new(),
-            told: (window, BTreeSet::new()),
+            counted_in_window: (window, BTreeSet::new()),
             enis: BTreeMap::new(),
             deployment: None,
+        }
+    }
+
+    /// Takes in what was judged; `rows` are the observations it is about.
+    fn take(&mut self, judged: Judged<'_>, rows: &[&Observation]) {
+        let Judged { window, topic, bans, oddities, enis, .. } = judged;
+        if self.count == 0 || window > self.last {
+            self.count += 1;
+        }
+        self.last = self.last.max(window);
+        let is_new = self.topics.len() < MAX_TOPICS && self.topics.insert(topic);
+        if is_new || topic == Topic::Owner {
+            self.joined = self.joined.max(window);
+        }
+        self.bans = self.bans.max(bans);
+        self.contact(window, topic, oddities.iter().flat_map(|oddity| &oddity.destinations));
+        for oddity in oddities {
+            self.hear(topic, oddity);
+        }
+        for eni in rows.iter().filter_map(|row| enis.get(row.eni as usize)) {
+            self.enis.entry(Arc::clone(&eni.id)).or_insert_with(|| eni.clone());
         }
     }
 
@@ -236,12 +257,12 @@ impl Incident {
     /// unless another topic told that already.
     fn contact<'a>(&mut self, window: Window, topic: Topic, all: impl Iterator<Item = &'a Contacted>) {
         let is_cumulative = matches!(topic, Topic::Newcomer(_));
-        if self.told.0 != window {
-            self.told = (window, BTreeSet::new());
+        if self.counted_in_window.0 != window {
+            self.counted_in_window = (window, BTreeSet::new());
         }
-        let mut told: BTreeSet<(u32, u16, u8)> = BTreeSet::new();
-        for contacted in all.filter(|contacted| told.insert(contacted.key())) {
-            let is_first = self.told.1.insert(contacted.key());
+        let mut of_topic: BTreeSet<(u32, u16, u8)> = BTreeSet::new();
+        for contacted in all.filter(|contacted| of_topic.insert(contacted.key())) {
+            let is_first = self.counted_in_window.1.insert(contacted.key());
             let is_full = self.destinations.len() >= MAX_DESTINATIONS;
             match self.destinations.get_mut(&contacted.key()) {
                 Some(known) if is_cumulative => *known = *contacted,
@@ -254,35 +275,48 @@ impl Incident {
         }
     }
 
+    /// Keeps what a check says of a topic, unless it said more before.
+    fn hear(&mut self, topic: Topic, oddity: Oddity) {
+        let Oddity { check, bans, severity, evidence, .. } = oddity;
+        let key = (topic, check);
+        if self.words.len() >= MAX_WORDS && !self.words.contains_key(&key) {
+            return;
+        }
+        if self.words.get(&key).is_none_or(|known| known.bans <= bans) {
+            self.words.insert(key, Word { bans, severity, evidence });
+        }
+    }
+
     fn finding(&self, config: &Config, facts: &dyn Facts, baselines: &Baselines) -> Finding {
-        let said = |(&(topic, check), told)| Said { topic, check, told };
-        let mut told: Vec<Said<'_>> = self.oddities.iter().map(said).filter(|said| said.told.bans > 0.0).collect();
-        told.sort_by_cached_key(|said| topic_words(&baselines.ladder, said.topic));
+        let claim = |(&(topic, check), word)| Claim { topic, check, word };
+        let mut claims: Vec<Claim<'_>> = self.words.iter().map(claim).filter(|claim| claim.word.bans > 0.0).collect();
+        claims.sort_by_cached_key(|claim| topic_words(&baselines.ladder, claim.topic));
         // What was refused is no call: beside one that got through it never leads.
-        let is_refused = |said: &Said<'_>| said.check == CheckId::RejectedEgress;
-        told.sort_by(|a, b| {
-            let by_bans = || b.told.bans.total_cmp(&a.told.bans).then(a.check.cmp(&b.check));
+        let is_refused = |claim: &Claim<'_>| claim.check == CheckId::RejectedEgress;
+        claims.sort_by(|a, b| {
+            let by_bans = || b.word.bans.total_cmp(&a.word.bans).then(a.check.cmp(&b.check));
             is_refused(a).cmp(&is_refused(b)).then_with(by_bans)
         });
-        let destinations = self.destinations(&told, facts, baselines);
-        let check = told.first().map_or(CheckId::NewDestination, |said| said.check);
-        let of_check: Vec<Topic> = told.iter().filter(|said| said.check == check).map(|said| said.topic).collect();
+        let destinations = self.destinations(&claims, facts, baselines);
+        let check = claims.first().map_or(CheckId::NewDestination, |claim| claim.check);
+        let of_check: Vec<Topic> =
+            claims.iter().filter(|claim| claim.check == check).map(|claim| claim.topic).collect();
         let is_of_check =
             |contacted: &&Contacted| of_check.iter().any(|topic| holds(&baselines.ladder, *topic, contacted));
         let n_of_check = self.destinations.values().filter(is_of_check).count();
         let is_prefix = |topic: &Topic| matches!(topic, Topic::Newcomer(Subject::Prefix(_)));
         let is_part_of_known = of_check.iter().all(is_prefix);
-        let checks: BTreeSet<CheckId> = told.iter().map(|said| said.check).collect();
+        let checks: BTreeSet<CheckId> = claims.iter().map(|claim| claim.check).collect();
         let agreeing = checks.len().saturating_sub(1) as f64;
-        let worst = told.iter().map(|said| said.told.severity).fold(1.0, f64::max);
+        let worst = claims.iter().map(|claim| claim.word.severity).fold(1.0, f64::max);
         let deployed = f64::from(u8::from(self.deployment.is_some()));
         let severity = Severity::new(worst + agreeing * AGREEMENT_SEVERITY + deployed * DEPLOYMENT_SEVERITY);
         let owner = self.owner(baselines);
-        let evidence = evidence(&baselines.ladder, &told);
+        let evidence = evidence(&baselines.ladder, &claims);
         let first_seen = destinations.iter().map(|d| d.first_seen).min().unwrap_or(self.first.start());
         let last_seen = destinations.iter().map(|d| d.last_seen).max().unwrap_or(self.last.end());
         let eni = self.enis.values().next().cloned().unwrap_or_default();
-        let said = |text: &Arc<str>| (!text.is_empty() && &**text != "-").then(|| Arc::clone(text));
+        let named = |text: &Arc<str>| (!text.is_empty() && &**text != "-").then(|| Arc::clone(text));
         let arn = owner.arns.first().cloned().unwrap_or_default();
         let mut of_arn = arn.split(':').skip(3);
         let (region, account) = (of_arn.next(), of_arn.next());
@@ -294,9 +328,9 @@ impl Incident {
             confidence: confidence(self.bans + deployed * DEPLOYMENT_BANS),
             title: title(check, &owner, &destinations, n_of_check, is_part_of_known),
             description: String::new(),
-            account_id: said(&eni.account).or_else(|| account.map(Arc::from)),
-            region: said(&eni.region).or_else(|| region.map(Arc::from)),
-            vpc_id: said(&eni.vpc),
+            account_id: named(&eni.account).or_else(|| account.map(Arc::from)),
+            region: named(&eni.region).or_else(|| region.map(Arc::from)),
+            vpc_id: named(&eni.vpc),
             owner,
             destinations,
             window: (self.first.start(), self.last.end()),
@@ -311,16 +345,16 @@ impl Incident {
         let n_left_out = finding.destinations.len().saturating_sub(config.max_destinations_per_finding);
         finding.destinations.truncate(config.max_destinations_per_finding);
         finding.description = description(&finding, n_left_out);
-        finding.suppressed_by = self.suppressed_by(&finding, &told, config, facts, baselines);
+        finding.suppressed_by = self.suppressed_by(&finding, &claims, config, facts, baselines);
         finding
     }
 
     /// The destinations: the first of each topic, those of what weighs most first, then the others; of one topic those with the
     /// most bytes out before.
-    fn destinations(&self, told: &[Said<'_>], facts: &dyn Facts, baselines: &Baselines) -> Vec<Destination> {
+    fn destinations(&self, claims: &[Claim<'_>], facts: &dyn Facts, baselines: &Baselines) -> Vec<Destination> {
         let rank = |contacted: &Contacted| {
-            let is_held = |said: &Said<'_>| holds(&baselines.ladder, said.topic, contacted);
-            told.iter().position(is_held).unwrap_or(told.len())
+            let is_held = |claim: &Claim<'_>| holds(&baselines.ladder, claim.topic, contacted);
+            claims.iter().position(is_held).unwrap_or(claims.len())
         };
         let all = self.destinations.values();
         let mut all: Vec<(usize, Destination)> =
@@ -338,24 +372,24 @@ impl Incident {
     fn suppressed_by(
         &self,
         finding: &Finding,
-        told: &[Said<'_>],
+        claims: &[Claim<'_>],
         config: &Config,
         facts: &dyn Facts,
         baselines: &Baselines,
     ) -> Option<Arc<str>> {
         let mut reason = None;
         let mut left: BTreeMap<Topic, Vec<(CheckId, f64)>> = BTreeMap::new();
-        for said in told {
+        for claim in claims {
             let of_topic =
-                self.destinations.values().filter(|contacted| holds(&baselines.ladder, said.topic, contacted));
+                self.destinations.values().filter(|contacted| holds(&baselines.ladder, claim.topic, contacted));
             let destinations = of_topic.map(|contacted| destination(contacted, facts, baselines)).collect();
-            let part = Finding { check: said.check, destinations, evidence: Vec::new(), ..finding.clone() };
+            let part = Finding { check: claim.check, destinations, evidence: Vec::new(), ..finding.clone() };
             match hidden_by(&part, config, facts) {
                 Some(why) => reason = reason.or(Some(why)),
-                None => left.entry(said.topic).or_default().push((said.check, said.told.bans)),
+                None => left.entry(claim.topic).or_default().push((claim.check, claim.word.bans)),
             }
         }
-        let is_told = left.values().any(|said| total_bans(said) >= needed_bans(config.sensitivity));
+        let is_told = left.values().any(|words| total_bans(words) >= needed_bans(config.sensitivity));
         reason.filter(|_| !is_told)
     }
 
@@ -503,7 +537,7 @@ fn destination(contacted: &Contacted, facts: &dyn Facts, baselines: &Baselines) 
 }
 
 /// The statements of all that was told; where that is about several things, each says about which.
-fn evidence(ladder: &Ladder, told: &[Said<'_>]) -> Vec<Evidence> {
+fn evidence(ladder: &Ladder, claims: &[Claim<'_>]) -> Vec<Evidence> {
     let subject = |topic: Topic| match topic {
         Topic::Newcomer(Subject::Network(network) | Subject::Service(network, ..)) | Topic::Service(network, ..) => {
             ladder.label(network).to_string()
@@ -512,7 +546,8 @@ fn evidence(ladder: &Ladder, told: &[Said<'_>]) -> Vec<Evidence> {
         Topic::Peer(peer) => to_ip(ladder.rungs(peer).address).to_string(),
         Topic::Owner => String::new(),
     };
-    let subjects: BTreeSet<String> = told.iter().map(|said| subject(said.topic)).filter(|it| !it.is_empty()).collect();
+    let subjects: BTreeSet<String> =
+        claims.iter().map(|claim| subject(claim.topic)).filter(|it| !it.is_empty()).collect();
     let named = |topic: Topic, evidence: &Evidence| {
         let (subject, mut evidence) = (subject(topic), evidence.clone());
         if subjects.len() > 1 && !evidence.statement.contains(&subject) {
@@ -520,7 +555,7 @@ fn evidence(ladder: &Ladder, told: &[Said<'_>]) -> Vec<Evidence> {
         }
         evidence
     };
-    told.iter().flat_map(|said| said.told.evidence.iter().map(|evidence| named(said.topic, evidence))).collect()
+    claims.iter().flat_map(|claim| claim.word.evidence.iter().map(|evidence| named(claim.topic, evidence))).collect()
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ use baselines::{Baselines, Fleet};
 
 use crate::config::{Config, Sensitivity};
 use crate::finding::{CheckId, Deployment, Finding, Fingerprint};
+use incidents::Judged;
 pub use incidents::{Incident, Incidents, OwnIncidents, StoredError};
 use novelty::Prior;
 use oddity::{Oddity, Topic};
@@ -152,8 +153,15 @@ impl<'a> Scorer<'a> {
     /// Judges one owner's window, tells of it and follows its newcomers. Learning is the caller's, afterwards.
     ///
     /// # Columns
-    /// `told`: the window's observations as they were told, on each interface; `eni` one of `enis`.
-    pub fn judge(&self, fleet: Fleet<'_>, own: &mut Own<'_>, seen: Seen<'_>, told: &[Observation], enis: &[Eni]) {
+    /// `by_interface`: the window's observations on each interface, before they were added up; `eni` one of `enis`.
+    pub fn judge(
+        &self,
+        fleet: Fleet<'_>,
+        own: &mut Own<'_>,
+        seen: Seen<'_>,
+        by_interface: &[Observation],
+        enis: &[Eni],
+    ) {
         let (config, facts) = (self.config, self.facts);
         for (topic, bans, oddities) in self.topics(fleet, own, seen) {
             // The finding a topic is under: further contact belongs to it.
@@ -164,9 +172,8 @@ impl<'a> Scorer<'a> {
             if bans < needed_bans(config.sensitivity) && under.0 == 0 {
                 continue;
             }
-            let (owner, window) = (own.owner, seen.window);
-            let finding =
-                own.incidents.add(config, facts, fleet, owner, window, topic, bans, oddities, told, enis, under);
+            let judged = Judged { window: seen.window, topic, bans, oddities, under, by_interface, enis };
+            let finding = own.incidents.add(config, facts, fleet, own.owner, judged);
             if let Topic::Newcomer(subject) = topic {
                 own.baseline.set_finding(&mut own.open, subject, finding.0, own.learned);
             }

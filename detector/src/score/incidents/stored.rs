@@ -14,7 +14,7 @@ use baselines::observation::Eni;
 use baselines::window::Window;
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, Incidents, Told};
+use super::{Incident, Incidents, Word};
 use crate::finding::{self, CheckId, Deployment, Evidence, Fingerprint, Quantity};
 use crate::score::oddity::Topic;
 
@@ -61,7 +61,7 @@ struct IncidentForm {
     count: u32,
     bans: Number,
     topics: Vec<TopicForm>,
-    oddities: Vec<ToldForm>,
+    oddities: Vec<WordForm>,
     destinations: Vec<DestinationForm>,
     enis: Vec<EniForm>,
     deployment: Option<DeploymentForm>,
@@ -85,7 +85,7 @@ struct NetworkForm {
 }
 
 #[derive(Serialize, Deserialize)]
-struct ToldForm {
+struct WordForm {
     /// Place in `topics`.
     topic: usize,
     check: String,
@@ -222,12 +222,12 @@ impl Incident {
             Topic::Owner => TopicForm::Owner,
         });
         let place = |topic: &Topic| self.topics.iter().position(|known| known == topic);
-        let oddities = self.oddities.iter().filter_map(|((topic, check), told)| {
-            // Every topic of an oddity is among the topics: both are set together.
+        let oddities = self.words.iter().filter_map(|((topic, check), word)| {
+            // Every topic of a word is among the topics: both are set together.
             let topic = place(topic)?;
-            let evidence = told.evidence.iter().map(EvidenceForm::from).collect();
-            let (bans, severity) = (told.bans.into(), told.severity.into());
-            Some(ToldForm { topic, check: check.as_str().to_owned(), bans, severity, evidence })
+            let evidence = word.evidence.iter().map(EvidenceForm::from).collect();
+            let (bans, severity) = (word.bans.into(), word.severity.into());
+            Some(WordForm { topic, check: check.as_str().to_owned(), bans, severity, evidence })
         });
         let destinations = self.destinations.values().map(|contacted| {
             let rungs = baselines.ladder.rungs(contacted.peer);
@@ -293,12 +293,12 @@ impl From<&Evidence> for EvidenceForm {
 fn incident(form: &IncidentForm, baselines: &mut Baselines) -> Result<Incident, Error> {
     let Fingerprint(id) = Fingerprint::parse(&form.id).ok_or_else(|| unknown("id", &form.id))?;
     let topics: Vec<Topic> = form.topics.iter().map(|form| topic(form, baselines)).collect();
-    let mut oddities = BTreeMap::new();
-    for told in &form.oddities {
-        let topic = topics.get(told.topic).ok_or_else(|| unknown("topic", &told.topic.to_string()))?;
-        let evidence = told.evidence.iter().map(evidence).collect::<Result<_, Error>>()?;
-        let (bans, severity) = (told.bans.value()?, told.severity.value()?);
-        oddities.insert((*topic, check(&told.check)?), Told { bans, severity, evidence });
+    let mut words = BTreeMap::new();
+    for word in &form.oddities {
+        let topic = topics.get(word.topic).ok_or_else(|| unknown("topic", &word.topic.to_string()))?;
+        let evidence = word.evidence.iter().map(evidence).collect::<Result<_, Error>>()?;
+        let (bans, severity) = (word.bans.value()?, word.severity.value()?);
+        words.insert((*topic, check(&word.check)?), Word { bans, severity, evidence });
     }
     let mut destinations = BTreeMap::new();
     for to in &form.destinations {
@@ -327,9 +327,9 @@ fn incident(form: &IncidentForm, baselines: &mut Baselines) -> Result<Incident, 
         count: form.count,
         topics: topics.iter().copied().collect(),
         bans: form.bans.value()?,
-        oddities,
+        words,
         destinations,
-        told: (Window(form.last), BTreeSet::new()),
+        counted_in_window: (Window(form.last), BTreeSet::new()),
         enis: enis.collect(),
         deployment: form.deployment.as_ref().map(|deployment| Deployment {
             version: Arc::clone(&deployment.version),
@@ -406,7 +406,7 @@ mod tests {
             surprise: 1.0 / 3.0,
             statement: "polls".to_owned(),
         };
-        let told = Told { bans: 2.1, severity: 7.3, evidence: vec![evidence] };
+        let word = Word { bans: 2.1, severity: 7.3, evidence: vec![evidence] };
         let contacted = Contacted {
             peer,
             port: 443,
@@ -427,9 +427,9 @@ mod tests {
             count: 2,
             topics: topics.into_iter().collect(),
             bans: 2.1,
-            oddities: topics.into_iter().map(|topic| ((topic, CheckId::Beacon), told.clone())).collect(),
+            words: topics.into_iter().map(|topic| ((topic, CheckId::Beacon), word.clone())).collect(),
             destinations: BTreeMap::from([(contacted.key(), contacted)]),
-            told: (Window(9), BTreeSet::new()),
+            counted_in_window: (Window(9), BTreeSet::new()),
             enis: BTreeMap::from([(Arc::clone(&eni.id), eni)]),
             deployment: Some(Deployment { version: "2".into(), code_sha256: "x".into(), at: 4 }),
         };
