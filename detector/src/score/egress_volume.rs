@@ -68,78 +68,116 @@ impl Check for EgressVolume {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
+        let Some(known) = view.baseline.known else { return Vec::new() };
+        let weeks = ((view.window.start() - known.first.start()) as f64 / WEEK_SECS).max(DAY_SECS / WEEK_SECS);
+        let a_week = [known.n_windows, known.n_days].map(|n| f64::from(n) / weeks);
         let service_of = |row, found| view.baseline.service_id(view.fleet.ladder, row, found);
         let settled = view.rows().filter(|(_, found)| found.standing == Standing::Settled);
         let is_settled: BTreeSet<u32> = settled.filter_map(|(row, found)| service_of(row, found)).collect();
         let mut sent: Vec<(u32, &Observation)> =
             view.rows().filter_map(|(row, found)| Some((service_of(row, found)?, row))).collect();
         sent.sort_by_key(|(service, _)| *service);
-        let Some(known) = view.baseline.known else { return Vec::new() };
-        let weeks = ((view.window.start() - known.first.start()) as f64 / WEEK_SECS).max(DAY_SECS / WEEK_SECS);
-        let a_week = [known.n_windows, known.n_days].map(|n| f64::from(n) / weeks);
-        let is_inside = |peer| is_private(view.rungs(peer).address);
-        let mut out = Vec::new();
-        for rows in sent.chunk_by(|a, b| a.0 == b.0) {
-            let Some(&(service, _)) = rows.first() else { continue };
-            let is_settled = is_settled.contains(&service);
-            let rows = rows.iter().map(|(_, row)| *row);
-            let bytes = rows.clone().map(|row| row.bytes_out).fold(0, u64::saturating_add);
-            let n_flows = rows.clone().map(|row| row.n_flows).fold(0, u32::saturating_add);
-            let Some((&(network, port, protocol), service)) = view.baseline.service_at(service) else { continue };
-            let volumes = &service.volumes;
-            let is_today = volumes.open_day.0 == view.window.day();
-            let before = if is_today { volumes.open_day.1 } else { Totals::default() };
-            let sent = Totals { bytes_out: bytes, n_flows, ..Totals::default() };
-            let mut today = before;
-            today.add(&sent);
-            let floor = if port == 53 { DNS_FLOOR_BYTES } else { WINDOW_FLOOR_BYTES };
-            if bytes == 0 || (bytes < floor && today.bytes_out < DAY_FLOOR_BYTES) {
-                continue;
-            }
-            // What was met too seldom to have a past of its own, and is no newcomer any more, is held to all the function sends.
-            let is_seldom = is_settled && volumes.window_bytes().n() < MIN_PAST;
-            let volumes = if is_seldom { &view.baseline.volumes } else { volumes };
-            let past = Past { volumes, a_week, is_inside: port != 53 && rows.clone().all(|row| is_inside(row.peer)) };
-            let window = past.window_bans(&sent, floor);
-            let times_told = |bans: Option<f64>| bans.map_or(0, |bans| n_told(bans, view.needed_bans));
-            let day = past.day_bans(&today).filter(|bans| times_told(Some(*bans)) > times_told(past.day_bans(&before)));
-            let today = today.bytes_out;
-            let Some((bans, span, observed, expected)) = [
-                window.map(|bans| (bans, "ten minutes", bytes, volumes.window_bytes().max())),
-                day.map(|bans| (bans, "a day", today, volumes.day_bytes().max())),
-            ]
-            .into_iter()
-            .flatten()
-            .max_by(|a, b| a.0.total_cmp(&b.0)) else {
-                continue;
-            };
-            let mut destinations: Vec<Contacted> = rows.map(Contacted::of).collect();
-            destinations.sort_by_key(|destination| std::cmp::Reverse(destination.bytes_out));
-            out.push(Oddity {
-                check: CheckId::EgressVolume,
-                topic: Topic::Service(network, port, protocol),
-                bans,
-                severity: if observed > 50 << 20 { 7.0 } else { 6.0 },
-                evidence: vec![Evidence {
-                    check: CheckId::EgressVolume,
-                    measure: if span == "a day" { "bytes_out_day" } else { "bytes_out_window" },
-                    observed: Quantity::Bytes(observed as f64),
-                    expected: Quantity::Bytes(expected as f64),
-                    surprise: bans,
-                    statement: format!(
-                        "{} sent to {} in {span}; the most {}in {} {} before was {}",
-                        bytes_words(observed),
-                        view.network(network),
-                        if is_seldom { "to all destinations " } else { "" },
-                        if span == "a day" { volumes.day_bytes().n() } else { volumes.window_bytes().n() },
-                        if span == "a day" { "days" } else { "windows of ten minutes" },
-                        bytes_words(expected),
-                    ),
-                }],
-                destinations,
-            });
+        let of_service = sent.chunk_by(|a, b| a.0 == b.0).filter_map(|rows| {
+            let &(service, _) = rows.first()?;
+            judge(view, service, rows.iter().map(|(_, row)| *row), is_settled.contains(&service), a_week)
+        });
+        of_service.collect()
+    }
+}
+
+/// Judges what a window's `rows` send to one port of a network, where the port is known. `is_settled`: whether some of it goes to
+/// what is no newcomer any more; `a_week`: see [`Past`].
+fn judge<'a>(
+    view: &View<'_>,
+    service: u32,
+    rows: impl Iterator<Item = &'a Observation> + Clone,
+    is_settled: bool,
+    a_week: [f64; 2],
+) -> Option<Oddity> {
+    let (&(network, port, protocol), service) = view.baseline.service_at(service)?;
+    let volumes = &service.volumes;
+    let sent = Totals {
+        bytes_out: rows.clone().map(|row| row.bytes_out).fold(0, u64::saturating_add),
+        n_flows: rows.clone().map(|row| row.n_flows).fold(0, u32::saturating_add),
+        ..Totals::default()
+    };
+    let is_today = volumes.open_day.0 == view.window.day();
+    let before = if is_today { volumes.open_day.1 } else { Totals::default() };
+    let mut today = before;
+    today.add(&sent);
+    let floor = if port == 53 { DNS_FLOOR_BYTES } else { WINDOW_FLOOR_BYTES };
+    if sent.bytes_out == 0 || (sent.bytes_out < floor && today.bytes_out < DAY_FLOOR_BYTES) {
+        return None;
+    }
+    // What was met too seldom to have a past of its own, and is no newcomer any more, is held to all the function sends.
+    let is_seldom = is_settled && volumes.window_bytes().n() < MIN_PAST;
+    let volumes = if is_seldom { &view.baseline.volumes } else { volumes };
+    let is_inside = |row: &Observation| is_private(view.rungs(row.peer).address);
+    let past = Past { volumes, a_week, is_inside: port != 53 && rows.clone().all(is_inside) };
+    let window = past.window_bans(&sent, floor);
+    let times_told = |bans: Option<f64>| bans.map_or(0, |bans| n_told(bans, view.needed_bans));
+    let day = past.day_bans(&today).filter(|bans| times_told(Some(*bans)) > times_told(past.day_bans(&before)));
+    let odd =
+        [window.map(|bans| (bans, Span::Window, sent.bytes_out)), day.map(|bans| (bans, Span::Day, today.bytes_out))];
+    let (bans, span, observed) = odd.into_iter().flatten().max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let compared = span.past(volumes);
+    let (one, many) = span.words();
+    let mut destinations: Vec<Contacted> = rows.map(Contacted::of).collect();
+    destinations.sort_by_key(|destination| std::cmp::Reverse(destination.bytes_out));
+    Some(Oddity {
+        check: CheckId::EgressVolume,
+        topic: Topic::Service(network, port, protocol),
+        bans,
+        severity: if observed > 50 << 20 { 7.0 } else { 6.0 },
+        evidence: vec![Evidence {
+            check: CheckId::EgressVolume,
+            measure: span.measure(),
+            observed: Quantity::Bytes(observed as f64),
+            expected: Quantity::Bytes(compared.max() as f64),
+            surprise: bans,
+            statement: format!(
+                "{} sent to {} in {one}; the most {}in {} {many} before was {}",
+                bytes_words(observed),
+                view.network(network),
+                if is_seldom { "to all destinations " } else { "" },
+                compared.n(),
+                bytes_words(compared.max()),
+            ),
+        }],
+        destinations,
+    })
+}
+
+/// A span of time whose bytes are compared with those of such spans before.
+#[derive(Clone, Copy)]
+enum Span {
+    Window,
+    Day,
+}
+
+impl Span {
+    /// What is measured of it.
+    fn measure(self) -> &'static str {
+        match self {
+            Self::Window => "bytes_out_window",
+            Self::Day => "bytes_out_day",
         }
-        out
+    }
+
+    /// One of it, and many, in words.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Window => ("ten minutes", "windows of ten minutes"),
+            Self::Day => ("a day", "days"),
+        }
+    }
+
+    /// The bytes of such spans before.
+    fn past(self, volumes: &Volumes) -> Counts<'_> {
+        match self {
+            Self::Window => volumes.window_bytes(),
+            Self::Day => volumes.day_bytes(),
+        }
     }
 }
 
