@@ -23,10 +23,13 @@ const ODD_PORT_BANS: f64 = 0.3;
 /// sends a kilobyte and receives five.
 const UPLOADS: [(u64, u64, f64); 3] = [(1 << 20, 4, 1.3), (100 << 10, 3, 0.9), (6000, 1, 0.4)];
 
+/// How many times the largest record before a record is at the most to be no larger than usual.
+const USUAL_TIMES: f64 = 2.0;
+
 /// What is left of those bans where the function's flow records carry as much anyway.
 const USUAL_UPLOAD_SHARE: f64 = 0.25;
 
-/// Bans for each factor of ten beyond twice that, and at the most.
+/// Bans for each factor of ten beyond what is usual, and at the most.
 const UNUSUAL_UPLOAD_BANS: f64 = 0.6;
 
 /// Bans for each doubling of the windows with contact beyond the first few, and at the most: who was called once was perhaps
@@ -34,6 +37,13 @@ const UNUSUAL_UPLOAD_BANS: f64 = 0.6;
 const LASTING_FROM_WINDOWS: f64 = 4.0;
 const LASTING_BANS: f64 = 0.1;
 const LASTING_MOST: f64 = 0.4;
+
+/// Severity of a first contact, which is most often a new endpoint; for an upload, and again for each of its bans; for a port
+/// never used before, and for one that is none of the web's either.
+const SEVERITY: f64 = 5.0;
+const UPLOAD_SEVERITY: f64 = 0.7;
+const PORT_SEVERITY: f64 = 0.5;
+const ODD_PORT_SEVERITY: f64 = 1.2;
 
 /// The check.
 pub(super) struct NewDestination;
@@ -58,11 +68,11 @@ fn times_usual(view: &View<'_>, newcomer: &Newcomer) -> f64 {
     let network = view.rungs(first.peer).network;
     let service = view.baseline.service(network, first.port, first.protocol);
     let past = match service {
-        Some(service) if service.volumes.flow_bytes_out().n() > 0 => Some(service.volumes.flow_bytes_out()),
-        _ => Some(view.baseline.volumes.flow_bytes_out()),
+        Some(service) if service.volumes.flow_bytes_out().n() > 0 => service.volumes.flow_bytes_out(),
+        _ => view.baseline.volumes.flow_bytes_out(),
     };
     let largest = newcomer.destinations.iter().map(|d| d.bytes_out / d.n_flows.max(1)).max().unwrap_or(0);
-    past.map_or(0.0, |past| largest as f64 / past.max().max(1) as f64)
+    largest as f64 / past.max().max(1) as f64
 }
 
 /// What the function met of the same kind before, in words.
@@ -77,17 +87,40 @@ fn news_words(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> String 
     )
 }
 
+/// What speaks against a newcomer in one respect.
+struct Part {
+    bans: f64,
+    severity: f64,
+    evidence: Evidence,
+}
+
 fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
+    let (first, upload, port) =
+        (first_contact(view, subject, newcomer), upload(view, newcomer), new_port(view, newcomer));
+    let bans_of = |part: &Option<Part>| part.as_ref().map_or(0.0, |part| part.bans);
+    let severity_of = |part: &Option<Part>| part.as_ref().map_or(0.0, |part| part.severity);
+    Oddity {
+        check: CheckId::NewDestination,
+        topic: Topic::Newcomer(subject),
+        bans: first.bans + bans_of(&upload) + lasting_bans(subject, newcomer) + bans_of(&port),
+        severity: first.severity + severity_of(&upload) + severity_of(&port),
+        evidence: [Some(first), upload, port].into_iter().flatten().map(|part| part.evidence).collect(),
+        destinations: newcomer.destinations.clone(),
+    }
+}
+
+/// That it was met at all.
+fn first_contact(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Part {
     let met = &newcomer.met;
     let surprise = novelty::surprise(subject, met, view.prior);
-    let what = match subject {
-        Subject::Network(_) => "network",
-        _ => "prefix",
+    let (what, measure) = match subject {
+        Subject::Network(_) => ("network", "new_networks"),
+        Subject::Prefix(_) | Subject::Service(..) => ("prefix", "new_prefixes"),
     };
-    let familiar = novelty::familiarity(met);
-    let mut evidence = vec![Evidence {
+    let inside = if view.is_inside(newcomer) { PRIVATE_BANS } else { 0.0 };
+    let evidence = Evidence {
         check: CheckId::NewDestination,
-        measure: if what == "network" { "new_networks" } else { "new_prefixes" },
+        measure,
         observed: Quantity::Networks(1.0),
         expected: Quantity::Networks((novelty::chance(subject, met, view.prior) * 1000.0).round() / 1000.0),
         surprise,
@@ -100,63 +133,66 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
             met.n_owners_knowing,
             met.n_owners,
         ),
-    }];
-    let inside = if view.is_inside(newcomer) { PRIVATE_BANS } else { 0.0 };
-    let mut bans = (surprise - familiar - inside).max(0.0);
-    let mut severity = 5.0;
-    let upload = UPLOADS.into_iter().find(|&(bytes, times, _)| {
+    };
+    Part { bans: (surprise - novelty::familiarity(met) - inside).max(0.0), severity: SEVERITY, evidence }
+}
+
+/// That more was sent than received.
+fn upload(view: &View<'_>, newcomer: &Newcomer) -> Option<Part> {
+    let is_upload = |&(bytes, times, _): &(u64, u64, f64)| {
         newcomer.bytes_out >= bytes && newcomer.bytes_out > newcomer.bytes_in.saturating_mul(times)
-    });
-    if let Some((_, _, upload_bans)) = upload {
-        let times_usual = times_usual(view, newcomer);
-        let upload_bans = if times_usual <= 2.0 {
-            upload_bans * USUAL_UPLOAD_SHARE
-        } else {
-            upload_bans + ((times_usual / 2.0).log10() * UNUSUAL_UPLOAD_BANS).min(UNUSUAL_UPLOAD_BANS)
-        };
-        bans += upload_bans;
-        severity += 0.7 * (1.0 + upload_bans);
-        evidence.push(Evidence {
-            check: CheckId::NewDestination,
-            measure: "bytes_out",
-            observed: Quantity::Bytes(newcomer.bytes_out as f64),
-            expected: Quantity::Bytes(newcomer.bytes_in as f64),
-            surprise: upload_bans,
-            statement: format!(
-                "more was sent than received: {} out, {} in",
-                bytes_words(newcomer.bytes_out),
-                bytes_words(newcomer.bytes_in)
-            ),
-        });
-    }
-    if matches!(subject, Subject::Network(_)) {
-        let doublings = (f64::from(newcomer.known.n_windows) / LASTING_FROM_WINDOWS).log2();
-        bans += (doublings * LASTING_BANS).clamp(0.0, LASTING_MOST);
-    }
-    let port = newcomer.destinations.first().map_or(0, |destination| destination.port);
-    if !met.port_known {
-        let odd = !matches!(port, 443 | 80);
-        let protocol = newcomer.destinations.first().map_or(0, |destination| destination.protocol);
-        // ICMP and its like have none.
-        let what = if port == 0 { protocol_name(protocol).to_uppercase() } else { format!("port {port}") };
-        let port_bans = novelty::port_surprise(met, view.prior) * PORT_WEIGHT + if odd { ODD_PORT_BANS } else { 0.0 };
-        bans += port_bans;
-        severity += if odd { 1.2 } else { 0.5 };
-        evidence.push(Evidence {
-            check: CheckId::NewDestination,
-            measure: "new_ports",
-            observed: Quantity::Ports(1.0),
-            expected: Quantity::Ports(0.0),
-            surprise: port_bans,
-            statement: format!("{what} was never used by this function, with any network"),
-        });
-    }
-    Oddity {
+    };
+    let (_, _, bans) = UPLOADS.into_iter().find(is_upload)?;
+    let times_usual = times_usual(view, newcomer);
+    let bans = if times_usual <= USUAL_TIMES {
+        bans * USUAL_UPLOAD_SHARE
+    } else {
+        bans + ((times_usual / USUAL_TIMES).log10() * UNUSUAL_UPLOAD_BANS).min(UNUSUAL_UPLOAD_BANS)
+    };
+    let evidence = Evidence {
         check: CheckId::NewDestination,
-        topic: Topic::Newcomer(subject),
-        bans,
-        severity,
-        evidence,
-        destinations: newcomer.destinations.clone(),
+        measure: "bytes_out",
+        observed: Quantity::Bytes(newcomer.bytes_out as f64),
+        expected: Quantity::Bytes(newcomer.bytes_in as f64),
+        surprise: bans,
+        statement: format!(
+            "more was sent than received: {} out, {} in",
+            bytes_words(newcomer.bytes_out),
+            bytes_words(newcomer.bytes_in)
+        ),
+    };
+    Some(Part { bans, severity: UPLOAD_SEVERITY * (1.0 + bans), evidence })
+}
+
+/// Bans for contact that lasts. A part of a known network lasts as the network does.
+fn lasting_bans(subject: Subject, newcomer: &Newcomer) -> f64 {
+    match subject {
+        Subject::Network(_) => {
+            let doublings = (f64::from(newcomer.known.n_windows) / LASTING_FROM_WINDOWS).log2();
+            (doublings * LASTING_BANS).clamp(0.0, LASTING_MOST)
+        }
+        Subject::Prefix(_) | Subject::Service(..) => 0.0,
     }
+}
+
+/// That its port was never used before, with any network.
+fn new_port(view: &View<'_>, newcomer: &Newcomer) -> Option<Part> {
+    if newcomer.met.port_known {
+        return None;
+    }
+    let (port, protocol) = newcomer.destinations.first().map_or((0, 0), |first| (first.port, first.protocol));
+    let (odd_bans, severity) =
+        if matches!(port, 443 | 80) { (0.0, PORT_SEVERITY) } else { (ODD_PORT_BANS, ODD_PORT_SEVERITY) };
+    // ICMP and its like have none.
+    let what = if port == 0 { protocol_name(protocol).to_uppercase() } else { format!("port {port}") };
+    let bans = novelty::port_surprise(&newcomer.met, view.prior) * PORT_WEIGHT + odd_bans;
+    let evidence = Evidence {
+        check: CheckId::NewDestination,
+        measure: "new_ports",
+        observed: Quantity::Ports(1.0),
+        expected: Quantity::Ports(0.0),
+        surprise: bans,
+        statement: format!("{what} was never used by this function, with any network"),
+    };
+    Some(Part { bans, severity, evidence })
 }
