@@ -108,30 +108,9 @@ impl Settings {
         {
             bail!("`CALLOUT_TOPIC_ARN` is `{topic}`; it must be the ARN of an SNS topic");
         }
-        let alert_format = match get("CALLOUT_ALERT_FORMAT") {
-            None | Some("mail") => AlertFormat::Mail,
-            Some("json") => AlertFormat::Json,
-            Some("chat") => AlertFormat::Chat,
-            Some(other) => bail!("`CALLOUT_ALERT_FORMAT` is `{other}`; it must be `mail`, `json` or `chat`"),
-        };
-        let config = match get("CALLOUT_CONFIG") {
-            None => ConfigSource::Defaults,
-            // TOML holds an equals sign, a table or a comment; a key in the state bucket holds none of them.
-            Some(text) if text.contains(['=', '[', '#', '\n']) => ConfigSource::Inline(text.to_owned()),
-            Some(key) if key.contains(['/', '.']) => ConfigSource::Key(key.trim_start_matches('/').to_owned()),
-            Some(word) => {
-                bail!("`CALLOUT_CONFIG` is `{word}`; it must be TOML, or a key such as `config/callout.toml`")
-            }
-        };
-        let grace_secs = match get("CALLOUT_LEARN_GRACE") {
-            None => GRACE_SECS,
-            Some(text) => {
-                let secs = parse_duration(text).and_then(|secs| i64::try_from(secs).ok());
-                secs.filter(|secs| *secs <= MAX_GRACE_SECS).with_context(|| {
-                    format!("`CALLOUT_LEARN_GRACE` is `{text}`; it must be a duration from `0s` to `2d`")
-                })?
-            }
-        };
+        let alert_format = alert_format(get("CALLOUT_ALERT_FORMAT"))?;
+        let config = config_source(get("CALLOUT_CONFIG"))?;
+        let grace_secs = grace(get("CALLOUT_LEARN_GRACE"))?;
         let all_interfaces = match get("CALLOUT_ALL_INTERFACES") {
             None | Some("false") => false,
             Some("true") => true,
@@ -158,6 +137,35 @@ impl Settings {
             function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("callout").to_owned(),
         })
     }
+}
+
+/// The form of an alert, from `CALLOUT_ALERT_FORMAT`.
+fn alert_format(text: Option<&str>) -> anyhow::Result<AlertFormat> {
+    match text {
+        None | Some("mail") => Ok(AlertFormat::Mail),
+        Some("json") => Ok(AlertFormat::Json),
+        Some("chat") => Ok(AlertFormat::Chat),
+        Some(other) => bail!("`CALLOUT_ALERT_FORMAT` is `{other}`; it must be `mail`, `json` or `chat`"),
+    }
+}
+
+/// Where the settings of the checks are, from `CALLOUT_CONFIG`.
+fn config_source(text: Option<&str>) -> anyhow::Result<ConfigSource> {
+    match text {
+        None => Ok(ConfigSource::Defaults),
+        // TOML holds an equals sign, a table or a comment; a key in the state bucket holds none of them.
+        Some(toml) if toml.contains(['=', '[', '#', '\n']) => Ok(ConfigSource::Inline(toml.to_owned())),
+        Some(key) if key.contains(['/', '.']) => Ok(ConfigSource::Key(key.trim_start_matches('/').to_owned())),
+        Some(word) => bail!("`CALLOUT_CONFIG` is `{word}`; it must be TOML, or a key such as `config/callout.toml`"),
+    }
+}
+
+/// How long the learner waits for late records, in seconds, from `CALLOUT_LEARN_GRACE`.
+fn grace(text: Option<&str>) -> anyhow::Result<i64> {
+    let Some(text) = text else { return Ok(GRACE_SECS) };
+    let secs = parse_duration(text).and_then(|secs| i64::try_from(secs).ok());
+    secs.filter(|secs| *secs <= MAX_GRACE_SECS)
+        .with_context(|| format!("`CALLOUT_LEARN_GRACE` is `{text}`; it must be a duration from `0s` to `2d`"))
 }
 
 #[cfg(test)]
