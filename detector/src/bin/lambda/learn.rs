@@ -9,7 +9,7 @@
 //! loses that race starts over from the winner's version. Findings are delivered before the swap: a crash between repeats
 //! the fold, and delivering twice changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use baselines::window::{WINDOWS_PER_DAY, WINDOWS_PER_HOUR, Window};
 use detector::finding::Finding;
@@ -69,6 +69,16 @@ enum Folded {
     Lost,
 }
 
+/// What a round learned, and what it has to tell.
+struct Round {
+    next: Learned,
+    findings: Vec<Finding>,
+    n_folded: u64,
+    n_repeated: u64,
+    n_late: usize,
+    n_accepted: usize,
+}
+
 async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Folded> {
     let world = door.world().await?;
     let (tag, learned) = door.memory.learned(&door.state).await?;
@@ -80,47 +90,20 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
     let (chosen, rest) = chosen(&pending);
     let sets = door.sets.load(&door.state, chosen).await?;
     let until = settled_until(&sets, rest.first(), &learned, door.settings.grace_secs);
-    let mut settled = rows_between(&sets, &learned, Window(0), until);
-    let n_repeated = without_told(&mut door.sets, &door.state, &learned, &mut settled).await?;
-    let n_late = settled.iter().flat_map(|(_, set)| &set.rows).filter(|row| row.window < learned.until).count();
-    invocation.metrics.count("Late", n_late as u64);
-    let n_folded: u64 = settled.iter().map(|(_, set)| set.rows.len() as u64).sum();
-    let mut next = Learned::clone(&learned);
-    // Before the walk, so that nothing more is told of it; and after, for what the walk itself told.
-    let mut n_accepted = accept(&world, &mut next);
-    let (mut findings, memory) = walk::walk(&world, settled, next.memory).await?;
-    next.memory = memory;
-    n_accepted += accept(&world, &mut next);
-    next.until = until;
-    for (key, set) in &sets {
-        next.fold(key, set.rows.iter().all(|row| row.window < until));
-    }
-    next.forget();
+    let mut round = settle_and_walk(door, invocation, &world, &learned, &sets, until).await?;
     if rest.is_empty() {
-        let open = rows_between(&sets, &next, until, Window(u32::MAX));
-        (findings, _) = walk::walk(&world, open, next.memory.clone()).await?;
+        round.findings = look_ahead(&world, &round.next, &sets).await?;
     }
     invocation.newest = sets.iter().flat_map(|(_, set)| set.rows.iter().map(|row| row.last)).max();
-    let (told, delivered) = door.deliver(invocation, &world, &findings, &learned.told).await;
-    next.told = told;
-    let ids: BTreeSet<String> = findings.iter().map(|finding| finding.id.to_string()).collect();
-    next.told.retain(|id, _| ids.contains(id));
-    let horizon = Window(until.0.saturating_sub(world.config.novelty_memory_days.saturating_mul(WINDOWS_PER_DAY)));
-    next.memory.incidents.forget(horizon);
-    let is_changed = n_folded > 0
-        || n_accepted > 0
-        || next.begun != learned.begun
-        || next.folded != learned.folded
-        || next.told != learned.told;
-    if is_changed {
-        next.number += 1;
-        if !next.store(&door.state, tag.as_deref()).await? {
-            return Ok(Folded::Lost);
-        }
-        next.clear_old(&door.state).await?;
+    let (told, delivered) = door.deliver(invocation, &world, &round.findings, &learned.told).await;
+    round.note_told(told, world.config.novelty_memory_days);
+    let is_changed = round.has_changed(&learned);
+    if is_changed && !store(door, &mut round.next, tag.as_deref()).await? {
+        return Ok(Folded::Lost);
     }
     // Only now: what cannot be told must not keep the baseline from learning.
     delivered?;
+    let Round { next, findings, n_folded, n_repeated, n_late, n_accepted } = round;
     tracing::info!(
         version = next.number,
         is_changed,
@@ -137,6 +120,72 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
         "folded"
     );
     Ok(if rest.is_empty() { Folded::All(n_folded) } else { Folded::Some(n_folded) })
+}
+
+/// Judges and learns what has settled, for good.
+async fn settle_and_walk(
+    door: &mut Door,
+    invocation: &mut Invocation,
+    world: &World,
+    learned: &Learned,
+    sets: &[Set],
+    until: Window,
+) -> anyhow::Result<Round> {
+    let mut settled = rows_between(sets, learned, Window(0), until);
+    let n_repeated = without_told(&mut door.sets, &door.state, learned, &mut settled).await?;
+    let n_late = settled.iter().flat_map(|(_, set)| &set.rows).filter(|row| row.window < learned.until).count();
+    invocation.metrics.count("Late", n_late as u64);
+    let n_folded: u64 = settled.iter().map(|(_, set)| set.rows.len() as u64).sum();
+    let mut next = learned.clone();
+    // Before the walk, so that nothing more is told of it; and after, for what the walk itself told.
+    let mut n_accepted = accept(world, &mut next);
+    let (findings, memory) = walk::walk(world, settled, next.memory).await?;
+    next.memory = memory;
+    n_accepted += accept(world, &mut next);
+    next.until = until;
+    for (key, set) in sets {
+        next.fold(key, set.rows.iter().all(|row| row.window < until));
+    }
+    next.forget();
+    Ok(Round { next, findings, n_folded, n_repeated, n_late, n_accepted })
+}
+
+/// Judges what may still grow, on a copy of what was learned; gives all findings.
+async fn look_ahead(world: &World, next: &Learned, sets: &[Set]) -> anyhow::Result<Vec<Finding>> {
+    let open = rows_between(sets, next, next.until, Window(u32::MAX));
+    let (findings, _) = walk::walk(world, open, next.memory.clone()).await?;
+    Ok(findings)
+}
+
+impl Round {
+    /// Remembers what was told of the findings there are, and forgets incidents as the baseline forgets.
+    fn note_told(&mut self, told: BTreeMap<String, String>, memory_days: u32) {
+        let ids: BTreeSet<String> = self.findings.iter().map(|finding| finding.id.to_string()).collect();
+        self.next.told = told;
+        self.next.told.retain(|id, _| ids.contains(id));
+        let horizon = self.next.until.0.saturating_sub(memory_days.saturating_mul(WINDOWS_PER_DAY));
+        self.next.memory.incidents.forget(Window(horizon));
+    }
+
+    /// Whether there is anything to store.
+    fn has_changed(&self, learned: &Learned) -> bool {
+        let next = &self.next;
+        self.n_folded > 0
+            || self.n_accepted > 0
+            || next.begun != learned.begun
+            || next.folded != learned.folded
+            || next.told != learned.told
+    }
+}
+
+/// Stores what was learned as the next version, unless another learner was first; says whether it did.
+async fn store(door: &Door, next: &mut Learned, tag: Option<&str>) -> anyhow::Result<bool> {
+    next.number += 1;
+    if !next.store(&door.state, tag).await? {
+        return Ok(false);
+    }
+    next.clear_old(&door.state).await?;
+    Ok(true)
 }
 
 /// Accepts what a person accepted, once: the list of ids stays, and what comes under one of them later nobody has seen. Says how
