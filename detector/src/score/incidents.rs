@@ -406,7 +406,8 @@ impl Incident {
     }
 }
 
-/// Identity: a hash of owner, topic and window, nothing else, so that the same data gives the same one.
+/// Identity: a hash of owner, topic and time, nothing else, so that the same data gives the same one. The time is the number of
+/// the day, or of the window where another incident has the day's: see [`OwnIncidents::new_id`].
 fn fingerprint(owner: &str, topic: &str, time: u32) -> Fingerprint {
     let mut hash = Sha256::new();
     for part in ["callout.finding/1", owner, topic] {
