@@ -87,6 +87,9 @@ const BANS_PER_CONTACT: f64 = 0.25;
 /// Bans at the most: regular is not yet malicious.
 const MOST_BANS: f64 = 3.0;
 
+/// Bans from which a rhythm is spoken of at all: with fewer a reader would not see one.
+const MIN_BANS: f64 = 0.3;
+
 /// Severity of a slow poll and of one that is fast for its function, which is as often a new service in steady use; and what is taken off for each
 /// ban of familiarity: what many functions know is more often a service that moved.
 const SLOW_SEVERITY: f64 = 7.2;
@@ -123,7 +126,7 @@ impl Check for Beacon {
                 let candidates = if is_part_of_known { PREFIX_TRIALS_BANS } else { 0.0 };
                 let severity = if is_busy(view, newcomer) { FAST_SEVERITY } else { rhythm.severity() };
                 let bans = (rhythm.bans - candidates).min(rhythm.n_contacts as f64 * BANS_PER_CONTACT).min(MOST_BANS);
-                (bans > 0.3).then(|| Oddity {
+                (bans > MIN_BANS).then(|| Oddity {
                     check: CheckId::Beacon,
                     topic: Topic::Newcomer(subject),
                     bans,

@@ -28,6 +28,13 @@ const SCHEDULED_BANS: f64 = 1.5;
 /// Bans taken off a prefix of a known network: addresses that rotate come back too.
 const PREFIX_BANS: f64 = 0.6;
 
+/// Severity of a return, that of a first contact; and of one that sends more than the probe did, as who calls out does.
+const SEVERITY: f64 = 5.0;
+const GROWN_SEVERITY: f64 = 6.0;
+
+/// Silence that is nothing odd, for comparison: a day, since most of what is used at all is used daily.
+const USUAL_SILENCE_SECS: f64 = 86_400.0;
+
 /// The check.
 pub(super) struct DormantReturn;
 
@@ -81,12 +88,12 @@ impl Check for DormantReturn {
                 check: CheckId::DormantReturn,
                 topic: Topic::Newcomer(subject),
                 bans,
-                severity: if has_grown { 6.0 } else { 5.0 },
+                severity: if has_grown { GROWN_SEVERITY } else { SEVERITY },
                 evidence: vec![Evidence {
                     check: CheckId::DormantReturn,
                     measure: "silence",
                     observed: Quantity::Secs(silent_secs as f64),
-                    expected: Quantity::Secs(86_400.0),
+                    expected: Quantity::Secs(USUAL_SILENCE_SECS),
                     surprise: bans,
                     statement: format!(
                         "back after {} of silence, met on {} day{} before; {} sent now, {} a time before",

@@ -59,6 +59,12 @@ const AGAIN_BANS: f64 = 0.5;
 /// Share of the past above which a value belongs to the tail.
 const TAIL_QUANTILE: f64 = 0.9;
 
+/// Severity: Medium, as most of what is more than ever is a new job to a service in use; and where so many bytes left that it is
+/// much whatever they are, the least that is High.
+const SEVERITY: f64 = 6.0;
+const LARGE_SEVERITY: f64 = 7.0;
+const LARGE_BYTES: u64 = 50 << 20;
+
 /// The check.
 pub(super) struct EgressVolume;
 
@@ -128,7 +134,7 @@ fn judge<'a>(
         check: CheckId::EgressVolume,
         topic: Topic::Service(network, port, protocol),
         bans,
-        severity: if observed > 50 << 20 { 7.0 } else { 6.0 },
+        severity: if observed > LARGE_BYTES { LARGE_SEVERITY } else { SEVERITY },
         evidence: vec![Evidence {
             check: CheckId::EgressVolume,
             measure: span.measure(),

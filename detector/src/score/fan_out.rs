@@ -33,6 +33,9 @@ const DOUBLING_BANS: f64 = 0.5;
 /// Bans at the most.
 const MOST_BANS: f64 = 4.0;
 
+/// Severity: High, above all that speak of one stranger: who looks around is inside already.
+const SEVERITY: f64 = 7.5;
+
 /// The check.
 pub(super) struct FanOut;
 
@@ -94,7 +97,7 @@ impl Check for FanOut {
             check: CheckId::FanOut,
             topic: Topic::Owner,
             bans,
-            severity: 7.5,
+            severity: SEVERITY,
             evidence: vec![Evidence {
                 check: CheckId::FanOut,
                 measure: "new_targets_in_window",

@@ -5,6 +5,8 @@
 //! False positives: a stream that is new to the function; it is told once. Inside the VPC connections are pooled and held
 //! for days, so none is judged there.
 
+use baselines::window::WINDOW_SECS;
+
 use super::Check;
 use super::oddity::{Oddity, Topic};
 use super::view::{View, span_words};
@@ -21,6 +23,12 @@ const BASE_BANS: f64 = 0.7;
 const DOUBLING_BANS: f64 = 0.3;
 /// Bans at the most.
 const MOST_BANS: f64 = 2.0;
+
+/// How long a connection is nothing odd, for comparison: one window, as nothing shorter can be told from several.
+const USUAL_SECS: f64 = WINDOW_SECS as f64;
+
+/// Severity: that of a slow poll, the other way to stay in touch with a stranger.
+const SEVERITY: f64 = 7.2;
 
 /// The check.
 pub(super) struct LongConnection;
@@ -43,12 +51,12 @@ impl Check for LongConnection {
                     check: CheckId::LongConnection,
                     topic: Topic::Newcomer(subject),
                     bans,
-                    severity: 7.2,
+                    severity: SEVERITY,
                     evidence: vec![Evidence {
                         check: CheckId::LongConnection,
                         measure: "connection_held",
                         observed: Quantity::Secs(secs as f64),
-                        expected: Quantity::Secs(600.0),
+                        expected: Quantity::Secs(USUAL_SECS),
                         surprise: bans,
                         statement: format!("one connection to it was held for {}", span_words(secs)),
                     }],

@@ -16,6 +16,10 @@ const PORT_WEIGHT: f64 = 0.4;
 /// Bans taken off inside the VPC: its own services come and go.
 const PRIVATE_BANS: f64 = 1.4;
 
+/// Severity of a port that is used with other networks, below that of a network never met; and of one never used, above it.
+const SEVERITY: f64 = 4.5;
+const NEVER_USED_SEVERITY: f64 = 5.5;
+
 /// The check.
 pub(super) struct NewPort;
 
@@ -42,7 +46,7 @@ impl Check for NewPort {
                 check: CheckId::NewPort,
                 topic: Topic::Newcomer(subject),
                 bans,
-                severity: if met.port_known { 4.5 } else { 5.5 },
+                severity: if met.port_known { SEVERITY } else { NEVER_USED_SEVERITY },
                 evidence: vec![Evidence {
                     check: CheckId::NewPort,
                     measure: "new_ports_of_network",

@@ -25,6 +25,9 @@ const DOUBLING_BANS: f64 = 0.2;
 /// Bans at the most.
 const MOST_BANS: f64 = 2.5;
 
+/// Severity: that of a first contact. Nothing left, but something tried.
+const SEVERITY: f64 = 5.0;
+
 /// Bans for so many refused attempts, from what one weighs.
 fn attempts_bans(base: f64, n_rejected: u64) -> f64 {
     (base + (n_rejected.max(1) as f64).log2() * DOUBLING_BANS).min(MOST_BANS)
@@ -106,7 +109,7 @@ impl Check for RejectedEgress {
                 check: CheckId::RejectedEgress,
                 topic,
                 bans,
-                severity: 5.0,
+                severity: SEVERITY,
                 evidence: vec![Evidence {
                     check: CheckId::RejectedEgress,
                     measure: "rejected_flows",

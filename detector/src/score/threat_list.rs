@@ -15,6 +15,9 @@ use crate::finding::{CheckId, Evidence, Quantity};
 /// Bans of a match: told whatever else is known.
 const BANS: f64 = 4.0;
 
+/// Severity: High, since somebody has looked into the address already.
+const SEVERITY: f64 = 8.0;
+
 /// The check.
 pub(super) struct ThreatList;
 
@@ -35,7 +38,7 @@ impl Check for ThreatList {
                 check: CheckId::ThreatList,
                 topic: Topic::Peer(row.peer),
                 bans: BANS,
-                severity: 8.0,
+                severity: SEVERITY,
                 evidence: vec![Evidence {
                     check: CheckId::ThreatList,
                     measure: "threat_list_matches",

@@ -25,6 +25,10 @@ const DNS_PORTS: [u16; 2] = [53, 853];
 const OUTSIDE_BANS: f64 = 2.2;
 const INSIDE_BANS: f64 = 0.8;
 
+/// Severity of the two: outside, data leaves with every lookup; inside, it is most often a resolver of one's own.
+const OUTSIDE_SEVERITY: f64 = 7.4;
+const INSIDE_SEVERITY: f64 = 4.5;
+
 /// The check.
 pub(super) struct UnusualResolver;
 
@@ -78,7 +82,7 @@ impl Check for UnusualResolver {
                 check: CheckId::UnusualResolver,
                 topic,
                 bans,
-                severity: if inside { 4.5 } else { 7.4 },
+                severity: if inside { INSIDE_SEVERITY } else { OUTSIDE_SEVERITY },
                 evidence: vec![Evidence {
                     check: CheckId::UnusualResolver,
                     measure: "resolvers_used_before",
