@@ -233,6 +233,8 @@ pub enum Quantity {
     Peers(f64),
     /// Distinct networks.
     Networks(f64),
+    /// Distinct prefixes.
+    Prefixes(f64),
     /// Distinct ports.
     Ports(f64),
     /// Functions.
@@ -253,6 +255,7 @@ impl Quantity {
             | Self::Flows(v)
             | Self::Peers(v)
             | Self::Networks(v)
+            | Self::Prefixes(v)
             | Self::Ports(v)
             | Self::Functions(v)
             | Self::Secs(v)
@@ -268,6 +271,7 @@ impl Quantity {
             Self::Flows,
             Self::Peers,
             Self::Networks,
+            Self::Prefixes,
             Self::Ports,
             Self::Functions,
             Self::Secs,
@@ -284,6 +288,7 @@ impl Quantity {
             Self::Flows(_) => "flows",
             Self::Peers(_) => "peers",
             Self::Networks(_) => "networks",
+            Self::Prefixes(_) => "prefixes",
             Self::Ports(_) => "ports",
             Self::Functions(_) => "functions",
             Self::Secs(_) => "seconds",

@@ -68,14 +68,16 @@ impl Check for FanOut {
         }
         let sweep = by_port.iter().map(|(port, peers)| (peers.len(), *port)).max();
         let scan = by_peer.iter().map(|(peer, ports)| (ports.len(), *peer)).max();
-        let (n, words, hit): (usize, String, Vec<&Observation>) = match (sweep, scan) {
+        let (n, quantity, words, hit): (usize, fn(f64) -> Quantity, String, Vec<&Observation>) = match (sweep, scan) {
             (Some((n_peers, port)), Some((n_ports, _))) if n_peers >= n_ports => (
                 n_peers,
+                Quantity::Peers,
                 format!("{n_peers} addresses never met before on port {}", port.0),
                 new.iter().copied().filter(|row| (row.port, row.protocol) == port).collect(),
             ),
             (_, Some((n_ports, peer))) => (
                 n_ports,
+                Quantity::Ports,
                 format!("{n_ports} ports never used before on one address"),
                 new.iter().copied().filter(|row| row.peer == peer).collect(),
             ),
@@ -101,8 +103,8 @@ impl Check for FanOut {
             evidence: vec![Evidence {
                 check: CheckId::FanOut,
                 measure: "new_targets_in_window",
-                observed: Quantity::Peers(n as f64),
-                expected: Quantity::Peers(0.0),
+                observed: quantity(n as f64),
+                expected: quantity(0.0),
                 surprise: bans,
                 statement: format!(
                     "{words} within ten minutes{}; this function's widest window before had {usual} destinations",

@@ -113,16 +113,16 @@ fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
 fn first_contact(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Part {
     let met = &newcomer.met;
     let surprise = novelty::surprise(subject, met, view.prior);
-    let (what, measure) = match subject {
-        Subject::Network(_) => ("network", "new_networks"),
-        Subject::Prefix(_) | Subject::Service(..) => ("prefix", "new_prefixes"),
+    let (what, measure, quantity): (_, _, fn(f64) -> Quantity) = match subject {
+        Subject::Network(_) => ("network", "new_networks", Quantity::Networks),
+        Subject::Prefix(_) | Subject::Service(..) => ("prefix", "new_prefixes", Quantity::Prefixes),
     };
     let inside = if view.is_inside(newcomer) { PRIVATE_BANS } else { 0.0 };
     let evidence = Evidence {
         check: CheckId::NewDestination,
         measure,
-        observed: Quantity::Networks(1.0),
-        expected: Quantity::Networks((novelty::chance(subject, met, view.prior) * 1000.0).round() / 1000.0),
+        observed: quantity(1.0),
+        expected: quantity((novelty::chance(subject, met, view.prior) * 1000.0).round() / 1000.0),
         surprise,
         statement: format!(
             "first {} {}, none in the {} before; {}; {} of {} functions know the {what}",

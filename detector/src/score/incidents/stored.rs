@@ -470,6 +470,15 @@ mod tests {
     }
 
     #[test]
+    fn units_of_older_programs_are_read() {
+        // New prefixes were counted in networks once.
+        let mut baselines = Baselines::default();
+        let text = sample(&mut baselines).to_json(&baselines).replace("\"seconds\"", "\"networks\"");
+        let back = Incidents::from_json(&text, &mut baselines).unwrap();
+        assert_eq!(back.to_json(&baselines), text);
+    }
+
+    #[test]
     fn old_incidents_are_forgotten() {
         let mut incidents = sample(&mut Baselines::default());
         incidents.forget(Window(9));

@@ -103,6 +103,7 @@ fn quantities() -> impl Strategy<Value = (Quantity, Quantity)> {
         Just(Quantity::Flows as fn(f64) -> Quantity),
         Just(Quantity::Peers as fn(f64) -> Quantity),
         Just(Quantity::Networks as fn(f64) -> Quantity),
+        Just(Quantity::Prefixes as fn(f64) -> Quantity),
         Just(Quantity::Ports as fn(f64) -> Quantity),
         Just(Quantity::Functions as fn(f64) -> Quantity),
         Just(Quantity::Secs as fn(f64) -> Quantity),
