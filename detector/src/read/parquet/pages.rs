@@ -142,6 +142,10 @@ impl Pages {
                     // Several gzip members in a page are legal and very rare.
                     let mut stream = flate2::read::MultiGzDecoder::new(packed);
                     stream.read_exact(to).map_err(|_| broken("gzip"))?;
+                    // The checksum is looked at where the stream ends.
+                    if !matches!(stream.read(&mut [0]), Ok(0)) {
+                        return Err(broken("gzip"));
+                    }
                 }
             }
             Codec::Snappy(decoder) => {

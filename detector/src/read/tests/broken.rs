@@ -255,6 +255,28 @@ fn parquet_that_is_cut_or_flipped_is_an_error_or_rows() {
 }
 
 #[test]
+fn a_flipped_bit_inside_a_page_is_never_read_as_data() {
+    const GZIP_HEADER: [u8; 3] = [0x1f, 0x8b, 8];
+    const HEADER_BYTES: usize = 10;
+    let good = parquet(&sample(), LIKE_AWS);
+    let (expected, _) = read(good.clone()).unwrap();
+    let at_pages = good.windows(GZIP_HEADER.len()).enumerate().filter(|(_, bytes)| *bytes == GZIP_HEADER);
+    let mut n_refused = 0;
+    for (at, _) in at_pages {
+        for bit in 0..16 {
+            let mut bad = good.clone();
+            bad[at + HEADER_BYTES + bit / 8] ^= 1 << (bit % 8);
+            match read(bad) {
+                // The page of a column that nobody needs.
+                Ok((rows, _)) => assert_eq!(rows, expected, "bit {bit} of the page at {at}"),
+                Err(_) => n_refused += 1,
+            }
+        }
+    }
+    assert!(n_refused > 10 * 16, "each needed column has a page: {n_refused}");
+}
+
+#[test]
 fn parquet_of_a_wrong_kind() {
     use arrow_array::{Int32Array, RecordBatch, StringArray, TimestampMillisecondArray};
     let write = |columns: Vec<(&str, arrow_array::ArrayRef)>| {
