@@ -2,9 +2,9 @@
 //!
 //! One record may be told by objects delivered twice, and by several flow logs. What is told again is dropped, and of
 //! several flow logs that tell of an interface in a window one is kept: two, where one records what was accepted and the
-//! other what was refused.
+//! other what was refused. An object whose name says no flow log adds what none of the others tells of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use baselines::observation::{Observation, Ranks};
 use baselines::window::Window;
@@ -41,7 +41,7 @@ impl Settled {
     pub(super) fn settle(&mut self, runs: &[Run<'_>], tables: &Tables, ranks: &Ranks) {
         let Self { rows, n_repeated, told } = self;
         sort(told, runs, ranks);
-        let kept = kept_sources(runs, told, tables);
+        let kept = Kept::of(runs, told, tables);
         rows.clear();
         *n_repeated = 0;
         let mut latest = None;
@@ -50,9 +50,7 @@ impl Settled {
             let row = run.row(told.at);
             let is_told_again = is_told_again(latest.as_ref(), run.source, &row);
             latest = Some((run.source, row));
-            let is_kept =
-                |kept: &KeptSources| kept.get(&(row.eni, row.window)).is_some_and(|kept| kept.tells(run.source, &row));
-            if is_told_again || !kept.as_ref().is_none_or(is_kept) {
+            if is_told_again || !kept.as_ref().is_none_or(|kept| kept.tells(run.source, &row)) {
                 *n_repeated += n_records(&row);
                 continue;
             }
@@ -95,11 +93,21 @@ fn is_told_again(before: Option<&(u32, Observation)>, source: u32, row: &Observa
     })
 }
 
-/// The flow logs that are kept of each interface and window.
-type KeptSources = BTreeMap<(u32, Window), Kept>;
+/// Which rows are kept where there is more than one flow log.
+struct Kept {
+    /// The flow logs of each interface and window.
+    sources: BTreeMap<(u32, Window), KeptSources>,
+    /// Objects whose name says no flow log.
+    unnamed: Option<u32>,
+    /// What flow logs tell of, where there are such objects too.
+    told: HashSet<(Key, u32, bool)>,
+}
+
+/// What an observation is of: see [`Observation::key`].
+type Key = (Window, u32, u32, u16, u8);
 
 /// The flow logs kept of an interface in a window.
-struct Kept {
+struct KeptSources {
     /// Of what was accepted, or both.
     accepted: u32,
     /// Of what was only refused.
@@ -107,44 +115,56 @@ struct Kept {
 }
 
 impl Kept {
-    /// Whether a row is told by the flow log that is kept of such.
-    fn tells(&self, source: u32, row: &Observation) -> bool {
-        source == if row.n_flows == 0 { self.refused } else { self.accepted }
-    }
-}
-
-/// Where several flow logs tell of one interface in a window, the one to keep: it tells the most records (the finer
-/// aggregation), of equals it is the first by name. One that tells nothing accepted, or nothing refused, leaves that to
-/// another: a flow log may record one of the two only. `None` when there is only one flow log.
-fn kept_sources(runs: &[Run<'_>], sorted: &[Told], tables: &Tables) -> Option<KeptSources> {
-    if tables.sources.len() < 2 {
-        return None;
-    }
-    // Records accepted and refused, by flow log.
-    let mut told: BTreeMap<(u32, Window), BTreeMap<u32, [u64; 2]>> = BTreeMap::new();
-    let mut latest = None;
-    for &Told { run, at, .. } in sorted {
-        let Some(run) = runs.get(run as usize) else { continue };
-        let row = run.row(at);
-        if !is_told_again(latest.as_ref(), run.source, &row) {
-            let [accepted, refused] = told.entry((row.eni, row.window)).or_default().entry(run.source).or_default();
-            *accepted += u64::from(row.n_flows);
-            *refused += u64::from(row.n_rejected);
+    /// Where several flow logs tell of one interface in a window, the one to keep: it tells the most records (the finer
+    /// aggregation), of equals it is the first by name. One that tells nothing accepted, or nothing refused, leaves that to
+    /// another: a flow log may record one of the two only. `None` when there is only one flow log.
+    fn of(runs: &[Run<'_>], sorted: &[Told], tables: &Tables) -> Option<Self> {
+        if tables.sources.len() < 2 {
+            return None;
         }
-        latest = Some((run.source, row));
+        let unnamed = (0..tables.sources.len() as u32).find(|&source| tables.sources.name(source).is_empty());
+        // Records accepted and refused, by flow log.
+        let mut counts: BTreeMap<(u32, Window), BTreeMap<u32, [u64; 2]>> = BTreeMap::new();
+        let mut told = HashSet::new();
+        let mut latest = None;
+        for &Told { run, at, .. } in sorted {
+            let Some(run) = runs.get(run as usize).filter(|run| Some(run.source) != unnamed) else { continue };
+            let row = run.row(at);
+            if !is_told_again(latest.as_ref(), run.source, &row) {
+                let of_source = counts.entry((row.eni, row.window)).or_default().entry(run.source).or_default();
+                let [accepted, refused] = of_source;
+                *accepted += u64::from(row.n_flows);
+                *refused += u64::from(row.n_rejected);
+            }
+            if unnamed.is_some() {
+                told.insert((row.key(), row.eni, row.n_flows == 0));
+            }
+            latest = Some((run.source, row));
+        }
+        let kept = |sources: BTreeMap<u32, [u64; 2]>| {
+            let most = |n: &dyn Fn(&[u64; 2]) -> u64| {
+                let by_name = |source: u32| std::cmp::Reverse(tables.sources.name(source));
+                sources.iter().max_by_key(|(source, told)| (n(told), by_name(**source))).map(|(source, _)| *source)
+            };
+            let whole = most(&|[accepted, refused]| accepted + refused)?;
+            let of = |what: &dyn Fn(&[u64; 2]) -> u64| {
+                if sources.get(&whole).is_some_and(|told| what(told) > 0) { Some(whole) } else { most(what) }
+            };
+            Some(KeptSources { accepted: of(&|told| told[0])?, refused: of(&|told| told[1])? })
+        };
+        let sources = counts.into_iter().filter_map(|(of, sources)| Some((of, kept(sources)?))).collect();
+        Some(Self { sources, unnamed, told })
     }
-    let kept = |sources: BTreeMap<u32, [u64; 2]>| {
-        let most = |n: &dyn Fn(&[u64; 2]) -> u64| {
-            let by_name = |source: u32| std::cmp::Reverse(tables.sources.name(source));
-            sources.iter().max_by_key(|(source, told)| (n(told), by_name(**source))).map(|(source, _)| *source)
-        };
-        let whole = most(&|[accepted, refused]| accepted + refused)?;
-        let of = |what: &dyn Fn(&[u64; 2]) -> u64| {
-            if sources.get(&whole).is_some_and(|told| what(told) > 0) { Some(whole) } else { most(what) }
-        };
-        Some(Kept { accepted: of(&|told| told[0])?, refused: of(&|told| told[1])? })
-    };
-    Some(told.into_iter().filter_map(|(of, sources)| Some((of, kept(sources)?))).collect())
+
+    /// Whether a row is kept: one of a flow log that is, or one of none that no flow log tells of.
+    fn tells(&self, source: u32, row: &Observation) -> bool {
+        let is_refused = row.n_flows == 0;
+        if Some(source) == self.unnamed {
+            return !self.told.contains(&(row.key(), row.eni, is_refused));
+        }
+        let kept = self.sources.get(&(row.eni, row.window));
+        kept.is_some_and(|kept| source == if is_refused { kept.refused } else { kept.accepted })
+    }
 }
 
 #[cfg(test)]
@@ -211,6 +231,16 @@ mod tests {
         for objects in [[a, b], [b, a]] {
             assert_eq!(settled(&objects), (vec![(1, 1), (2, 1)], 2));
         }
+    }
+
+    #[test]
+    fn an_object_of_no_flow_log_adds_what_none_tells_of() {
+        let log: (&str, &[_]) = ("fl-1", &[(1, 10), (2, 20), (2, 21)]);
+        let other: (&str, &[_]) = ("", &[(2, 29), (3, 30)]);
+        for objects in [[log, other], [other, log]] {
+            assert_eq!(settled(&objects), (vec![(1, 1), (2, 2), (3, 1)], 1));
+        }
+        assert_eq!(settled(&[other, other]), (vec![(2, 1), (3, 1)], 2), "alone they count once");
     }
 
     #[test]

@@ -102,7 +102,10 @@ fn check_schema(state: &State, key: &str, bytes: &[u8], ours: &str) -> anyhow::R
     if head.schema == ours {
         return Ok(());
     }
-    bail!("{uri} is `{}`; this callout reads `{ours}`: another version wrote it; is this function up to date?", head.schema)
+    bail!(
+        "{uri} is `{}`; this callout reads `{ours}`: another version wrote it; is this function up to date?",
+        head.schema
+    )
 }
 
 async fn load(state: &State, pointer: &[u8]) -> anyhow::Result<Learned> {

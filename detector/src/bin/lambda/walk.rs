@@ -147,7 +147,13 @@ struct Told {
     /// The flow logs that told of an interface in a window, of what was accepted and of what was refused: one may record one of
     /// the two only, and leaves the other to another.
     flow_logs: BTreeMap<(Arc<str>, Window, Verdict), BTreeSet<String>>,
+    /// Interface, window, destination, port and protocol of what flow logs told of, and of what objects did whose name says none:
+    /// those add what the flow logs do not tell of.
+    rows: BTreeSet<Place>,
 }
+
+/// Whether it was told by an object whose name says no flow log, and of what.
+type Place = (bool, Verdict, Arc<str>, Window, u128, u16, u8);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
@@ -159,10 +165,14 @@ impl Told {
     fn add(&mut self, flow_log: &str, set: &Observations, row: &Observation) {
         let verdicts = [(row.n_flows, Verdict::Accepted), (row.n_rejected, Verdict::Refused)];
         for (_, verdict) in verdicts.into_iter().filter(|(n, _)| *n > 0) {
-            let flow_logs = self.flow_logs.entry((eni(set, row), row.window, verdict)).or_default();
-            if !flow_logs.contains(flow_log) {
-                flow_logs.insert(flow_log.to_owned());
+            if !flow_log.is_empty() {
+                let flow_logs = self.flow_logs.entry((eni(set, row), row.window, verdict)).or_default();
+                if !flow_logs.contains(flow_log) {
+                    flow_logs.insert(flow_log.to_owned());
+                }
             }
+            let (eni, window, address, port, protocol, _) = record(set, row);
+            self.rows.insert((flow_log.is_empty(), verdict, eni, window, address, port, protocol));
         }
         self.records.insert(record(set, row));
     }
@@ -170,8 +180,15 @@ impl Told {
     /// Whether a row repeats what is folded in: the same records, or another flow log's of what one told already.
     fn tells(&self, flow_log: &str, set: &Observations, row: &Observation) -> bool {
         let verdict = if row.n_flows == 0 { Verdict::Refused } else { Verdict::Accepted };
-        let by = self.flow_logs.get(&(eni(set, row), row.window, verdict));
-        by.is_some_and(|by| !by.contains(flow_log)) || self.records.contains(&record(set, row))
+        let record = record(set, row);
+        if self.records.contains(&record) {
+            return true;
+        }
+        let (eni, window, address, port, protocol, _) = record;
+        let is_unnamed = flow_log.is_empty();
+        let by = self.flow_logs.get(&(Arc::clone(&eni), window, verdict));
+        (!is_unnamed && by.is_some_and(|by| !by.contains(flow_log)))
+            || self.rows.contains(&(!is_unnamed, verdict, eni, window, address, port, protocol))
     }
 }
 
@@ -268,6 +285,8 @@ mod tests {
         let folded = set_of(refused);
         told.add("fl-3", &folded, &folded.rows[0]);
         assert!(tells(&told, "fl-2", Observation { digest: 4, ..refused }));
+        assert!(tells(&told, "", Observation { digest: 5, ..accepted }), "told of by a flow log");
+        assert!(!tells(&told, "", Observation { digest: 5, port: 8080, ..accepted }), "told of by none");
     }
 
     #[test]
