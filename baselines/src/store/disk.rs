@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::manifest::{check_schema, json, sha256};
-use super::{MANIFEST, decode, encode};
+use super::{MANIFEST, SCHEMA, decode, encode};
 use crate::baselines::Baselines;
 
 /// The format of the pointer.
@@ -165,6 +165,9 @@ fn store(dir: &Path, baselines: &Baselines, may: impl Fn(Option<&Version>) -> bo
     if !may(held_version.as_ref()) {
         return Err(Error::Changed { dir: dir.into() });
     }
+    if let Some(pointer) = &held {
+        check_readable(&versions.join(&pointer.version).join(MANIFEST))?;
+    }
     place(&versions, &version, &files)?;
     let previous = match held {
         Some(pointer) if pointer.version == version.0 => pointer.previous,
@@ -177,6 +180,15 @@ fn store(dir: &Path, baselines: &Baselines, may: impl Fn(Option<&Version>) -> bo
     sync_dir(dir)?;
     prune(&versions, &pointer)?;
     Ok(version)
+}
+
+/// Refuses to replace what a newer program wrote. What is damaged or gone may be replaced.
+fn check_readable(manifest: &Path) -> Result<(), Error> {
+    let Ok(bytes) = fs::read(manifest) else { return Ok(()) };
+    match check_schema(&manifest.display().to_string(), &bytes, SCHEMA) {
+        Err(error @ Error::Newer { .. }) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Writers take turns; the lock ends with the file handle, or with the process.

@@ -304,6 +304,13 @@ fn an_unknown_pointer_is_neither_followed_nor_replaced() {
         assert!(save(dir, &small()).is_err(), "{bad}");
         assert_eq!(fs::read_to_string(dir.join("current.json")).unwrap(), bad);
     }
+    // Of a newer form, under a pointer of the known one.
+    let newer = br#"{"schema":"callout.baseline/2"}"#;
+    let version_of_newer = super::manifest::sha256(newer);
+    fs::create_dir(dir.join("versions").join(&version_of_newer)).unwrap();
+    fs::write(dir.join("versions").join(&version_of_newer).join("manifest.json"), newer).unwrap();
+    fs::write(dir.join("current.json"), good.replace(&version.to_string(), &version_of_newer)).unwrap();
+    assert!(matches!(save(dir, &small()), Err(Error::Newer { .. })));
     // Names a version that is not there.
     fs::write(dir.join("current.json"), good.replace(&version.to_string(), &"0".repeat(64))).unwrap();
     assert!(matches!(load(dir), Err(Error::Missing { .. })));
