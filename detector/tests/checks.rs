@@ -161,7 +161,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 39] = [
+pub(crate) const CASES: [Case; 42] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -242,6 +242,30 @@ pub(crate) const CASES: [Case; 39] = [
             log
         },
     ),
+    near_miss(CheckId::EgressVolume, "a hundred times as much to all that it calls, for a quarter of an hour", || {
+        let providers = [PROVIDER, "80.20.30.8", "81.20.30.9", "82.20.30.10"];
+        let mut log = Log::empty();
+        for n in 0..12 * 144 {
+            let times = if n == 10 * 144 { 200 } else { 1 };
+            for (provider, k) in providers.into_iter().zip(0..).flat_map(|of| std::iter::repeat_n(of, times)) {
+                log.call(at(0, 0, n * 10) + n * 37 % 300 + k, provider, 443, 3000, 5000);
+            }
+        }
+        log
+    }),
+    caught(CheckId::EgressVolume, PROVIDER, "as much to one of them", || {
+        let providers = [PROVIDER, "80.20.30.8", "81.20.30.9", "82.20.30.10"];
+        let mut log = Log::empty();
+        for n in 0..12 * 144 {
+            for (provider, k) in providers.into_iter().zip(0..) {
+                let times = if n == 10 * 144 && provider == PROVIDER { 200 } else { 1 };
+                for _ in 0..times {
+                    log.call(at(0, 0, n * 10) + n * 37 % 300 + k, provider, 443, 3000, 5000);
+                }
+            }
+        }
+        log
+    }),
     near_miss(CheckId::EgressVolume, "a backfill into the database", || {
         let mut log = Log::steady();
         for n in 0..2000 {
@@ -381,6 +405,13 @@ pub(crate) const CASES: [Case; 39] = [
             for n in 0..if night == 9 { 12 } else { 6 } {
                 log.call(at(night, 2, 11) + n, &format!("198.51.{}.7", 101 + night * 6 + n), 443, 900, 5000);
             }
+        }
+        log
+    }),
+    near_miss(CheckId::FanOut, "five customers of the webhooks that are down at once", || {
+        let mut log = Log::webhooks();
+        for n in 0..5 {
+            log.call(at(10, 9, 31) + n, &format!("{}.20.30.40", 150 + n), 443, 60, 0);
         }
         log
     }),

@@ -18,9 +18,11 @@ use crate::finding::{CheckId, Evidence, Quantity};
 /// Days of silence after which a return is a return.
 const SILENT_DAYS: u32 = 3;
 
-/// Factor by which the call must exceed what was sent before to count as grown, and the bans for it.
+/// Factor by which the call must exceed what was sent before to count as grown, and the bans for it; else the bans taken off: what
+/// is needed seldom comes back as it was, and a sleeper comes for more.
 const GROWN: u64 = 4;
 const GROWN_BANS: f64 = 0.7;
+const ALIKE_BANS: f64 = 0.4;
 
 /// Bans taken off a return at the same hour of the week with a like size.
 const SCHEDULED_BANS: f64 = 1.5;
@@ -78,11 +80,11 @@ impl Check for DormantReturn {
             let earlier = earlier / u64::from(newcomer.known.n_windows.saturating_sub(1).max(1));
             let has_grown = newcomer.latest_bytes_out > earlier.saturating_mul(GROWN);
             let same_hour = view.window.hours_of_week_to(newcomer.before) <= 1;
-            if has_grown {
-                bans += GROWN_BANS;
-            } else if same_hour {
-                bans -= SCHEDULED_BANS;
-            }
+            bans += match (has_grown, same_hour) {
+                (true, _) => GROWN_BANS,
+                (false, true) => -SCHEDULED_BANS,
+                (false, false) => -ALIKE_BANS - novelty::familiarity(&today),
+            };
             let silent_secs = i64::from(silent) * WINDOW_SECS;
             out.push(Oddity {
                 check: CheckId::DormantReturn,

@@ -3,7 +3,7 @@
 //! Why it matters: stolen data that leaves through a provider the function already uses shows in nothing else.
 //! What it weighs: by which factor the past's largest window is exceeded, under the past's own tail. A retry storm or a
 //! busy hour makes more records of the usual size, so the bytes of one record must be exceeded as well, unless the factor
-//! is beyond what load explains. What stays inside the VPC has not left: it weighs less, and load explains any factor. What
+//! is beyond what load explains; and what all that is called rises by together is load at any factor. What stays inside the VPC has not left: it weighs less, and load explains any factor. What
 //! is asked of a resolver has left, wherever the resolver is: it asks on.
 //!
 //! Statistic: beyond the largest of *n* past values the tail is taken as Pareto, P(X > r · max) = r^−α / (n + 1). What α
@@ -12,6 +12,7 @@
 //! distribution", for the likelihood. What the windows, or days, of a week in which the function does anything bring by chance
 //! is taken off.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use baselines::baseline::Standing;
@@ -53,6 +54,9 @@ const DAY_SECS: f64 = 86_400.0;
 /// Factor over the largest window or day from which load alone explains nothing, whatever the size of a record.
 const BEYOND_LOAD: f64 = 30.0;
 
+/// Others that must be called in the same window to tell load from one of them rising alone.
+const LOAD_OTHERS: usize = 3;
+
 /// Bans by which a day must have become odder to be told again: three times as unlikely, by half as many bytes again or more.
 const AGAIN_BANS: f64 = 0.5;
 
@@ -83,32 +87,30 @@ impl Check for EgressVolume {
         let mut sent: Vec<(u32, &Observation)> =
             view.rows().filter_map(|(row, found)| Some((service_of(row, found)?, row))).collect();
         sent.sort_by_key(|(service, _)| *service);
+        let rises = LazyCell::new(|| Rises::of(view, &sent));
         let of_service = sent.chunk_by(|a, b| a.0 == b.0).filter_map(|rows| {
             let &(service, _) = rows.first()?;
-            judge(view, service, rows.iter().map(|(_, row)| *row), is_settled.contains(&service), a_week)
+            let load = |span| rises.of_others(service, span);
+            judge(view, service, rows.iter().map(|(_, row)| *row), is_settled.contains(&service), a_week, &load)
         });
         of_service.collect()
     }
 }
 
 /// Judges what a window's `rows` send to one port of a network, where the port is known. `is_settled`: whether some of it goes to
-/// what is no newcomer any more; `a_week`: see [`Past`].
+/// what is no newcomer any more; `a_week` and `load`: see [`Past`].
 fn judge<'a>(
     view: &View<'_>,
     service: u32,
     rows: impl Iterator<Item = &'a Observation> + Clone,
     is_settled: bool,
     a_week: [f64; 2],
+    load: &dyn Fn(Span) -> f64,
 ) -> Option<Oddity> {
     let (&(network, port, protocol), service) = view.baseline.service_at(service)?;
     let volumes = &service.volumes;
-    let sent = Totals {
-        bytes_out: rows.clone().map(|row| row.bytes_out).fold(0, u64::saturating_add),
-        n_flows: rows.clone().map(|row| row.n_flows).fold(0, u32::saturating_add),
-        ..Totals::default()
-    };
-    let is_today = volumes.open_day.0 == view.window.day();
-    let before = if is_today { volumes.open_day.1 } else { Totals::default() };
+    let sent = totals(rows.clone());
+    let before = earlier_today(view, volumes);
     let mut today = before;
     today.add(&sent);
     let floor = if port == 53 { DNS_FLOOR_BYTES } else { WINDOW_FLOOR_BYTES };
@@ -119,7 +121,7 @@ fn judge<'a>(
     let is_seldom = is_settled && volumes.window_bytes().n() < MIN_PAST;
     let volumes = if is_seldom { &view.baseline.volumes } else { volumes };
     let is_inside = |row: &Observation| is_private(view.rungs(row.peer).address);
-    let past = Past { volumes, a_week, is_inside: port != 53 && rows.clone().all(is_inside) };
+    let past = Past { volumes, a_week, is_inside: port != 53 && rows.clone().all(is_inside), load };
     let window = past.window_bans(&sent, floor);
     let times_told = |bans: Option<f64>| bans.map_or(0, |bans| n_told(bans, view.needed_bans));
     let day = past.day_bans(&today).filter(|bans| times_told(Some(*bans)) > times_told(past.day_bans(&before)));
@@ -152,6 +154,51 @@ fn judge<'a>(
         }],
         destinations,
     })
+}
+
+/// What rows send.
+fn totals<'a>(rows: impl Iterator<Item = &'a Observation>) -> Totals {
+    rows.fold(Totals::default(), |mut totals, row| {
+        totals.add(&Totals { bytes_out: row.bytes_out, n_flows: row.n_flows, ..Totals::default() });
+        totals
+    })
+}
+
+/// What was sent on the window's day before it.
+fn earlier_today(view: &View<'_>, volumes: &Volumes) -> Totals {
+    if volumes.open_day.0 == view.window.day() { volumes.open_day.1 } else { Totals::default() }
+}
+
+/// By which factor of its largest before each of what is called in a window is exceeded, in the window and on its day.
+struct Rises(Vec<(u32, [f64; 2])>);
+
+impl Rises {
+    /// Those of what has a past; `sent` is sorted by the numbers of ports of networks.
+    fn of(view: &View<'_>, sent: &[(u32, &Observation)]) -> Self {
+        let rise = |rows: &[(u32, &Observation)]| {
+            let &(service, _) = rows.first()?;
+            let (_, known) = view.baseline.service_at(service)?;
+            let volumes = &known.volumes;
+            let sent = totals(rows.iter().map(|(_, row)| *row)).bytes_out;
+            let today = earlier_today(view, volumes).bytes_out.saturating_add(sent);
+            let of = |bytes: u64, past: Counts<'_>| bytes as f64 / past.max().max(1) as f64;
+            (volumes.window_bytes().n() >= MIN_PAST)
+                .then(|| (service, [of(sent, volumes.window_bytes()), of(today, volumes.day_bytes())]))
+        };
+        Self(sent.chunk_by(|a, b| a.0 == b.0).filter_map(rise).collect())
+    }
+
+    /// The factor that at least half of the others rise by; 1 where they rise by less, or are too few to say.
+    fn of_others(&self, service: u32, span: Span) -> f64 {
+        let of_span = |&(_, [window, day]): &(u32, [f64; 2])| match span {
+            Span::Window => window,
+            Span::Day => day,
+        };
+        let mut others: Vec<f64> = self.0.iter().filter(|(other, _)| *other != service).map(of_span).collect();
+        others.sort_by(f64::total_cmp);
+        let middle = others.get(others.len().saturating_sub(1) / 2);
+        middle.filter(|_| others.len() >= LOAD_OTHERS).map_or(1.0, |rise| rise.max(1.0))
+    }
 }
 
 /// A span of time whose bytes are compared with those of such spans before.
@@ -200,30 +247,33 @@ struct Past<'a> {
     a_week: [f64; 2],
     /// Whether they stay inside the VPC and its peers.
     is_inside: bool,
+    /// By which factor everything else that is called rises; asked only of what is more than ever.
+    load: &'a dyn Fn(Span) -> f64,
 }
 
 impl Past<'_> {
     /// Bans of a window's bytes, less what the windows of a week bring by chance.
     fn window_bans(&self, sent: &Totals, floor: u64) -> Option<f64> {
         let [n_trials, _] = self.a_week;
-        self.bans(self.volumes.window_bytes(), n_trials, sent, floor, || self.volumes.flow_bytes_out().max())
+        self.bans(Span::Window, n_trials, sent, floor, || self.volumes.flow_bytes_out().max())
     }
 
     /// Bans of a day's bytes so far, less what the days of a week bring by chance.
     fn day_bans(&self, today: &Totals) -> Option<f64> {
         let [_, n_trials] = self.a_week;
-        self.bans(self.volumes.day_bytes(), n_trials, today, DAY_FLOOR_BYTES, || self.record_bytes_of_days())
+        self.bans(Span::Day, n_trials, today, DAY_FLOOR_BYTES, || self.record_bytes_of_days())
     }
 
-    /// Bans of what was sent in a span, where `past` tells of such spans and `record_bytes` how large a record of theirs is.
+    /// Bans of what was sent in a span, where `record_bytes` tells how large a record of such spans is.
     fn bans(
         &self,
-        past: Counts<'_>,
+        span: Span,
         n_trials: f64,
         sent: &Totals,
         floor: u64,
         record_bytes: impl Fn() -> u64,
     ) -> Option<f64> {
+        let past = span.past(self.volumes);
         let record = sent.bytes_out.checked_div(sent.n_flows.into())?;
         if sent.bytes_out < floor || past.n() < MIN_PAST {
             return None;
@@ -232,6 +282,7 @@ impl Past<'_> {
         if ratio <= EXCEEDS {
             return None;
         }
+        let ratio = ratio / (self.load)(span);
         let record_ratio = record as f64 / record_bytes().max(1) as f64;
         // Inside the VPC a backfill or a migration is load beyond any factor.
         let is_beyond_load = ratio >= BEYOND_LOAD && !self.is_inside;
@@ -348,7 +399,7 @@ mod tests {
     }
 
     fn past_of(volumes: &Volumes) -> Past<'_> {
-        Past { volumes, a_week: [144.0, 7.0], is_inside: false }
+        Past { volumes, a_week: [144.0, 7.0], is_inside: false, load: &|_| 1.0 }
     }
 
     fn sent(n_flows: u32, bytes_out: u64) -> Totals {
@@ -385,6 +436,24 @@ mod tests {
             volumes.add(Window(15 * 144 + n), &sent(11, 110_000));
         }
         assert!(past_of(&volumes).day_bans(&volumes.open_day.1) > Some(1.6));
+    }
+
+    #[test]
+    fn what_everything_else_rises_by_is_load() {
+        let volumes = days(14, 144, 10, 10_000);
+        let burst = sent(100, 2_000_000);
+        assert!(past_of(&volumes).window_bans(&burst, WINDOW_FLOOR_BYTES) > Some(1.6), "two hundred times as much");
+        let rises = |others: [f64; 4]| Rises((0..).zip(others.map(|rise| [rise, 1.0])).collect());
+        let bans = |rises: &Rises| {
+            let load = |span| rises.of_others(0, span);
+            Past { load: &load, ..past_of(&volumes) }.window_bans(&burst, WINDOW_FLOOR_BYTES)
+        };
+        assert_eq!(bans(&rises([200.0, 150.0, 180.0, 0.5])), None, "most of the others do as much");
+        assert_eq!(bans(&rises([200.0, 0.5, 0.9, 0.5])), past_of(&volumes).window_bans(&burst, WINDOW_FLOOR_BYTES));
+        assert!(
+            (Rises(vec![(1, [200.0; 2]), (2, [200.0; 2])]).of_others(0, Span::Window) - 1.0).abs() < 1e-9,
+            "too few"
+        );
     }
 
     #[test]

@@ -13,15 +13,16 @@ use baselines::ladder::is_private;
 use baselines::newcomer::{Contacted, Subject};
 use baselines::observation::Observation;
 
-use super::Check;
 use super::oddity::{Oddity, Topic};
 use super::view::View;
+use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// New addresses or ports in one window that make a sweep or a scan.
 const MIN_NEW: usize = 8;
 
-/// The same where most attempts were refused or brought nothing back: nobody was there.
+/// The same where most attempts were refused or brought nothing back: nobody was there. Outside the VPC more than the networks of
+/// any day before.
 const MIN_NEW_UNANSWERED: usize = 5;
 
 /// The same while the function is still learning, when much is new.
@@ -60,33 +61,14 @@ impl Check for FanOut {
         if new.len() < MIN_NEW_UNANSWERED {
             return Vec::new();
         }
-        let mut by_port: BTreeMap<(u16, u8), BTreeSet<u32>> = BTreeMap::new();
-        let mut by_peer: BTreeMap<u32, BTreeSet<(u16, u8)>> = BTreeMap::new();
-        for row in &new {
-            by_port.entry((row.port, row.protocol)).or_default().insert(row.peer);
-            by_peer.entry(row.peer).or_default().insert((row.port, row.protocol));
-        }
-        let sweep = by_port.iter().map(|(port, peers)| (peers.len(), *port)).max();
-        let scan = by_peer.iter().map(|(peer, ports)| (ports.len(), *peer)).max();
-        let (n, quantity, words, hit): (usize, fn(f64) -> Quantity, String, Vec<&Observation>) = match (sweep, scan) {
-            (Some((n_peers, port)), Some((n_ports, _))) if n_peers >= n_ports => (
-                n_peers,
-                Quantity::Peers,
-                format!("{n_peers} addresses never met before on port {}", port.0),
-                new.iter().copied().filter(|row| (row.port, row.protocol) == port).collect(),
-            ),
-            (_, Some((n_ports, peer))) => (
-                n_ports,
-                Quantity::Ports,
-                format!("{n_ports} ports never used before on one address"),
-                new.iter().copied().filter(|row| row.peer == peer).collect(),
-            ),
-            _ => return Vec::new(),
-        };
-        let unanswered = hit.iter().filter(|row| is_unanswered(row)).count() * 2 >= hit.len();
+        let Some(Spread { n, quantity, words, rows }) = widest(&new) else { return Vec::new() };
+        let unanswered = rows.iter().filter(|row| is_unanswered(row)).count() * 2 >= rows.len();
         let usual = view.baseline.window_peers.max() as usize;
+        let is_inside = |row: &&Observation| is_private(view.rungs(row.peer).address);
         let least = match (view.is_ready, unanswered) {
-            (true, true) => MIN_NEW_UNANSWERED,
+            (true, true) if rows.iter().all(is_inside) => MIN_NEW_UNANSWERED,
+            // Of the strangers that a webhook sender meets some are always down.
+            (true, true) => MIN_NEW_UNANSWERED.max(strangers_in_a_day(view) + 1),
             (true, false) => MIN_NEW.max(usual),
             (false, true) => MIN_NEW_LEARNING,
             (false, false) => return Vec::new(),
@@ -111,9 +93,51 @@ impl Check for FanOut {
                     if unanswered { ", most of them unanswered" } else { "" }
                 ),
             }],
-            destinations: hit.into_iter().map(Contacted::of).collect(),
+            destinations: rows.into_iter().map(Contacted::of).collect(),
         }]
     }
+}
+
+/// Addresses on one port, or ports on one address.
+struct Spread<'a> {
+    n: usize,
+    /// What there are so many of.
+    quantity: fn(f64) -> Quantity,
+    words: String,
+    rows: Vec<&'a Observation>,
+}
+
+/// The widest sweep or scan in what is new; of two as wide the sweep.
+fn widest<'a>(new: &[&'a Observation]) -> Option<Spread<'a>> {
+    let mut by_port: BTreeMap<(u16, u8), BTreeSet<u32>> = BTreeMap::new();
+    let mut by_peer: BTreeMap<u32, BTreeSet<(u16, u8)>> = BTreeMap::new();
+    for row in new {
+        by_port.entry((row.port, row.protocol)).or_default().insert(row.peer);
+        by_peer.entry(row.peer).or_default().insert((row.port, row.protocol));
+    }
+    let (n_peers, port) = by_port.iter().map(|(port, peers)| (peers.len(), *port)).max()?;
+    let (n_ports, peer) = by_peer.iter().map(|(peer, ports)| (ports.len(), *peer)).max()?;
+    let spread = if n_peers >= n_ports {
+        Spread {
+            n: n_peers,
+            quantity: Quantity::Peers,
+            words: format!("{n_peers} addresses never met before on port {}", port.0),
+            rows: new.iter().copied().filter(|row| (row.port, row.protocol) == port).collect(),
+        }
+    } else {
+        Spread {
+            n: n_ports,
+            quantity: Quantity::Ports,
+            words: format!("{n_ports} ports never used before on one address"),
+            rows: new.iter().copied().filter(|row| row.peer == peer).collect(),
+        }
+    };
+    Some(spread)
+}
+
+/// The most networks that were new, or in something new, on one day before.
+fn strangers_in_a_day(view: &View<'_>) -> usize {
+    novelty::most_in_a_day(view.baseline, view.fleet.ladder, view.window.day(), |network| !view.is_run_by_aws(network))
 }
 
 /// Nobody was there, or let anything through.
@@ -132,4 +156,25 @@ fn is_news(view: &View<'_>, row: &Observation, found: &Found) -> bool {
             Standing::New(Subject::Prefix(_)) | Standing::Watched(Subject::Prefix(_)) => is_unanswered(row),
             Standing::New(_) | Standing::Watched(_) => true,
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of what the widest sweep or scan is, among attempts at so many peers and ports.
+    fn counted(targets: &[(u32, u16)]) -> Option<(usize, &'static str)> {
+        let row = |&(peer, port): &(u32, u16)| Observation { peer, port, protocol: 6, ..Observation::default() };
+        let rows: Vec<Observation> = targets.iter().map(row).collect();
+        let widest = widest(&rows.iter().collect::<Vec<_>>())?;
+        Some((widest.n, (widest.quantity)(1.0).unit()))
+    }
+
+    #[test]
+    fn a_sweep_counts_addresses_and_a_scan_ports() {
+        assert_eq!(counted(&[(1, 22), (2, 22), (3, 22), (3, 80)]), Some((3, "peers")));
+        assert_eq!(counted(&[(1, 22), (1, 80), (1, 443), (2, 22)]), Some((3, "ports")));
+        assert_eq!(counted(&[(1, 22)]), Some((1, "peers")), "of two as wide the sweep");
+        assert_eq!(counted(&[]), None);
+    }
 }

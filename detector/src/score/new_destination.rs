@@ -19,8 +19,8 @@ const PORT_WEIGHT: f64 = 0.7;
 /// Bans for a port that is none of the web's.
 const ODD_PORT_BANS: f64 = 0.3;
 
-/// Uploads by size and by how many times what came in they are, with the bans for each, the largest first. A TLS handshake
-/// sends a kilobyte and receives five.
+/// Uploads by size and by how many times what came in they are, with the bans for each, the largest first; between the sizes
+/// bans grow with the logarithm. A TLS handshake sends a kilobyte and receives five.
 const UPLOADS: [(u64, u64, f64); 3] = [(1 << 20, 4, 1.3), (100 << 10, 3, 0.9), (6000, 1, 0.4)];
 
 /// How many times the largest record before a record is at the most to be no larger than usual.
@@ -139,10 +139,7 @@ fn first_contact(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Part
 
 /// That more was sent than received.
 fn upload(view: &View<'_>, newcomer: &Newcomer) -> Option<Part> {
-    let is_upload = |&(bytes, times, _): &(u64, u64, f64)| {
-        newcomer.bytes_out >= bytes && newcomer.bytes_out > newcomer.bytes_in.saturating_mul(times)
-    };
-    let (_, _, bans) = UPLOADS.into_iter().find(is_upload)?;
+    let bans = upload_bans(newcomer.bytes_out, newcomer.bytes_in)?;
     let times_usual = times_usual(view, newcomer);
     let bans = if times_usual <= USUAL_TIMES {
         bans * USUAL_UPLOAD_SHARE
@@ -162,6 +159,18 @@ fn upload(view: &View<'_>, newcomer: &Newcomer) -> Option<Part> {
         ),
     };
     Some(Part { bans, severity: UPLOAD_SEVERITY * (1.0 + bans), evidence })
+}
+
+/// Bans for having sent more than was received; `None` where it is no upload.
+fn upload_bans(bytes_out: u64, bytes_in: u64) -> Option<f64> {
+    let (.., most) = UPLOADS.into_iter().find(|&(_, times, _)| bytes_out > bytes_in.saturating_mul(times))?;
+    let size = (bytes_out as f64).ln();
+    let steps = UPLOADS.into_iter().zip(UPLOADS.into_iter().skip(1));
+    let between = steps.map(|((above, _, more), (below, _, less))| {
+        let (above, below) = ((above as f64).ln(), (below as f64).ln());
+        (size >= below).then(|| less + (more - less) * ((size - below) / (above - below)).min(1.0))
+    });
+    between.flatten().next().map(|bans| bans.min(most))
 }
 
 /// Bans for contact that lasts. A part of a known network lasts as the network does.
@@ -195,4 +204,19 @@ fn new_port(view: &View<'_>, newcomer: &Newcomer) -> Option<Part> {
         statement: format!("{what} was never used by this function, with any network"),
     };
     Some(Part { bans, severity, evidence })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_weighs_by_its_size_and_by_how_much_more_went_out() {
+        let hundredths = |bytes_out, bytes_in| (upload_bans(bytes_out, bytes_in).unwrap_or(0.0) * 100.0).round() as u32;
+        let of_size = [5999, 6000, 100 << 10, 1 << 20, 1 << 30].map(|bytes_out| hundredths(bytes_out, 0));
+        assert_eq!(of_size, [0, 40, 90, 130, 130]);
+        assert!(hundredths(20_000, 0) > hundredths(10_000, 0) && hundredths(20_000, 0) < 90);
+        let of_answers = [1 << 20, 1 << 19, 300_000].map(|bytes_in| hundredths(1 << 20, bytes_in));
+        assert_eq!(of_answers, [0, 40, 90]);
+    }
 }

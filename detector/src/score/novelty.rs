@@ -312,6 +312,20 @@ mod tests {
     }
 
     #[test]
+    fn a_port_surprises_who_met_many_networks_on_the_same_ports() {
+        let of = |networks: u32, ports: u32| {
+            let day = |day| DiaryDay { day: Day(day), networks, ports, ..DiaryDay::default() };
+            let mut baseline = Baseline::default();
+            baseline.diary = (1..=10).map(day).collect();
+            let (n_new_ports, port_exposure) = new_ports(&baseline, Day(11));
+            port_surprise(&Circumstances { n_new_ports, port_exposure, ..Circumstances::default() }, &Prior::default())
+        };
+        assert!(of(20, 0) > of(0, 0) + 0.8, "{} {}", of(20, 0), of(0, 0));
+        assert!((of(1, 0) - of(0, 0)).abs() < 1e-9, "a day is an occasion without a new network, too");
+        assert!(of(20, 1) < of(20, 0), "a port a day surprises nobody");
+    }
+
+    #[test]
     fn a_day_counts_its_networks_not_their_rotating_addresses() {
         let mut baselines = Baselines::default();
         let owner = baselines.owner("f");
