@@ -30,11 +30,22 @@ fn with_new_endpoint() -> Log {
 
 #[test]
 fn the_daily_use_of_a_new_endpoint_does_not_hide_the_next_stranger() {
+    for day in [11, 16] {
+        let mut log = with_new_endpoint();
+        log.call(at(day, 9, 31), ANOTHER, 8000, 20_000, 5000);
+        let found = findings(&log, "", &knowledge(FUNCTIONS));
+        assert_eq!(found.iter().map(addresses).collect::<Vec<_>>(), [[STRANGER], [ANOTHER]]);
+        assert!(found[0].last_seen > at(16, 20, 0), "the first one goes on");
+    }
+}
+
+#[test]
+fn what_else_the_same_stranger_shows_days_later_is_the_same_finding() {
     let mut log = with_new_endpoint();
-    log.call(at(16, 9, 31), ANOTHER, 8000, 20_000, 5000);
+    log.call(at(14, 9, 31), STRANGER, 8000, 20_000, 5000);
     let found = findings(&log, "", &knowledge(FUNCTIONS));
-    assert_eq!(found.iter().map(addresses).collect::<Vec<_>>(), [[STRANGER], [ANOTHER]]);
-    assert!(found[0].last_seen > at(16, 20, 0), "the first one goes on");
+    let [finding] = &found[..] else { panic!("one finding: {found:?}") };
+    assert_eq!(finding.destinations.iter().map(|to| to.port).collect::<Vec<_>>(), [443, 8000]);
 }
 
 #[test]
@@ -63,6 +74,8 @@ fn what_is_trusted_hides_nothing_else() {
     for config in ["", "max_destinations_per_finding = 1"] {
         let shown = findings(&log, config, &knowledge);
         assert_eq!(shown.iter().map(|f| f.suppressed_by.as_deref()).collect::<Vec<_>>(), [None], "{config}");
+        assert!(shown[0].title.contains(ANOTHER), "what is trusted does not lead: {}", shown[0].title);
+        assert!(shown[0].evidence.iter().all(|said| !said.statement.contains("203.0.0.0")), "{:?}", shown[0].evidence);
     }
 }
 

@@ -84,6 +84,10 @@ impl Facts for Knowledge {
         })
     }
 
+    fn vpc(&self, owner: &str) -> Option<Arc<str>> {
+        owner.split(',').find_map(|arn| self.inventory.function(arn)?.vpc.clone())
+    }
+
     fn aws_service(&self, address: u128) -> Option<Arc<str>> {
         self.networks.network(Ipv6Addr::from_bits(address)).aws.map(|block| block.service)
     }

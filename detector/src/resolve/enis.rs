@@ -193,6 +193,11 @@ impl Inventory {
         self.functions.deployments(function_arn)
     }
 
+    /// The function of an ARN without a version.
+    pub fn function(&self, arn: &str) -> Option<&Function> {
+        self.functions.of_arn(arn)
+    }
+
     /// All functions, by ARN.
     pub fn functions(&self) -> impl Iterator<Item = &Function> {
         self.functions.iter()

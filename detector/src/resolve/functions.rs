@@ -149,6 +149,11 @@ impl Functions {
         self.known.len()
     }
 
+    /// The function of an ARN.
+    pub(super) fn of_arn(&self, arn: &str) -> Option<&Function> {
+        self.numbers.get(arn).and_then(|number| self.get(*number))
+    }
+
     pub(super) fn deployments(&self, arn: &str) -> &[Deployment] {
         let known = self.numbers.get(arn).and_then(|number| self.known.get(*number as usize));
         known.map_or(&[], |known| &known.deployments)

@@ -1,11 +1,12 @@
 //! Incidents: related oddities of one owner, close in time, as one finding that is updated while it lasts.
 //!
 //! Takes oddities that passed the threshold. An oddity joins the owner's incident that already holds its topic, else one
-//! that was last odd within the configured gap, had news within the last days and was not accepted, else opens a new one.
-//! What was once told about a topic goes on under the same id; that it goes on for weeks draws nothing else in, or the daily
-//! use of a new endpoint would hide every stranger after it.
+//! about the same stranger, else one that something new joined in the last days, each last odd within the configured gap; else
+//! it opens a new one. Nothing joins what was accepted. What was once told about a topic goes on under the same id; that it goes
+//! on draws nothing else in, or the daily use of a new endpoint would hide every stranger after it.
 
 mod stored;
+mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,13 +18,10 @@ use baselines::window::Window;
 use baselines::{Baselines, Fleet};
 use sha2::{Digest, Sha256};
 
+use super::Facts;
 use super::oddity::{Oddity, Topic};
-use super::{Facts, needed_bans, total_bans};
 use crate::config::Config;
-use crate::finding::{
-    Activity, CheckId, Deployment, Destination, Evidence, Finding, Fingerprint, Owner, OwnerKind, Severity,
-    protocol_name,
-};
+use crate::finding::{CheckId, Deployment, Evidence, Finding, Fingerprint};
 pub use stored::Error as StoredError;
 
 /// Destinations an incident remembers, far above what a finding lists: a sweep must not grow without bound.
@@ -34,14 +32,8 @@ const MAX_TOPICS: usize = 1024;
 /// See [`MAX_TOPICS`].
 const MAX_WORDS: usize = 64;
 
-/// How long what goes on is news that something else may have to do with. A week: so long loaders sleep.
-const NEWS_SECS: i64 = 7 * 86_400;
-
-/// Severity for each further check that agrees, and for a deployment shortly before.
-const AGREEMENT_SEVERITY: f64 = 0.5;
-const DEPLOYMENT_SEVERITY: f64 = 0.4;
-/// Bans a deployment shortly before lends.
-const DEPLOYMENT_BANS: f64 = 0.2;
+/// How long what goes on is news that something else may have to do with.
+const NEWS_SECS: i64 = 2 * 86_400;
 
 /// One incident.
 #[derive(Clone, Debug)]
@@ -72,14 +64,6 @@ struct Word {
     bans: f64,
     severity: f64,
     evidence: Vec<Evidence>,
-}
-
-/// A word, with who says it of what.
-#[derive(Clone, Copy)]
-struct Claim<'a> {
-    topic: Topic,
-    check: CheckId,
-    word: &'a Word,
 }
 
 /// What was judged of one topic in one window, loud enough to be told.
@@ -147,14 +131,20 @@ impl OwnIncidents {
         let holds_topic = |incident: &Incident| topic != Topic::Owner && incident.topics.contains(&topic);
         let is_of_id = |incident: &Incident| incident.id == under;
         // What a person accepted is closed: a stranger after it was not in what they saw.
-        let is_recent = |incident: &Incident| {
-            under.0 == 0
-                && !fleet.is_accepted(incident.id.0)
-                && window.start() - incident.last.end() <= config.incident_gap_secs as i64
-                && window.start() - incident.joined.end() <= NEWS_SECS
+        let is_open = |incident: &Incident| under.0 == 0 && !fleet.is_accepted(incident.id.0);
+        let is_near = |then: Window| window.start() - then.end() <= config.incident_gap_secs as i64;
+        let is_going_on = |incident: &Incident| is_open(incident) && is_near(incident.last);
+        let is_of_stranger = |incident: &Incident| {
+            let is_it = |held: &Topic| stranger(*held) == stranger(topic);
+            stranger(topic).is_some() && is_going_on(incident) && incident.topics.iter().any(is_it)
         };
+        let is_recent =
+            |incident: &Incident| is_going_on(incident) && window.start() - incident.joined.end() <= NEWS_SECS;
         let latest = |is_it: &dyn Fn(&Incident) -> bool| self.0.iter().rposition(is_it);
-        latest(&holds_topic).or_else(|| latest(&is_of_id)).or_else(|| latest(&is_recent))
+        latest(&holds_topic)
+            .or_else(|| latest(&is_of_id))
+            .or_else(|| latest(&is_of_stranger))
+            .or_else(|| latest(&is_recent))
     }
 
     /// Opens an incident of which nothing is told yet; gives its place.
@@ -286,124 +276,6 @@ impl Incident {
             self.words.insert(key, Word { bans, severity, evidence });
         }
     }
-
-    fn finding(&self, config: &Config, facts: &dyn Facts, baselines: &Baselines) -> Finding {
-        let claim = |(&(topic, check), word)| Claim { topic, check, word };
-        let mut claims: Vec<Claim<'_>> = self.words.iter().map(claim).filter(|claim| claim.word.bans > 0.0).collect();
-        claims.sort_by_cached_key(|claim| topic_words(&baselines.ladder, claim.topic));
-        // What was refused is no call: beside one that got through it never leads.
-        let is_refused = |claim: &Claim<'_>| claim.check == CheckId::RejectedEgress;
-        claims.sort_by(|a, b| {
-            let by_bans = || b.word.bans.total_cmp(&a.word.bans).then(a.check.cmp(&b.check));
-            is_refused(a).cmp(&is_refused(b)).then_with(by_bans)
-        });
-        let destinations = self.destinations(&claims, facts, baselines);
-        let check = claims.first().map_or(CheckId::NewDestination, |claim| claim.check);
-        let of_check: Vec<Topic> =
-            claims.iter().filter(|claim| claim.check == check).map(|claim| claim.topic).collect();
-        let is_of_check =
-            |contacted: &&Contacted| of_check.iter().any(|topic| holds(&baselines.ladder, *topic, contacted));
-        let n_of_check = self.destinations.values().filter(is_of_check).count();
-        let is_prefix = |topic: &Topic| matches!(topic, Topic::Newcomer(Subject::Prefix(_)));
-        let is_part_of_known = of_check.iter().all(is_prefix);
-        let checks: BTreeSet<CheckId> = claims.iter().map(|claim| claim.check).collect();
-        let agreeing = checks.len().saturating_sub(1) as f64;
-        let worst = claims.iter().map(|claim| claim.word.severity).fold(1.0, f64::max);
-        let deployed = f64::from(u8::from(self.deployment.is_some()));
-        let severity = Severity::new(worst + agreeing * AGREEMENT_SEVERITY + deployed * DEPLOYMENT_SEVERITY);
-        let owner = self.owner(baselines);
-        let evidence = evidence(&baselines.ladder, &claims);
-        let first_seen = destinations.iter().map(|d| d.first_seen).min().unwrap_or(self.first.start());
-        let last_seen = destinations.iter().map(|d| d.last_seen).max().unwrap_or(self.last.end());
-        let eni = self.enis.values().next().cloned().unwrap_or_default();
-        let named = |text: &Arc<str>| (!text.is_empty() && &**text != "-").then(|| Arc::clone(text));
-        let arn = owner.arns.first().cloned().unwrap_or_default();
-        let mut of_arn = arn.split(':').skip(3);
-        let (region, account) = (of_arn.next(), of_arn.next());
-        let mut finding = Finding {
-            id: self.id,
-            check,
-            activity: if self.count > 1 { Activity::Update } else { Activity::Create },
-            severity,
-            confidence: confidence(self.bans + deployed * DEPLOYMENT_BANS),
-            title: title(check, &owner, &destinations, n_of_check, is_part_of_known),
-            description: String::new(),
-            account_id: named(&eni.account).or_else(|| account.map(Arc::from)),
-            region: named(&eni.region).or_else(|| region.map(Arc::from)),
-            vpc_id: named(&eni.vpc),
-            owner,
-            destinations,
-            window: (self.first.start(), self.last.end()),
-            first_seen,
-            last_seen,
-            count: self.count,
-            evidence,
-            deployment: self.deployment.clone(),
-            suppressed_by: None,
-        };
-        // Only now: title and times are of all.
-        let n_left_out = finding.destinations.len().saturating_sub(config.max_destinations_per_finding);
-        finding.destinations.truncate(config.max_destinations_per_finding);
-        finding.description = description(&finding, n_left_out);
-        finding.suppressed_by = self.suppressed_by(&finding, &claims, config, facts, baselines);
-        finding
-    }
-
-    /// The destinations: the first of each topic, those of what weighs most first, then the others; of one topic those with the
-    /// most bytes out before.
-    fn destinations(&self, claims: &[Claim<'_>], facts: &dyn Facts, baselines: &Baselines) -> Vec<Destination> {
-        let rank = |contacted: &Contacted| {
-            let is_held = |claim: &Claim<'_>| holds(&baselines.ladder, claim.topic, contacted);
-            claims.iter().position(is_held).unwrap_or(claims.len())
-        };
-        let all = self.destinations.values();
-        let mut all: Vec<(usize, Destination)> =
-            all.map(|contacted| (rank(contacted), destination(contacted, facts, baselines))).collect();
-        all.sort_by_key(|(rank, d)| (*rank, std::cmp::Reverse(d.bytes_out), d.address, d.port, d.protocol));
-        let (mut first, mut others) = (Vec::with_capacity(all.len()), Vec::new());
-        for of_topic in all.chunk_by(|a, b| a.0 == b.0) {
-            first.extend(of_topic.first().cloned());
-            others.extend(of_topic.iter().skip(1).cloned());
-        }
-        first.into_iter().chain(others).map(|(_, destination)| destination).collect()
-    }
-
-    /// What hides the finding: what suppressions and trusted lists leave of it would not have been told.
-    fn suppressed_by(
-        &self,
-        finding: &Finding,
-        claims: &[Claim<'_>],
-        config: &Config,
-        facts: &dyn Facts,
-        baselines: &Baselines,
-    ) -> Option<Arc<str>> {
-        let mut reason = None;
-        let mut left: BTreeMap<Topic, Vec<(CheckId, f64)>> = BTreeMap::new();
-        for claim in claims {
-            let of_topic =
-                self.destinations.values().filter(|contacted| holds(&baselines.ladder, claim.topic, contacted));
-            let destinations = of_topic.map(|contacted| destination(contacted, facts, baselines)).collect();
-            let part = Finding { check: claim.check, destinations, evidence: Vec::new(), ..finding.clone() };
-            match hidden_by(&part, config, facts) {
-                Some(why) => reason = reason.or(Some(why)),
-                None => left.entry(claim.topic).or_default().push((claim.check, claim.word.bans)),
-            }
-        }
-        let is_told = left.values().any(|words| total_bans(words) >= needed_bans(config.sensitivity));
-        reason.filter(|_| !is_told)
-    }
-
-    fn owner(&self, baselines: &Baselines) -> Owner {
-        let name = baselines.owners.name(self.owner);
-        let eni_ids: Vec<Arc<str>> = self.enis.keys().cloned().collect();
-        if !name.starts_with("arn:") {
-            return Owner { kind: OwnerKind::Interface, functions: Vec::new(), arns: Vec::new(), eni_ids: vec![name] };
-        }
-        let arns: Vec<Arc<str>> = name.split(',').map(Arc::from).collect();
-        let functions = arns.iter().map(|arn| arn.rsplit(':').next().unwrap_or_default().into()).collect();
-        let kind = if arns.len() == 1 { OwnerKind::Function } else { OwnerKind::Shared };
-        Owner { kind, functions, arns, eni_ids }
-    }
 }
 
 /// Identity: a hash of owner, topic and time, nothing else, so that the same data gives the same one. The time is the number of
@@ -419,6 +291,16 @@ fn fingerprint(owner: &str, topic: &str, time: u32) -> Fingerprint {
     Fingerprint(digest.iter().take(16).fold(0, |id, &byte| id << 8 | u128::from(byte)))
 }
 
+/// The network that a topic is about as a whole; `None` where others share the network, and of what is no stranger.
+fn stranger(topic: Topic) -> Option<u32> {
+    match topic {
+        Topic::Newcomer(Subject::Network(network) | Subject::Service(network, ..)) | Topic::Service(network, ..) => {
+            Some(network)
+        }
+        Topic::Newcomer(Subject::Prefix(_)) | Topic::Peer(_) | Topic::Owner => None,
+    }
+}
+
 /// A topic in words that do not depend on the order of arrival.
 pub(super) fn topic_words(ladder: &Ladder, topic: Topic) -> String {
     let network = |id: u32| ladder.networks().name(id);
@@ -430,133 +312,6 @@ pub(super) fn topic_words(ladder: &Ladder, topic: Topic) -> String {
         Topic::Peer(peer) => format!("peer {}", to_ip(ladder.rungs(peer).address)),
         Topic::Owner => "owner".to_owned(),
     }
-}
-
-/// How sure: the share of call-outs among findings of like bans, as a logistic curve fitted on 41 fleets of a generator that knew
-/// nothing of the checks. First alerts about new endpoints count as no call-outs. See `docs/detection.md`.
-fn confidence(bans: f64) -> f64 {
-    let sure = 1.0 / (1.0 + (-(bans + 0.2) * 0.4).exp());
-    (sure * 100.0).round().min(99.0) / 100.0
-}
-
-/// The title: what the check says, and of how many destinations it does.
-fn title(
-    check: CheckId,
-    owner: &Owner,
-    destinations: &[Destination],
-    n_of_check: usize,
-    is_part_of_known: bool,
-) -> String {
-    let who = owner.label();
-    let to = destinations.first().map(|first| {
-        let (address, protocol) = (first.address, protocol_name(first.protocol));
-        let more = n_of_check.saturating_sub(1);
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        match first.port {
-            0 => format!("{address} by {protocol}{more}"),
-            port => format!("{address} port {port}/{protocol}{more}"),
-        }
-    });
-    let to = to.unwrap_or_else(|| "unnamed destinations".to_owned());
-    match check {
-        CheckId::NewDestination if is_part_of_known => format!("{who} called a new part of a known network: {to}"),
-        CheckId::NewDestination => format!("{who} called a network nothing explains: {to}"),
-        CheckId::NewPort => format!("{who} used a port never used before: {to}"),
-        CheckId::EgressVolume => format!("{who} sent far more than ever: {to}"),
-        CheckId::Beacon => format!("{who} polls a stranger: {to}"),
-        CheckId::LongConnection => format!("{who} holds a connection to a stranger: {to}"),
-        CheckId::UnusualResolver => format!("{who} asks a foreign resolver: {to}"),
-        CheckId::NoveltyBurst => format!("{who} called several strangers at once: {to}"),
-        CheckId::FanOut => format!("{who} looks around: {to}"),
-        CheckId::RejectedEgress => format!("{who} was refused: {to}"),
-        CheckId::ThreatList => format!("{who} called a listed address: {to}"),
-        CheckId::DormantReturn => format!("{who} called again after long silence: {to}"),
-    }
-}
-
-fn description(finding: &Finding, n_left_out: usize) -> String {
-    let mut text = finding.evidence.iter().map(|e| sentence(&e.statement)).collect::<Vec<_>>().join(" ");
-    if finding.owner.kind == OwnerKind::Shared {
-        text.push_str(" The interface is shared: the call was made by one of the functions named.");
-    }
-    if let Some(deployment) = &finding.deployment {
-        text = format!("{text} Version {} was deployed shortly before.", deployment.version);
-    }
-    if n_left_out > 0 {
-        let them = if n_left_out == 1 { "destination is" } else { "destinations are" };
-        text = format!("{text} {n_left_out} more {them} not listed: max_destinations_per_finding sets how many are.");
-    }
-    text
-}
-
-/// A statement as a sentence: a capital letter and a full stop.
-fn sentence(statement: &str) -> String {
-    let mut chars = statement.chars();
-    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
-}
-
-/// What hides all of a finding: a suppression, or a trusted list that holds all its destinations.
-fn hidden_by(finding: &Finding, config: &Config, facts: &dyn Facts) -> Option<Arc<str>> {
-    if let Some(suppression) = config.suppressions.iter().find(|suppression| suppression.hides(finding)) {
-        return Some(Arc::clone(&suppression.reason));
-    }
-    let mut lists = finding.destinations.iter().map(|d| facts.trusted_list(baselines::ladder::from_ip(d.address)));
-    let first = lists.next()??;
-    lists.all(|list| list.is_some()).then_some(first)
-}
-
-/// Whether a topic is about a destination.
-fn holds(ladder: &Ladder, topic: Topic, contacted: &Contacted) -> bool {
-    let rungs = ladder.rungs(contacted.peer);
-    match topic {
-        Topic::Newcomer(Subject::Network(network)) => network == rungs.network,
-        Topic::Newcomer(Subject::Prefix(prefix)) => prefix == rungs.prefix,
-        Topic::Newcomer(Subject::Service(network, port, protocol)) | Topic::Service(network, port, protocol) => {
-            (network, port, protocol) == (rungs.network, contacted.port, contacted.protocol)
-        }
-        Topic::Peer(peer) => peer == contacted.peer,
-        Topic::Owner => true,
-    }
-}
-
-/// A destination as a finding names it.
-fn destination(contacted: &Contacted, facts: &dyn Facts, baselines: &Baselines) -> Destination {
-    let rungs = baselines.ladder.rungs(contacted.peer);
-    Destination {
-        address: to_ip(rungs.address),
-        port: contacted.port,
-        protocol: contacted.protocol,
-        network: baselines.ladder.label(rungs.network),
-        aws_service: facts.aws_service(rungs.address),
-        n_flows: contacted.n_flows,
-        bytes_out: contacted.bytes_out,
-        bytes_in: contacted.bytes_in,
-        first_seen: contacted.first,
-        last_seen: contacted.last,
-    }
-}
-
-/// The statements of all that was told; where that is about several things, each says about which.
-fn evidence(ladder: &Ladder, claims: &[Claim<'_>]) -> Vec<Evidence> {
-    let subject = |topic: Topic| match topic {
-        Topic::Newcomer(Subject::Network(network) | Subject::Service(network, ..)) | Topic::Service(network, ..) => {
-            ladder.label(network).to_string()
-        }
-        Topic::Newcomer(Subject::Prefix(prefix)) => ladder.prefix(prefix).to_string(),
-        Topic::Peer(peer) => to_ip(ladder.rungs(peer).address).to_string(),
-        Topic::Owner => String::new(),
-    };
-    let subjects: BTreeSet<String> =
-        claims.iter().map(|claim| subject(claim.topic)).filter(|it| !it.is_empty()).collect();
-    let named = |topic: Topic, evidence: &Evidence| {
-        let (subject, mut evidence) = (subject(topic), evidence.clone());
-        if subjects.len() > 1 && !evidence.statement.contains(&subject) {
-            evidence.statement = format!("{subject}: {}", evidence.statement);
-        }
-        evidence
-    };
-    claims.iter().flat_map(|claim| claim.word.evidence.iter().map(|evidence| named(claim.topic, evidence))).collect()
 }
 
 #[cfg(test)]
@@ -575,47 +330,5 @@ mod tests {
         let second = own.new_id("api", "owner", Window(200));
         assert_ne!(first, second);
         assert_eq!(second, own.new_id("api", "owner", Window(200)), "the same data, the same id");
-    }
-
-    #[test]
-    fn titles_say_who_and_what() {
-        let owner = |kind, functions: &[&str]| Owner {
-            kind,
-            functions: functions.iter().map(|name| (*name).into()).collect(),
-            arns: Vec::new(),
-            eni_ids: Vec::new(),
-        };
-        let to = |port, protocol| {
-            let address = "203.0.113.7".parse().expect("an address");
-            let (network, aws_service) = (Arc::default(), None);
-            let (n_flows, bytes_out, bytes_in, first_seen, last_seen) = (1, 1, 1, 0, 0);
-            [Destination {
-                address,
-                port,
-                protocol,
-                network,
-                aws_service,
-                n_flows,
-                bytes_out,
-                bytes_in,
-                first_seen,
-                last_seen,
-            }]
-        };
-        let alone = owner(OwnerKind::Function, &["api"]);
-        let title =
-            |owner: &Owner, check, port, protocol, is_part| title(check, owner, &to(port, protocol), 1, is_part);
-        assert_eq!(
-            title(&alone, CheckId::NewDestination, 443, 6, false),
-            "api called a network nothing explains: 203.0.113.7 port 443/tcp"
-        );
-        assert_eq!(
-            title(&alone, CheckId::NewDestination, 443, 6, true),
-            "api called a new part of a known network: 203.0.113.7 port 443/tcp"
-        );
-        assert_eq!(
-            title(&owner(OwnerKind::Shared, &["api", "web"]), CheckId::Beacon, 0, 1, false),
-            "one of api, web polls a stranger: 203.0.113.7 by icmp"
-        );
     }
 }

@@ -54,6 +54,8 @@ pub trait Facts: Sync {
     fn public_resolver(&self, address: u128) -> Option<&'static str>;
     /// The latest deployment of any of an owner's functions in a span of Unix seconds, half-open.
     fn deployment(&self, owner: &str, from: i64, until: i64) -> Option<Deployment>;
+    /// The VPC of an owner's functions.
+    fn vpc(&self, owner: &str) -> Option<Arc<str>>;
     /// The AWS service an address belongs to.
     fn aws_service(&self, address: u128) -> Option<Arc<str>>;
 }
