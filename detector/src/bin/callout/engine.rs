@@ -151,7 +151,14 @@ pub(crate) fn replay(
     if let Some(save) = save {
         // Over what it started from, only if that is still what is there.
         let is_start = request.baseline.is_some_and(|start| start == save);
+        let is_replaced = !is_start && baselines::store::version(save).is_ok_and(|there| there.is_some());
         let stored = if is_start { store_over(save, &learned, version.as_ref()) } else { store(save, &learned) };
+        if is_replaced && stored.is_ok() {
+            outcome.notes.push(format!(
+                "the baseline that {} held is replaced; --baseline {0} would have gone on from it",
+                save.display()
+            ));
+        }
         outcome.unsaved = stored.err();
     }
     leave(learned);
@@ -306,7 +313,19 @@ fn run(
     })?;
     let pipeline::Outcome { findings, coverage, baselines } = outcome;
     notes.extend(overlap(learned_until, coverage.span));
+    notes.extend(unexplained(&coverage));
     Ok((Outcome { findings, coverage, notes, unsaved: None }, baselines, version))
+}
+
+/// Says so where the inventory explains the lesser part of the interfaces' records: nothing of the others is judged.
+fn unexplained(coverage: &Coverage) -> Option<String> {
+    let n = coverage.n_unknown_interface;
+    (n > coverage.n_observed).then(|| {
+        format!(
+            "{n} records are of interfaces that --enis does not explain, more than of all others, and were not judged: is it of \
+             the account, the Region and the time of these logs?"
+        )
+    })
 }
 
 /// Says so where logs begin well before what the baseline has learned ends: it does not know one by one what it was told.
