@@ -20,12 +20,17 @@ const V5: &str = "interface-id srcaddr dstaddr srcport dstport protocol packets 
 
 /// The destinations of the call-outs in a log, sorted, and the account of its rows.
 fn call_outs(is_lambda: bool, header: &str, lines: &[&str]) -> (Vec<String>, Account) {
+    let own: &[&str] = if is_lambda { &[OWN, OWN_IPV6] } else { &[] };
+    call_outs_of(own, is_lambda, header, lines)
+}
+
+/// The same where an inventory tells these addresses of the interface.
+fn call_outs_of(own: &[&str], is_lambda: bool, header: &str, lines: &[&str]) -> (Vec<String>, Account) {
     let text = format!("{header}\n{}\n", lines.join("\n"));
     let object = Arc::new(InMemory::new("case.log", text.into_bytes()));
     let mut rollup = Rollup::new(None);
     let opened = open(object, &Limits::DEFAULT).expect("a flow log");
-    let own = [OWN, OWN_IPV6].map(|own| from_ip(own.parse().expect("an address")));
-    let own = if is_lambda { own.to_vec() } else { Vec::new() };
+    let own: Vec<u128> = own.iter().map(|own| from_ip(own.parse().expect("an address"))).collect();
     let mut judge = |id: &str| Interface::Judged(Known { is_lambda, own: own.clone(), ..Known::itself(id) }.into());
     let account = opened.read_all(&mut |batch| rollup.push(&batch, &mut judge)).expect("readable");
     assert_eq!(account.n_rejected(), 0, "the case itself is in order");
@@ -247,4 +252,18 @@ fn both_families_have_an_own_address() {
 fn refused_attempts_are_call_outs() {
     let line = "2 1 eni-1 10.0.0.5 203.0.113.7 40001 443 6 1 40 1774948300 1774948330 REJECT OK";
     check(V2, &[line], &["203.0.113.7:443"]);
+}
+
+#[test]
+fn an_inventory_that_tells_one_family_hides_no_call_of_the_other() {
+    let host = "2a00:1450::1";
+    let lines = [
+        v2(OWN, HOST, (40_000, 443), 6),
+        v2(HOST, OWN, (443, 40_000), 6),
+        v2(OWN_IPV6, host, (40_001, 443), 6),
+        v2(host, OWN_IPV6, (443, 40_001), 6),
+    ];
+    let (found, account) = call_outs_of(&[OWN], true, V2, &all(&lines));
+    assert_eq!(found, ["203.0.113.7:443", "2a00:1450::1:443"]);
+    assert_eq!(account.n_not_egress, 0);
 }

@@ -13,8 +13,13 @@ use super::groups::Groups;
 #[derive(Debug)]
 pub(super) struct Own {
     addresses: Vec<Vec<u32>>,
-    /// The interfaces of which neither the inventory nor the direction of records tells any.
-    open: Vec<bool>,
+    /// The interfaces of which neither the inventory nor the direction of records tells any, of IPv6 and of IPv4: see [`family`].
+    open: Vec<[bool; 2]>,
+}
+
+/// The place of an address's family.
+fn family(address: u128) -> usize {
+    usize::from(is_ipv4(address))
 }
 
 impl Own {
@@ -22,9 +27,18 @@ impl Own {
     pub(super) fn known(groups: &mut Groups) -> Self {
         let mut own = Self { addresses: groups.take_own(), open: Vec::new() };
         let groups = &*groups;
+        let is_there =
+            [false, true].map(|is_it| (0..groups.n_addresses() as u32).any(|id| is_ipv4(groups.address(id)) == is_it));
         for (interface, seen) in (0..).zip(groups.all_interfaces()) {
             let known = &seen.known.own;
-            own.open.push(known.is_empty() && own.addresses.get(interface as usize).is_none_or(Vec::is_empty));
+            let shown = own.addresses.get(interface as usize).into_iter().flatten().map(|&id| groups.address(id));
+            let mut open = is_there;
+            for address in known.iter().copied().chain(shown) {
+                if let Some(open) = open.get_mut(family(address)) {
+                    *open = false;
+                }
+            }
+            own.open.push(open);
             for number in known.iter().filter_map(|address| groups.number(*address)) {
                 own.insert(interface, number);
             }
@@ -34,7 +48,7 @@ impl Own {
 
     /// Adds the address that an interface's records share where nothing else tells any. All records must be in the groups.
     pub(super) fn add_shared(&mut self, groups: &Groups) {
-        if self.open.contains(&true) {
+        if self.open.iter().any(|open| open.contains(&true)) {
             for (interface, address) in shared(groups, &self.open) {
                 self.insert(interface, address);
             }
@@ -57,9 +71,12 @@ impl Own {
 
 /// For each open interface and address family, the address with the most records; of equals a private one before a
 /// public one, one that asks before one that answers, the smaller before the larger.
-fn shared(groups: &Groups, open: &[bool]) -> Vec<(u32, u32)> {
+fn shared(groups: &Groups, open: &[[bool; 2]]) -> Vec<(u32, u32)> {
     let mut n_rows: HashMap<(u32, u32), (u64, u64), FixedState> = HashMap::default();
-    for group in groups.iter().filter(|group| open.get(group.key.interface() as usize) == Some(&true)) {
+    let is_open = |interface: u32, address: u128| {
+        open.get(interface as usize).and_then(|open| open.get(family(address))).is_some_and(|open| *open)
+    };
+    for group in groups.iter().filter(|of| is_open(of.key.interface(), groups.address(of.key.client()))) {
         let (interface, client, server) = (group.key.interface(), group.key.client(), group.key.server());
         let entry = n_rows.entry((interface, client)).or_default();
         entry.0 += group.n_rows();
@@ -72,7 +89,7 @@ fn shared(groups: &Groups, open: &[bool]) -> Vec<(u32, u32)> {
         .into_iter()
         .map(|((interface, id), (n, n_asking))| {
             let address = groups.address(id);
-            let family = (interface, is_ipv4(address));
+            let family = (interface, family(address));
             (family, std::cmp::Reverse((n, is_private(address), n_asking)), address, id)
         })
         .collect();
