@@ -37,7 +37,7 @@ pub struct Observation {
     pub protocol: u8,
     /// The window of the records' start.
     pub window: Window,
-    /// Accepted flow records sent.
+    /// Accepted flow records sent. 0 beside no refused ones: answers only, which join what asked when an hour is taken up.
     pub n_flows: u32,
     /// Refused flow records sent (`REJECT`). Their bytes never left and are not in `bytes_out`.
     pub n_rejected: u32,

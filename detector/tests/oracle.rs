@@ -119,8 +119,8 @@ fn reference(records: &[Record]) -> Dump {
             (false, true) => {}
         }
     }
-    // What only came in was never a call.
-    out.retain(|_, v| v.0 + v.1 > 0);
+    // What only came in is kept for what asked, which another object may tell of; what was refused to come in says nothing.
+    out.retain(|_, v| v.0 + v.1 > 0 || v.4 > 0);
     out
 }
 

@@ -50,7 +50,8 @@ impl Habits {
         let mut n_told: BTreeMap<(Arc<str>, Arc<str>), u64> = BTreeMap::new();
         for (flow_log, set) in gathered.sets() {
             let flow_log: Arc<str> = flow_log.into();
-            for row in &set.rows {
+            // Answers alone are no call.
+            for row in set.rows.iter().filter(|row| row.n_flows > 0 || row.n_rejected > 0) {
                 let owner = set.owners.name(row.owner);
                 let (Some(eni), Some(peer)) = (set.enis.get(row.eni as usize), set.peers.get(row.peer as usize)) else {
                     continue;

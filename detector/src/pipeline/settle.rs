@@ -2,7 +2,7 @@
 //!
 //! One record may be told by objects delivered twice, and by several flow logs. What is told again is dropped, and of
 //! several flow logs that tell of an interface in a window one is kept: two, where one records what was accepted and the
-//! other what was refused. An object whose name says no flow log adds what none of the others tells of.
+//! other what was refused. What answers may be told by another object than what asked; answers alone are no call. An object whose name says no flow log adds what none of the others tells of.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -36,6 +36,11 @@ pub(super) fn n_records(observation: &Observation) -> u64 {
     u64::from(observation.n_flows) + u64::from(observation.n_rejected)
 }
 
+/// Whether all that an observation tells of was refused.
+fn is_refused(observation: &Observation) -> bool {
+    observation.n_flows == 0 && observation.n_rejected > 0
+}
+
 impl Settled {
     /// Settles what objects told of one owner.
     pub(super) fn settle(&mut self, runs: &[Run<'_>], tables: &Tables, ranks: &Ranks) {
@@ -59,6 +64,7 @@ impl Settled {
                 None => rows.push(row),
             }
         }
+        rows.retain(|row| n_records(row) > 0);
     }
 }
 
@@ -137,7 +143,7 @@ impl Kept {
                 *refused += u64::from(row.n_rejected);
             }
             if unnamed.is_some() {
-                told.insert((row.key(), row.eni, row.n_flows == 0));
+                told.insert((row.key(), row.eni, is_refused(&row)));
             }
             latest = Some((run.source, row));
         }
@@ -158,7 +164,7 @@ impl Kept {
 
     /// Whether a row is kept: one of a flow log that is, or one of none that no flow log tells of.
     fn tells(&self, source: u32, row: &Observation) -> bool {
-        let is_refused = row.n_flows == 0;
+        let is_refused = is_refused(row);
         if Some(source) == self.unnamed {
             return !self.told.contains(&(row.key(), row.eni, is_refused));
         }
@@ -189,8 +195,19 @@ mod tests {
         settled_of(&objects.iter().map(|&(source, told)| (source, of_log(told))).collect::<Vec<_>>())
     }
 
-    /// The same of whole rows, each with its address.
+    /// The rows that are left of whole rows, each with its address.
+    fn settled_rows(objects: &[(&str, Vec<(u128, Observation)>)]) -> Vec<Observation> {
+        settle(objects).0.rows
+    }
+
+    /// Addresses and records of those, and how many records were told again.
     fn settled_of(objects: &[(&str, Vec<(u128, Observation)>)]) -> (Vec<(u128, u32)>, u64) {
+        let (settled, tables) = settle(objects);
+        let address = |row: &Observation| tables.set.peers[row.peer as usize].address & 0xff;
+        (settled.rows.iter().map(|row| (address(row), row.n_flows + row.n_rejected)).collect(), settled.n_repeated)
+    }
+
+    fn settle(objects: &[(&str, Vec<(u128, Observation)>)]) -> (Settled, Tables) {
         let mut shelf = Shelf::new(Box::<InMemoryScratch>::default());
         for (source, told) in objects {
             let mut collector = Collector::default();
@@ -207,8 +224,7 @@ mod tests {
         let rows = parts.take(part).unwrap();
         let mut settled = Settled::default();
         settled.settle(&rows.runs().collect::<Vec<_>>(), &tables, &Ranks::of(&tables.set));
-        let address = |row: &Observation| tables.set.peers[row.peer as usize].address & 0xff;
-        (settled.rows.iter().map(|row| (address(row), row.n_flows + row.n_rejected)).collect(), settled.n_repeated)
+        (settled, tables)
     }
 
     #[test]
@@ -230,6 +246,18 @@ mod tests {
         let (a, b): ((_, &[_]), (_, &[_])) = (("fl-a", &[(1, 10), (2, 20)]), ("fl-b", &[(1, 10), (2, 99)]));
         for objects in [[a, b], [b, a]] {
             assert_eq!(settled(&objects), (vec![(1, 1), (2, 1)], 2));
+        }
+    }
+
+    #[test]
+    fn answers_join_what_asked_whichever_object_tells_of_them() {
+        let asked = ("fl-1", vec![(1, Observation { digest: 10, ..accepted() })]);
+        let answer = |digest| Observation { digest, n_flows: 0, packets_in: 3, bytes_in: 500, ..accepted() };
+        let answered = ("fl-1", vec![(1, answer(11)), (2, answer(12))]);
+        for objects in [[asked.clone(), answered.clone()], [answered, asked]] {
+            let rows = settled_rows(&objects);
+            let told: Vec<(u32, u64)> = rows.iter().map(|row| (row.n_flows, row.bytes_in)).collect();
+            assert_eq!(told, [(1, 500)], "and what nobody asked for is no call");
         }
     }
 

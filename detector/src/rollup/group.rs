@@ -130,6 +130,12 @@ impl Group {
         self.n_records[ASKED] + self.n_records[REFUSED]
     }
 
+    /// Whether it holds answers only. What asked for them may be told by another object.
+    pub(super) fn is_answer(&self) -> bool {
+        let [_, answered] = self.amounts;
+        self.n_sent() == 0 && answered.packets > 0
+    }
+
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "there are three kinds of records, and two senses")]
     pub(super) fn add(&mut self, record: &Flow, sense: Sense) {

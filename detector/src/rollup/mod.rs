@@ -273,7 +273,7 @@ impl Rollup {
         for group in groups.iter() {
             let key = group.key;
             let is_call_out = !groups.interface(key.interface()).forwards
-                && group.n_sent() > 0
+                && (group.n_sent() > 0 || group.is_answer() && !initiator::is_portless(key.protocol()))
                 && own.contains(key.interface(), key.client())
                 && !own.contains(key.interface(), key.server())
                 && !(initiator::is_portless(key.protocol()) && answers.contains(group));
