@@ -134,9 +134,9 @@ impl OwnIncidents {
         let is_open = |incident: &Incident| under.0 == 0 && !fleet.is_accepted(incident.id.0);
         let is_near = |then: Window| window.start() - then.end() <= config.incident_gap_secs as i64;
         let is_going_on = |incident: &Incident| is_open(incident) && is_near(incident.last);
+        let stranger = network(topic).map(|network| Topic::Newcomer(Subject::Network(network)));
         let is_of_stranger = |incident: &Incident| {
-            let is_it = |held: &Topic| stranger(*held) == stranger(topic);
-            stranger(topic).is_some() && is_going_on(incident) && incident.topics.iter().any(is_it)
+            is_going_on(incident) && stranger.is_some_and(|newcomer| incident.topics.contains(&newcomer))
         };
         let is_recent =
             |incident: &Incident| is_going_on(incident) && window.start() - incident.joined.end() <= NEWS_SECS;
@@ -291,8 +291,8 @@ fn fingerprint(owner: &str, topic: &str, time: u32) -> Fingerprint {
     Fingerprint(digest.iter().take(16).fold(0, |id, &byte| id << 8 | u128::from(byte)))
 }
 
-/// The network that a topic is about as a whole; `None` where others share the network, and of what is no stranger.
-fn stranger(topic: Topic) -> Option<u32> {
+/// The network that a topic is about, if it is about one.
+fn network(topic: Topic) -> Option<u32> {
     match topic {
         Topic::Newcomer(Subject::Network(network) | Subject::Service(network, ..)) | Topic::Service(network, ..) => {
             Some(network)

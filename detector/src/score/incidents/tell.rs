@@ -16,10 +16,10 @@ use crate::finding::{Activity, CheckId, Destination, Evidence, Finding, Owner, O
 use crate::score::oddity::Topic;
 use crate::score::{Facts, needed_bans, total_bans};
 
-/// Severity for each further check that agrees, and for a deployment shortly before.
+/// Severity for each further check that agrees.
 const AGREEMENT_SEVERITY: f64 = 0.5;
-const DEPLOYMENT_SEVERITY: f64 = 0.4;
-/// Bans a deployment shortly before lends.
+
+/// Bans a deployment shortly before lends. It makes a call-out likelier, not worse: most new endpoints come with one.
 const DEPLOYMENT_BANS: f64 = 0.2;
 
 /// A word, with who says it of what.
@@ -81,8 +81,7 @@ impl Incident {
         let checks: BTreeSet<CheckId> = claims.iter().map(|claim| claim.check).collect();
         let agreeing = checks.len().saturating_sub(1) as f64;
         let worst = claims.iter().map(|claim| claim.word.severity).fold(1.0, f64::max);
-        let deployed = f64::from(u8::from(self.deployment.is_some()));
-        let severity = Severity::new(worst + agreeing * AGREEMENT_SEVERITY + deployed * DEPLOYMENT_SEVERITY);
+        let deployed = if self.deployment.is_some() { DEPLOYMENT_BANS } else { 0.0 };
         let owner = self.owner(baselines);
         let evidence = evidence(&baselines.ladder, claims);
         let first_seen = destinations.iter().map(|d| d.first_seen).min().unwrap_or(self.first.start());
@@ -96,8 +95,8 @@ impl Incident {
             id: self.id,
             check,
             activity: if self.count > 1 { Activity::Update } else { Activity::Create },
-            severity,
-            confidence: confidence(bans + deployed * DEPLOYMENT_BANS),
+            severity: Severity::new(worst + agreeing * AGREEMENT_SEVERITY),
+            confidence: confidence(bans + deployed),
             title: title(check, &owner, &destinations, n_of_check, is_part_of_known),
             description: String::new(),
             account_id: named(&eni.account).or_else(|| account.map(Arc::from)),
