@@ -3,8 +3,9 @@
 //! Why it matters: stolen data that leaves through a provider the function already uses shows in nothing else.
 //! What it weighs: by which factor the past's largest window is exceeded, under the past's own tail. A retry storm or a
 //! busy hour makes more records of the usual size, so the bytes of one record must be exceeded as well, unless the factor
-//! is beyond what load explains; and what all that is called rises by together is load at any factor. What stays inside the VPC has not left: it weighs less, and load explains any factor. What
-//! is asked of a resolver has left, wherever the resolver is: it asks on.
+//! is beyond what load explains; and what all that is called rises by together is load at any factor. What stays inside
+//! the VPC has not left: it weighs less, and load explains any factor. What is asked of a resolver has left, wherever the
+//! resolver is: it asks on.
 //!
 //! Statistic: beyond the largest of *n* past values the tail is taken as Pareto, P(X > r · max) = r^−α / (n + 1). What α
 //! is, the values above the 90 % quantile say, as in Hill's estimate; so that few values say little, every α of the range is
@@ -173,19 +174,17 @@ fn earlier_today(view: &View<'_>, volumes: &Volumes) -> Totals {
 struct Rises(Vec<(u32, [f64; 2])>);
 
 impl Rises {
-    /// Those of what has a past; `sent` is sorted by the numbers of ports of networks.
+    /// Those of what a window sends, sorted by the numbers of ports of networks.
     fn of(view: &View<'_>, sent: &[(u32, &Observation)]) -> Self {
-        let rise = |rows: &[(u32, &Observation)]| {
+        let of_service = |rows: &[(u32, &Observation)]| {
             let &(service, _) = rows.first()?;
             let (_, known) = view.baseline.service_at(service)?;
             let volumes = &known.volumes;
             let sent = totals(rows.iter().map(|(_, row)| *row)).bytes_out;
             let today = earlier_today(view, volumes).bytes_out.saturating_add(sent);
-            let of = |bytes: u64, past: Counts<'_>| bytes as f64 / past.max().max(1) as f64;
-            (volumes.window_bytes().n() >= MIN_PAST)
-                .then(|| (service, [of(sent, volumes.window_bytes()), of(today, volumes.day_bytes())]))
+            Some((service, [rise(sent, volumes.window_bytes()), rise(today, volumes.day_bytes())]))
         };
-        Self(sent.chunk_by(|a, b| a.0 == b.0).filter_map(rise).collect())
+        Self(sent.chunk_by(|a, b| a.0 == b.0).filter_map(of_service).collect())
     }
 
     /// The factor that at least half of the others rise by; 1 where they rise by less, or are too few to say.
@@ -199,6 +198,11 @@ impl Rises {
         let middle = others.get(others.len().saturating_sub(1) / 2);
         middle.filter(|_| others.len() >= LOAD_OTHERS).map_or(1.0, |rise| rise.max(1.0))
     }
+}
+
+/// By which factor bytes exceed the largest of the past; 0 where there is too little past to say.
+fn rise(bytes: u64, past: Counts<'_>) -> f64 {
+    if past.n() < MIN_PAST { 0.0 } else { bytes as f64 / past.max().max(1) as f64 }
 }
 
 /// A span of time whose bytes are compared with those of such spans before.
@@ -454,6 +458,9 @@ mod tests {
             (Rises(vec![(1, [200.0; 2]), (2, [200.0; 2])]).of_others(0, Span::Window) - 1.0).abs() < 1e-9,
             "too few"
         );
+        let young = days(2, 4, 1, 10_000);
+        assert!(rise(1 << 20, young.window_bytes()) > 1.0);
+        assert!(rise(1 << 20, young.day_bytes()) < 1.0, "two days say nothing of a day");
     }
 
     #[test]

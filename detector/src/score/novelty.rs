@@ -117,11 +117,16 @@ fn worth(owners: impl Iterator<Item = (f64, f64)>) -> f64 {
     if between <= 0.0 { PRIOR_DAYS } else { (mean * (1.0 - mean) / between - 1.0).clamp(1.0, PRIOR_DAYS) }
 }
 
+/// How much a past day counts: see [`HALF_LIFE_DAYS`].
+fn weight(day: Day, now: Day) -> f64 {
+    0.5f64.powf(f64::from(now.0 - day.0) / HALF_LIFE_DAYS)
+}
+
 /// Days that brought something new, and days in all, both weighted by age.
 fn days_with_news(baseline: &Baseline, now: Day, pick: fn(&DiaryDay) -> u32) -> (f64, f64) {
     let past = baseline.diary.iter().skip(RAMP_DAYS).filter(|entry| entry.day < now);
     past.fold((0.0, 0.0), |(news, exposure), entry| {
-        let weight = 0.5f64.powf(f64::from(now.0 - entry.day.0) / HALF_LIFE_DAYS);
+        let weight = weight(entry.day, now);
         (news + weight * f64::from(u8::from(pick(entry) > 0)), exposure + weight)
     })
 }
@@ -132,7 +137,7 @@ fn days_with_news(baseline: &Baseline, now: Day, pick: fn(&DiaryDay) -> u32) -> 
 fn new_ports(baseline: &Baseline, now: Day) -> (f64, f64) {
     let past = baseline.diary.iter().skip(RAMP_DAYS).filter(|entry| entry.day < now);
     past.fold((0.0, 0.0), |(news, occasions), entry| {
-        let weight = 0.5f64.powf(f64::from(now.0 - entry.day.0) / HALF_LIFE_DAYS);
+        let weight = weight(entry.day, now);
         let n = entry.networks.max(entry.ports).max(1);
         (news + weight * f64::from(entry.ports), occasions + weight * f64::from(n))
     })
@@ -150,7 +155,7 @@ fn days_of_port(baseline: &Baseline, now: Day, port: (u16, u8)) -> f64 {
         .filter(|&(&(network, number, protocol), _)| (number, protocol) == port && !is_told(network))
         .map(|(_, service)| service.known.first.day());
     let days: BTreeSet<Day> = first.filter(|day| *day < now && past.contains(day)).collect();
-    days.into_iter().map(|day| 0.5f64.powf(f64::from(now.0 - day.0) / HALF_LIFE_DAYS)).sum()
+    days.into_iter().map(|day| weight(day, now)).sum()
 }
 
 /// On how many of an owner's active days before a day something new came that was not told, and of how many: counted, not
