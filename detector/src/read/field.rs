@@ -53,14 +53,19 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Finds the fields among column names. Unknown names are ignored; of two with the same name the first counts.
+    /// Finds the fields among column names. Unknown names are ignored; of two that mean the same field the one that is spelled
+    /// in lower case counts, then the first.
     ///
     /// # Errors
     /// [`Error::NotFlowLog`] for the formats that resemble VPC flow logs and are none; [`Error::MissingField`].
     pub(super) fn find<'a>(object: &Arc<str>, names: impl Iterator<Item = &'a str>) -> Result<Self, Error> {
-        let names: Vec<String> = names.map(normalised).collect();
+        let spelled: Vec<String> = names.map(hyphened).collect();
+        let names: Vec<String> = spelled.iter().map(|name| name.to_ascii_lowercase()).collect();
         refuse_relatives(object, &names)?;
-        let place = |name: &str| names.iter().position(|other| other == name);
+        let place = |name: &str| {
+            let among = |names: &[String]| names.iter().position(|other| other == name);
+            among(&spelled).or_else(|| among(&names))
+        };
         let fields = Field::ALL.map(|field| place(name(field)));
         let missing: Vec<_> =
             Field::ALL.into_iter().zip(&fields).filter(|(field, at)| is_needed(*field) && at.is_none()).collect();
@@ -79,12 +84,13 @@ impl Places {
 
 /// Whether a name is one of the fields read.
 pub(super) fn is_known(found: &str) -> bool {
-    let found = normalised(found);
+    let found = hyphened(found).to_ascii_lowercase();
     found == STATUS_NAME || Field::ALL.into_iter().any(|field| found == name(field))
 }
 
-fn normalised(name: &str) -> String {
-    name.trim().replace('_', "-").to_ascii_lowercase()
+/// A name as AWS spells it in text.
+pub(super) fn hyphened(name: &str) -> String {
+    name.trim().replace('_', "-")
 }
 
 /// Says what the object is when it is one of the formats people mistake for VPC flow logs.

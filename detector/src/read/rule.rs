@@ -13,6 +13,12 @@ use crate::read::Reason;
 /// The last second of the year 9999: later "seconds" are milliseconds by mistake.
 const MAX_TIME: u64 = 253_402_300_799;
 
+/// How a missing value is spelled.
+pub(super) const MISSING: &str = "-";
+
+/// The longest capture window accepted: AWS's are ten minutes at the most. One of years would make a function look old.
+pub(super) const MAX_WINDOW_SECS: u64 = 86_400;
+
 /// The longest id or name accepted, in bytes; AWS's longest here, a subnet or VPC id, has 24.
 pub(super) const MAX_TEXT_BYTES: usize = 255;
 
@@ -86,7 +92,7 @@ impl Rule {
 
     /// The words of such a field, and what each stands for.
     pub(super) fn spellings(self) -> impl Iterator<Item = (&'static str, u8)> {
-        let missing = self.missing.map(|missing| ("-", missing as u8));
+        let missing = self.missing.map(|missing| (MISSING, missing as u8));
         self.words.into_iter().flatten().copied().chain(missing)
     }
 
@@ -193,6 +199,16 @@ fn ipv4(text: &[u8]) -> Option<u32> {
         }
     }
     (n_dots == 3 && n_digits > 0 && part <= 255).then_some(address << 8 | part)
+}
+
+/// Whether a capture window ends before it starts, or lasts longer than [`MAX_WINDOW_SECS`]: one comparison, which vectorises.
+pub(super) fn is_odd_window(start: i64, end: i64) -> bool {
+    end.wrapping_sub(start).cast_unsigned() > MAX_WINDOW_SECS
+}
+
+/// Why a record with such a capture window is rejected; `None` for a good one.
+pub(super) fn odd_window(start: i64, end: i64) -> Option<Reason> {
+    is_odd_window(start, end).then_some(if end < start { Reason::EndBeforeStart } else { Reason::BadTime })
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ use crate::flow::{Field, FlowBatch};
 use crate::read::account::{Account, Reason};
 use crate::read::batch::{self, Column};
 use crate::read::cut::{Cuts, Joined, Piece, Rows};
-use crate::read::field::{Places, is_known};
+use crate::read::field::{Places, hyphened, is_known};
 use crate::read::sink::{Marks, Odd, SharedAddresses, Sink};
 use crate::read::source::{Block, Source};
-use crate::read::{Each, Error, Limits};
+use crate::read::{Each, Error, Limits, rule};
 
 /// The longest header accepted; all of AWS's fields together have a thousand bytes.
 pub(super) const MAX_HEADER_BYTES: usize = 16 << 10;
@@ -27,8 +27,8 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// A header, checked.
 #[derive(Clone, Debug)]
 pub(super) struct Header {
-    /// Its bytes without the line end, for knowing it again in concatenated objects.
-    line: Vec<u8>,
+    /// Its names, for knowing it again in concatenated objects.
+    names: Vec<String>,
     places: Places,
 }
 
@@ -38,18 +38,30 @@ impl Header {
     /// # Errors
     /// [`Error::NotFlowLog`] when the first line is no header, [`Error::MissingField`].
     pub(super) fn parse(object: &Arc<str>, start: &[u8]) -> Result<Self, Error> {
-        let start = start.strip_prefix(BOM).unwrap_or(start);
-        let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let mut lines = start.split(|byte| *byte == b'\n');
+        let line = lines.find(|line| !without_bom(line).trim_ascii().is_empty()).unwrap_or_default();
         let refuse = |what: &str| Error::NotFlowLog { object: Arc::clone(object), what: what.to_owned() };
-        let text = std::str::from_utf8(line).ok().filter(|line| line.len() <= MAX_HEADER_BYTES);
-        let names: Vec<String> = text.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect();
+        let names = if line.len() <= MAX_HEADER_BYTES { words(line) } else { Vec::new() };
         if !is_header(&names) {
-            return Err(refuse(what_else(start, &names)));
+            return Err(refuse(what_else(without_bom(start), &names)));
         }
         let places = Places::find(object, names.iter().map(String::as_str))?;
-        Ok(Self { line: line.to_vec(), places })
+        Ok(Self { names, places })
     }
+
+    /// Whether the words of a line are the same names.
+    fn is_again(&self, words: &[String]) -> bool {
+        words.iter().map(|word| hyphened(word)).eq(self.names.iter().map(|name| hyphened(name)))
+    }
+}
+
+fn without_bom(line: &[u8]) -> &[u8] {
+    line.strip_prefix(BOM).unwrap_or(line)
+}
+
+/// The words of a line that may be a header.
+fn words(line: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(without_bom(line)).split_ascii_whitespace().map(str::to_owned).collect()
 }
 
 /// Whether the words of a line are field names: all look like names and one is known.
@@ -148,7 +160,7 @@ impl<'a> Reader<'a> {
     fn line(&mut self, line: &[u8], position: u64, joined: &mut Joined) -> Result<(), Error> {
         let n_bytes = line.len();
         let line = without_end(line);
-        if line.is_empty() {
+        if line.trim_ascii().is_empty() {
             return Ok(());
         }
         if n_bytes > self.limits.max_line_bytes {
@@ -171,7 +183,7 @@ impl<'a> Reader<'a> {
             for sink in &mut self.sinks {
                 sink.take(part, &mut self.addresses, &mut self.marks);
             }
-            self.mark_ends_before_starts();
+            self.mark_odd_windows();
             let odd = self.marks.take();
             let n_ok = part.len() - odd.len();
             if !odd.is_empty() {
@@ -194,15 +206,15 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Marks the rows taken last that end before they start.
-    fn mark_ends_before_starts(&mut self) {
+    /// Marks the rows taken last whose window ends before it starts, or lasts too long.
+    fn mark_odd_windows(&mut self) {
         let times = |wanted| {
             let sink = self.sinks.iter().find(|sink| sink.field == Some(wanted));
             sink.and_then(|sink| sink.times().get(self.n_rows..)).unwrap_or_default()
         };
         for (row, (start, end)) in times(Field::Start).iter().zip(times(Field::End)).enumerate() {
-            if end < start {
-                self.marks.mark(row, Odd::Rejected(Reason::EndBeforeStart));
+            if let Some(reason) = rule::odd_window(*start, *end) {
+                self.marks.mark(row, Odd::Rejected(reason));
             }
         }
     }
@@ -221,10 +233,10 @@ impl<'a> Reader<'a> {
     /// Counts a line that is no record, unless it is a header again, as in objects put together from several.
     #[cold]
     fn reject(&mut self, reason: Reason, line: &[u8], position: u64) -> Result<(), Error> {
-        if line == self.header.line {
+        let names = words(line);
+        if self.header.is_again(&names) {
             return Ok(());
         }
-        let names: Vec<String> = String::from_utf8_lossy(line).split_ascii_whitespace().map(str::to_owned).collect();
         if names.len() > 1 && is_header(&names) && names.iter().any(|name| name == "srcaddr") {
             let what = format!("a second header at byte {position} names other fields; split the object there");
             return Err(Error::NotFlowLog { object: Arc::clone(self.object), what });

@@ -54,7 +54,12 @@ pub(super) struct Chunk {
 impl Chunk {
     /// Goes to the first row of the unit; without a field it is the log status.
     pub(super) fn open(file: &File, unit: Unit, at: usize, field: Option<Field>) -> Result<Self, Fault> {
-        let chunk = file.metadata.row_group(unit.row_group).column(at);
+        let group = file.metadata.row_group(unit.row_group);
+        let chunk = group.column(at);
+        if chunk.column_descr().max_rep_level() == 0 && chunk.num_values() != group.num_rows() {
+            let (n, n_rows) = (chunk.num_values(), group.num_rows());
+            return Err(Fault::Corrupt(format!("a column of {n} values in a row group of {n_rows} rows")));
+        }
         let name = field.map_or(STATUS_NAME, name);
         let wrong_type = || Fault::WrongType { field: name, found: described(chunk) };
         let physical = physical(chunk).ok_or_else(wrong_type)?;
@@ -232,6 +237,10 @@ pub(super) fn physical(chunk: &ColumnChunkMetaData) -> Option<Physical> {
         ) => Some(true),
         _ => None,
     };
+    if matches!(logical, Some(LogicalType::Unknown)) {
+        // All of it is null, whatever it would be: what arrow writes of a column that never had a value.
+        return Some(Physical::Bytes);
+    }
     let is_text = matches!(logical, None | Some(LogicalType::String | LogicalType::Enum));
     match (column.physical_type(), is_signed) {
         (Type::INT32, Some(true)) => Some(Physical::I32),

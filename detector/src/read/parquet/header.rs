@@ -38,6 +38,8 @@ pub(super) struct Header {
     pub(super) encoding: i32,
     pub(super) inflated_bytes: usize,
     pub(super) stored_bytes: usize,
+    /// CRC-32 of the body as it is stored, where the writer gave one.
+    pub(super) checksum: Option<u32>,
     /// The length of the header itself.
     pub(super) own_bytes: usize,
 }
@@ -54,7 +56,7 @@ const STRUCT: u8 = 12;
 /// Parses the header at the start of the bytes.
 pub(super) fn parse(bytes: &[u8]) -> Result<Header, Stop> {
     let mut thrift = Thrift { left: bytes };
-    let (mut kind, mut inflated, mut stored) = (None, None, None);
+    let (mut kind, mut inflated, mut stored, mut checksum) = (None, None, None, None);
     let (mut data, mut data_v2, mut dictionary) = ([0; 3], [0; 6], [0; 2]);
     let mut is_compressed = true;
     thrift.fields(|thrift, id, wire| {
@@ -62,6 +64,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header, Stop> {
             (1, I32) => kind = Some(thrift.i32()?),
             (2, I32) => inflated = Some(thrift.i32()?),
             (3, I32) => stored = Some(thrift.i32()?),
+            (4, I32) => checksum = Some(thrift.i32()?.cast_unsigned()),
             (5, STRUCT) => thrift.numbers(&mut data)?,
             (7, STRUCT) => thrift.numbers(&mut dictionary)?,
             (8, STRUCT) => thrift.fields(|thrift, id, wire| {
@@ -97,6 +100,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header, Stop> {
         encoding,
         inflated_bytes: size(inflated)?,
         stored_bytes: size(stored)?,
+        checksum,
         own_bytes: bytes.len() - thrift.left.len(),
     })
 }
@@ -218,9 +222,13 @@ mod tests {
             encoding: 2,
             inflated_bytes: 1024,
             stored_bytes: 520,
+            checksum: None,
             own_bytes: 25,
         };
         assert_eq!(parse(&bytes), Ok(expected));
+        // With a checksum after the sizes; the next field's id is told by the difference.
+        bytes.splice(8..9, [0x15, 0x01, 0x1c]);
+        assert_eq!(parse(&bytes), Ok(Header { checksum: Some(u32::MAX), own_bytes: 27, ..expected }));
     }
 
     #[test]

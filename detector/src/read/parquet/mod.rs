@@ -24,7 +24,7 @@ use crate::read::batch::{self, Column};
 use crate::read::field::Places;
 use crate::read::parquet::chunk::Chunk;
 use crate::read::parquet::twin::Twin;
-use crate::read::{Account, Each, Error, Limits, Object};
+use crate::read::{Account, Each, Error, Limits, Object, rule};
 
 /// What a Parquet object starts and ends with.
 pub(super) const MAGIC: &[u8] = b"PAR1";
@@ -222,13 +222,13 @@ impl<'a> Rows<'a> {
                 columns.push((*field, chunk.column(n_rows, &mut marks)?));
                 passed.extend(chunk.passed().map(|pages| (*field, pages)));
             }
-            mark_early_ends(&columns, &mut marks);
+            mark_odd_windows(&columns, &mut marks);
             let marked = marks.finish();
             let n_ok = if let Some(marked) = marked {
                 for (_, column) in &mut columns {
                     column.keep_unmarked(&marked);
                 }
-                marks::count(&marked, crate::read::rule::OK)
+                marks::count(&marked, rule::OK)
             } else {
                 n_rows
             };
@@ -247,7 +247,8 @@ enum Source {
     Twin(Twin),
 }
 
-fn mark_early_ends(columns: &[(Field, Column)], marks: &mut marks::Marks<'_>) {
+/// Marks rows whose window ends before it starts, or lasts too long.
+fn mark_odd_windows(columns: &[(Field, Column)], marks: &mut marks::Marks<'_>) {
     let times = |field| {
         columns.iter().find(|(other, _)| *other == field).and_then(|(_, column)| match column {
             Column::I64(times) => Some(times),
@@ -255,13 +256,11 @@ fn mark_early_ends(columns: &[(Field, Column)], marks: &mut marks::Marks<'_>) {
         })
     };
     let (Some(start), Some(end)) = (times(Field::Start), times(Field::End)) else { return };
-    let is_early = |(start, end): (&i64, &i64)| end < start;
     // Without a branch, so that it vectorises; nearly always that is all.
-    if start.iter().zip(end).fold(false, |any, pair| any | is_early(pair)) {
+    if start.iter().zip(end).fold(false, |any, (start, end)| any | rule::is_odd_window(*start, *end)) {
         for (row, (start, end)) in start.iter().zip(end).enumerate() {
-            if is_early((start, end)) {
-                let describe = || format!("start {start}, end {end}").into();
-                marks.reject(row, crate::read::Reason::EndBeforeStart, describe);
+            if let Some(reason) = rule::odd_window(*start, *end) {
+                marks.reject(row, reason, || format!("start {start}, end {end}").into());
             }
         }
     }

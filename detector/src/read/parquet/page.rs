@@ -6,6 +6,7 @@
 use crate::read::parquet::header::{Header, Kind};
 use crate::read::parquet::hybrid::{Hybrid, Sink, Skip};
 use crate::read::parquet::{Fault, delta};
+use crate::read::rule::MISSING;
 
 // Encodings as Parquet numbers them.
 pub(super) const PLAIN: i32 = 0;
@@ -67,14 +68,19 @@ pub(super) fn spelled(physical: Physical, plain: &[u8]) -> Vec<u8> {
         let number = match physical {
             Physical::I32 => format!("{:012}", bits as i32),
             Physical::I64 => format!("{:012}", bits as i64),
-            Physical::F32 => format!("{:012}", f32::from_bits(bits as u32)),
-            Physical::F64 => format!("{:012}", f64::from_bits(bits)),
+            Physical::F32 => spelled_float(f64::from(f32::from_bits(bits as u32))),
+            Physical::F64 => spelled_float(f64::from_bits(bits)),
             Physical::U32 | Physical::U64 | Physical::Bytes => format!("{bits:012}"),
         };
         spelled.extend((number.len() as u32).to_le_bytes());
         spelled.extend_from_slice(number.as_bytes());
     }
     spelled
+}
+
+/// The same of one that was a float on its way: NaN is how some writers say that a value is missing.
+fn spelled_float(number: f64) -> String {
+    if number.is_nan() { MISSING.to_owned() } else { format!("{number:012}") }
 }
 
 enum Levels {
@@ -101,6 +107,8 @@ pub(super) struct Page {
     pub(super) bytes: Vec<u8>,
     /// Rows not read yet.
     pub(super) n_left: usize,
+    /// Values not read yet, where the header says how many rows are null.
+    n_values_left: Option<usize>,
     levels: Levels,
     /// Where levels end: reading them stops there.
     levels_end: usize,
@@ -118,7 +126,14 @@ pub(super) struct Rows {
 impl Page {
     /// A page without rows.
     pub(super) fn empty() -> Self {
-        Self { bytes: Vec::new(), n_left: 0, levels: Levels::Full, levels_end: 0, values: Values::None }
+        Self {
+            bytes: Vec::new(),
+            n_left: 0,
+            n_values_left: None,
+            levels: Levels::Full,
+            levels_end: 0,
+            values: Values::None,
+        }
     }
 
     /// Starts a page whose body is in `bytes` already.
@@ -163,6 +178,12 @@ impl Page {
         };
         self.levels_end = levels_end;
         self.n_left = n;
+        self.n_values_left = match header.kind {
+            Kind::DataV2 { n_nulls, .. } => {
+                Some(usize::try_from(n_nulls).ok().and_then(|n_nulls| n.checked_sub(n_nulls)).ok_or_else(damaged)?)
+            }
+            _ => None,
+        };
         self.values = match header.encoding {
             PLAIN => Values::Plain { at: levels_end },
             // In a data page, and never in a dictionary page, where the old name means plain.
@@ -219,7 +240,13 @@ impl Page {
             }
         };
         // A level is one bit, but a run of levels stores a byte.
-        if n_values > n { Err(damaged()) } else { Ok(Rows { n, n_values }) }
+        if n_values > n {
+            return Err(damaged());
+        }
+        if let Some(left) = &mut self.n_values_left {
+            *left = left.checked_sub(n_values).filter(|left| *left == 0 || self.n_left > 0).ok_or_else(damaged)?;
+        }
+        Ok(Rows { n, n_values })
     }
 
     /// Gives the codes of the next `n` values.
@@ -253,4 +280,50 @@ impl Page {
 
 fn damaged() -> Fault {
     Fault::Corrupt("a data page is damaged".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a V2 page of four optional numbers, three of them there.
+    fn read(n_nulls: i32, values: &[u8]) -> Result<Vec<u8>, Fault> {
+        let levels = [6, 1, 2, 0];
+        let kind = Kind::DataV2 { n_nulls, level_bytes: 4, repetition_bytes: 0, is_compressed: false };
+        let n_bytes = levels.len() + values.len();
+        let header = Header {
+            kind,
+            n_values: 4,
+            encoding: PLAIN,
+            inflated_bytes: n_bytes,
+            stored_bytes: n_bytes,
+            checksum: None,
+            own_bytes: 0,
+        };
+        let mut page = Page { bytes: [&levels, values].concat(), ..Page::empty() };
+        page.start(&header, true, Physical::I32, usize::MAX)?;
+        let mut read = Vec::new();
+        // In two parts, as where a batch ends within a page.
+        for n in [2, 9] {
+            let rows = page.rows(n, &mut Vec::new())?;
+            read.extend_from_slice(page.plain(Physical::I32, rows.n_values)?);
+        }
+        Ok(read)
+    }
+
+    #[test]
+    fn levels_that_contradict_the_header_are_damage() {
+        let values = [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0];
+        assert_eq!(read(1, &values).unwrap(), values);
+        for n_nulls in [0, 2, 3, 5, -1] {
+            assert!(read(n_nulls, &values).is_err(), "{n_nulls} nulls said, one told");
+        }
+        assert!(read(1, &[values.as_slice(), &[0; 8]].concat()).is_ok(), "fastparquet leaves bytes behind the values");
+    }
+
+    #[test]
+    fn what_is_no_number_is_missing() {
+        let plain = [7.0, f64::NAN].map(f64::to_le_bytes).concat();
+        assert_eq!(spelled(Physical::F64, &plain), b"\x0c\0\0\x00000000000007\x01\0\0\0-");
+    }
 }

@@ -112,6 +112,9 @@ impl Pages {
     /// Takes a page's body and inflates it into the buffer, whose old content goes. Gives the body as it is stored.
     pub(super) fn take(&mut self, header: &Header, into: &mut Vec<u8>) -> Result<Bytes, Fault> {
         let stored = self.stored(header.stored_bytes)?;
+        if header.checksum.is_some_and(|checksum| libdeflater::crc32(&stored) != checksum) {
+            return Err(Fault::Corrupt("a page does not match its checksum".to_owned()));
+        }
         let (plain_bytes, is_compressed) = match header.kind {
             Kind::DataV2 { level_bytes, repetition_bytes, is_compressed, .. } => {
                 let n = usize::try_from(level_bytes).ok().zip(usize::try_from(repetition_bytes).ok());
@@ -208,4 +211,38 @@ fn ends_early() -> Fault {
 
 fn broken(codec: &str) -> Fault {
     Fault::Corrupt(format!("a page is no {codec} data of the size it claims"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::InMemory;
+
+    #[test]
+    fn a_page_is_held_to_its_checksum() {
+        let body = b"what a page says";
+        let take = |checksum| {
+            let object: Arc<dyn Object> = Arc::new(InMemory::new("o", &body[..]));
+            let mut pages = Pages {
+                object,
+                offset: 0,
+                end: body.len() as u64,
+                range: Bytes::new(),
+                codec: Codec::None,
+                max_page_bytes: 1 << 20,
+            };
+            let header = Header {
+                kind: Kind::DataV1 { level_encoding: 3 },
+                n_values: 1,
+                encoding: 0,
+                inflated_bytes: body.len(),
+                stored_bytes: body.len(),
+                checksum,
+                own_bytes: 0,
+            };
+            pages.take(&header, &mut Vec::new()).is_ok()
+        };
+        // CRC-32 as zlib computes it.
+        assert_eq!([None, Some(0xd25f_8cea), Some(0xd25f_8ceb)].map(take), [true, true, false]);
+    }
 }
