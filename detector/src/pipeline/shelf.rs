@@ -142,13 +142,14 @@ impl Placed {
 pub(super) struct Parts {
     in_memory: BTreeMap<Part, Pieces>,
     n_bytes: usize,
-    on_scratch: BTreeSet<Part>,
+    /// What lies on the scratch, and how many bytes of each.
+    on_scratch: BTreeMap<Part, usize>,
     scratch: Box<dyn Scratch>,
 }
 
 impl Shelf {
     pub(super) fn new(scratch: Box<dyn Scratch>) -> Self {
-        let parts = Parts { in_memory: BTreeMap::new(), n_bytes: 0, on_scratch: BTreeSet::new(), scratch };
+        let parts = Parts { in_memory: BTreeMap::new(), n_bytes: 0, on_scratch: BTreeMap::new(), scratch };
         Self {
             collector: Collector::default(),
             sources: Names::default(),
@@ -218,7 +219,7 @@ impl Parts {
             for piece in rows.iter() {
                 self.scratch.append(part.key(), piece)?;
             }
-            self.on_scratch.insert(part);
+            *self.on_scratch.entry(part).or_default() += rows.n_bytes();
             self.n_bytes -= rows.n_bytes();
         }
         Ok(())
@@ -226,7 +227,7 @@ impl Parts {
 
     /// The parts there are, by hour.
     pub(super) fn all(&self) -> BTreeMap<Hour, Vec<Part>> {
-        let parts: BTreeSet<Part> = self.in_memory.keys().chain(&self.on_scratch).copied().collect();
+        let parts: BTreeSet<Part> = self.in_memory.keys().chain(self.on_scratch.keys()).copied().collect();
         let mut hours: BTreeMap<Hour, Vec<Part>> = BTreeMap::new();
         for part in parts {
             hours.entry(part.hour).or_default().push(part);
@@ -234,9 +235,16 @@ impl Parts {
         hours
     }
 
+    /// How much was told of a part, in bytes: its rows take about the same each.
+    pub(super) fn n_bytes_of(&self, part: Part) -> usize {
+        let in_memory = self.in_memory.get(&part).map_or(0, Pieces::n_bytes);
+        in_memory + self.on_scratch.get(&part).copied().unwrap_or(0)
+    }
+
     /// Takes a part's rows.
     pub(super) fn take(&mut self, part: Part) -> io::Result<PartRows> {
-        let elsewhere = if self.on_scratch.remove(&part) { self.scratch.take(part.key())? } else { Vec::new() };
+        let elsewhere =
+            if self.on_scratch.remove(&part).is_some() { self.scratch.take(part.key())? } else { Vec::new() };
         let in_memory = self.in_memory.remove(&part).unwrap_or_default();
         self.n_bytes -= in_memory.n_bytes();
         Ok(PartRows::new(part.hour, in_memory, elsewhere))

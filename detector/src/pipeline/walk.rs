@@ -28,8 +28,9 @@ pub(super) fn walk(
     let (tables, first, mut shelved) = shelf.finish();
     let ranks = Ranks::of(&tables.set);
     let hours: Vec<(Hour, Vec<Part>)> = shelved.all().into_iter().collect();
-    let days: Vec<Day> = hours.iter().map(|(hour, _)| hour.day()).collect();
-    let walked = strays::without(&days, job.config.novelty_memory_days);
+    let n_bytes = |parts: &[Part]| parts.iter().map(|part| shelved.n_bytes_of(*part)).sum();
+    let told: Vec<(Day, usize)> = hours.iter().map(|(hour, parts)| (hour.day(), n_bytes(parts))).collect();
+    let walked = strays::without(&told, job.config.novelty_memory_days);
     let strays = hours.iter().enumerate().filter(|(at, _)| !walked.contains(at));
     for part in strays.flat_map(|(_, (_, parts))| parts) {
         let rows = shelved.take(*part)?;
