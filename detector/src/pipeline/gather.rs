@@ -1,6 +1,7 @@
 //! Gather: objects into observations on the shelf, in parallel, each object all or nothing.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,14 +30,21 @@ struct Read {
     unknown: BTreeSet<String>,
 }
 
+/// An object with the same bytes as another one, which is read instead.
+#[derive(Debug, PartialEq, Eq)]
+struct Duplicate {
+    object: String,
+    of: String,
+}
+
 /// Reads all objects; what each gave goes to `keep` with its flow log, in no order that means anything.
 pub(super) fn gather(
     job: &Job<'_>,
     objects: Vec<Arc<dyn Object>>,
     keep: impl FnMut(&str, Observations) -> io::Result<()> + Send,
 ) -> io::Result<Coverage> {
-    let (objects, n_duplicate) = distinct(objects);
-    let mut coverage = Coverage { n_objects_duplicate: n_duplicate, ..Coverage::default() };
+    let (objects, duplicates) = distinct(objects);
+    let mut coverage = Coverage::default();
     let gathered = Mutex::new((keep, &mut coverage, Ok(())));
     let reader = Reader::new(job, limits(job.config), rayon::current_num_threads());
     objects.par_iter().for_each(|object| {
@@ -63,6 +71,7 @@ pub(super) fn gather(
     });
     let (_, _, kept) = gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
     kept?;
+    coverage.note_duplicates(&duplicates);
     coverage.unreadable.sort();
     keep_first(&mut coverage.unknown_interfaces, MAX_UNKNOWN_NAMED);
     Ok(coverage)
@@ -171,6 +180,21 @@ impl<'a> Reader<'a> {
 }
 
 impl Coverage {
+    /// Notes duplicates: what could not be read of the object read instead cannot be read of them either.
+    fn note_duplicates(&mut self, duplicates: &[Duplicate]) {
+        let before = std::mem::take(&mut self.unreadable);
+        let errors: HashMap<&str, &str> = before.iter().map(|one| (&*one.object, &*one.error)).collect();
+        for Duplicate { object, of } in duplicates {
+            match errors.get(of.as_str()) {
+                Some(&error) => {
+                    self.unreadable.push(Unreadable { object: object.clone(), error: error.to_owned() });
+                }
+                None => self.n_objects_duplicate += 1,
+            }
+        }
+        self.unreadable.extend(before);
+    }
+
     fn add(&mut self, read: &Read) {
         let (account, rows) = (&read.account, &read.rows);
         self.n_objects += 1;
@@ -205,24 +229,28 @@ fn keep_first<T: Ord>(values: &mut Vec<T>, most: usize) {
     values.truncate(most);
 }
 
-/// Objects with different bytes, by name, and how many more there were. Only objects alike in size and end are compared: a
+/// Objects with different bytes, by name, and their duplicates. Only objects alike in size and end are compared: a
 /// gzip ends in its checksum, Parquet in where the pages of each column lie, before its writer's name.
-fn distinct(mut objects: Vec<Arc<dyn Object>>) -> (Vec<Arc<dyn Object>>, u64) {
+fn distinct(mut objects: Vec<Arc<dyn Object>>) -> (Vec<Arc<dyn Object>>, Vec<Duplicate>) {
     const END_BYTES: u64 = 4 << 10;
     objects.sort_by(|a, b| a.name().cmp(b.name()));
     let sizes: Vec<_> = objects.iter().map(|object| Some(object.size())).collect();
     let ends = digests_of_alike(&objects, &sizes, END_BYTES);
     let digests = digests_of_alike(&objects, &ends, u64::MAX);
-    let mut seen = HashSet::new();
-    let before = objects.len();
-    let objects: Vec<_> = objects
-        .into_iter()
-        .zip(digests)
-        .filter(|(_, digest)| digest.is_none_or(|digest| seen.insert(digest)))
-        .map(|(object, _)| object)
-        .collect();
-    let n_duplicate = (before - objects.len()) as u64;
-    (objects, n_duplicate)
+    let mut seen: HashMap<[u8; 32], String> = HashMap::new();
+    let (mut kept, mut duplicates) = (Vec::with_capacity(objects.len()), Vec::new());
+    for (object, digest) in objects.into_iter().zip(digests) {
+        match digest.map(|digest| seen.entry(digest)) {
+            Some(Entry::Occupied(of)) => {
+                duplicates.push(Duplicate { object: object.name().to_owned(), of: of.get().clone() });
+            }
+            first => {
+                first.map(|first| first.or_insert_with(|| object.name().to_owned()));
+                kept.push(object);
+            }
+        }
+    }
+    (kept, duplicates)
 }
 
 /// The SHA-256 of each object's last bytes that is like another one so far; `None` for the others and for what cannot be
@@ -276,13 +304,26 @@ mod tests {
         assert_eq!(flow_log("a/fl-1_x/flows.parquet"), "");
     }
 
+    fn duplicate(object: &str, of: &str) -> Duplicate {
+        Duplicate { object: object.to_owned(), of: of.to_owned() }
+    }
+
     #[test]
     fn an_object_given_twice_is_read_once() {
         let object = |name: &str, bytes: &'static [u8]| Arc::new(InMemory::new(name, bytes)) as Arc<dyn Object>;
-        let (kept, n) =
+        let (kept, duplicates) =
             distinct(vec![object("b", b"same"), object("a", b"same"), object("c", b"else"), object("d", b"longer")]);
         let names: Vec<&str> = kept.iter().map(|object| object.name()).collect();
-        assert_eq!((names, n), (vec!["a", "c", "d"], 1));
+        assert_eq!((names, duplicates), (vec!["a", "c", "d"], vec![duplicate("b", "a")]));
+    }
+
+    #[test]
+    fn a_duplicate_of_what_cannot_be_read_cannot_be_read() {
+        let unreadable = Unreadable { object: "b".to_owned(), error: "cut off".to_owned() };
+        let mut coverage = Coverage { unreadable: vec![unreadable], ..Coverage::default() };
+        coverage.note_duplicates(&[duplicate("c", "a"), duplicate("d", "b")]);
+        let told: Vec<_> = coverage.unreadable.iter().map(|one| (&*one.object, &*one.error)).collect();
+        assert_eq!((told, coverage.n_objects_duplicate), (vec![("d", "cut off"), ("b", "cut off")], 1));
     }
 
     #[test]
@@ -291,8 +332,8 @@ mod tests {
             let bytes = [&[first][..], &[7; 5000]].concat();
             Arc::new(InMemory::new(name, bytes)) as Arc<dyn Object>
         };
-        let (kept, n) = distinct(vec![object("a", 1), object("b", 2), object("c", 1)]);
+        let (kept, duplicates) = distinct(vec![object("a", 1), object("b", 2), object("c", 1)]);
         let names: Vec<&str> = kept.iter().map(|object| object.name()).collect();
-        assert_eq!((names, n), (vec!["a", "b"], 1));
+        assert_eq!((names, duplicates), (vec!["a", "b"], vec![duplicate("c", "a")]));
     }
 }
