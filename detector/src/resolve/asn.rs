@@ -14,7 +14,7 @@ use maxminddb::{MaxMindDbError, Reader, WithinOptions};
 use serde::Deserialize;
 
 use super::ranges::{Blocks, Ranges};
-use super::unpack::unpack;
+use super::unpack::{unpack, without_bom};
 use super::{Error, Loaded};
 
 /// Starts the metadata of a MaxMind-format database (<https://maxmind.github.io/MaxMind-DB/>, "Database Metadata").
@@ -73,7 +73,7 @@ impl Building {
 
 /// Reads iptoasn's table: `first last asn country name`, tab-separated, both ends included, no header.
 fn from_tsv(origin: &str, bytes: &[u8]) -> Result<(AsnTable, Loaded), Error> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = String::from_utf8_lossy(without_bom(bytes));
     let mut building = Building::default();
     let mut loaded = Loaded::default();
     for (index, line) in text.lines().enumerate() {
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn tsv_ranges_include_both_ends() {
-        for bytes in [TSV.as_bytes().to_vec(), gzip(TSV.as_bytes())] {
+        for bytes in [TSV.as_bytes().to_vec(), gzip(TSV.as_bytes()), format!("\u{feff}{TSV}").into_bytes()] {
             let (table, loaded) = AsnTable::load("f", &bytes).unwrap();
             assert_eq!((loaded.entries, loaded.rejected), (4, 0));
             check(&table, "1.0.0.0", Some((13335, "CLOUDFLARENET")));

@@ -2,6 +2,7 @@
 //!
 //! Where it sits: loaded by `networks`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 
 use super::Error;
 use super::ranges::{Blocks, Ranges};
-use super::unpack::unpack;
+use super::unpack::{unpack, without_bom};
 
 /// An AWS service and region, as `ip-ranges.json` spells them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -47,9 +48,12 @@ struct File<'a> {
 #[derive(Deserialize)]
 struct Prefix<'a> {
     #[serde(alias = "ip_prefix", alias = "ipv6_prefix")]
-    block: &'a str,
-    service: &'a str,
-    region: &'a str,
+    #[serde(borrow)]
+    block: Cow<'a, str>,
+    #[serde(borrow)]
+    service: Cow<'a, str>,
+    #[serde(borrow)]
+    region: Cow<'a, str>,
 }
 
 /// Lower is preferred, where the block is the same.
@@ -64,12 +68,12 @@ fn rank(service: &str) -> u8 {
 impl AwsRanges {
     pub(super) fn load(origin: &str, bytes: &[u8]) -> Result<Self, Error> {
         let bytes = unpack(origin, bytes)?;
-        let file: File<'_> = serde_json::from_slice(&bytes)
+        let file: File<'_> = serde_json::from_slice(without_bom(&bytes))
             .map_err(|source| Error::NotAwsRanges { origin: origin.to_owned(), source })?;
         // Numbered in the order of preference: of equal blocks the lowest number answers.
         let mut names = BTreeMap::new();
         for Prefix { service, region, .. } in file.prefixes.iter().chain(&file.ipv6_prefixes) {
-            names.insert((rank(service), *service, *region), 0);
+            names.insert((rank(service), &**service, &**region), 0);
         }
         for (number, slot) in (0..).zip(names.values_mut()) {
             *slot = number;
@@ -78,10 +82,10 @@ impl AwsRanges {
         for Prefix { block, service, region } in file.prefixes.iter().chain(&file.ipv6_prefixes) {
             let parsed = block.parse().map_err(|source| Error::NotBlock {
                 origin: origin.to_owned(),
-                value: (*block).to_owned(),
+                value: block.to_string(),
                 source,
             })?;
-            if let Some(number) = names.get(&(rank(service), *service, *region)) {
+            if let Some(number) = names.get(&(rank(service), &**service, &**region)) {
                 blocks.add(parsed, *number);
             }
         }
@@ -149,6 +153,13 @@ mod tests {
         assert!(matches!(AwsRanges::load("f", text.as_bytes()), Err(Error::NotBlock { .. })));
     }
 
+    #[test]
+    fn a_mark_before_it_and_escapes_in_it_are_read() {
+        let text = "\u{feff}{\"prefixes\":[{\"ip_prefix\":\"192.0.2.0\\/24\",\"service\":\"S3\",\"region\":\"eu\\u002dwest-1\"}],\"ipv6_prefixes\":[]}";
+        let ranges = AwsRanges::load("f", text.as_bytes()).unwrap();
+        check(&ranges, "192.0.2.7", Some(("S3", "eu-west-1")));
+    }
+
     /// The rule again, block by block.
     #[test]
     fn four_dates_agree_with_a_naive_reading() {
@@ -161,7 +172,7 @@ mod tests {
             let file: File<'_> = serde_json::from_slice(&text).unwrap();
             let mut best: HashMap<IpNet, (u8, &str, &str)> = HashMap::new();
             for Prefix { block, service, region } in file.prefixes.iter().chain(&file.ipv6_prefixes) {
-                let entry = (rank(service), *service, *region);
+                let entry = (rank(service), &**service, &**region);
                 best.entry(block.parse().unwrap()).and_modify(|old| *old = entry.min(*old)).or_insert(entry);
             }
             for address in best.keys().flat_map(|block| [block.network(), block.broadcast()]) {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::Error;
 use super::functions::{Function, identity};
-use super::unpack::unpack;
+use super::unpack::{unpack, without_bom};
 
 /// The schema of our own snapshots.
 pub(super) const SCHEMA: &str = "callout.inventory/1";
@@ -152,9 +152,8 @@ pub(super) fn parse(origin: &str, bytes: &[u8], wanted: Wanted) -> Result<Vec<Pa
         source,
     };
     let bytes = unpack(origin, bytes)?;
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut pages = Vec::new();
-    for page in serde_json::Deserializer::from_slice(text).into_iter::<RawPage>() {
+    for page in serde_json::Deserializer::from_slice(without_bom(&bytes)).into_iter::<RawPage>() {
         let page = page.map_err(|source| unlike(Some(source)))?;
         let taken_at = match &page.schema {
             Some(_) => Some(taken_at(origin, &page)?),

@@ -17,6 +17,11 @@ pub(super) fn unpack<'a>(origin: &str, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>,
     unpack_at_most(origin, bytes, MAX_UNPACKED_BYTES)
 }
 
+/// Text without the byte-order mark that some editors and shells put before it.
+pub(super) fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
 fn unpack_at_most<'a>(origin: &str, bytes: &'a [u8], limit_bytes: u64) -> Result<Cow<'a, [u8]>, Error> {
     let unpacked = if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut unpacked = Vec::new();
