@@ -50,6 +50,9 @@ impl From<Status> for ExitCode {
     }
 }
 
+/// The longest message printed.
+const MAX_TEXT_BYTES: usize = 4 << 10;
+
 /// stderr, with or without colour.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Console {
@@ -82,14 +85,21 @@ impl Console {
     }
 
     fn labelled(self, label: &str, code: &str, text: &str) {
-        // Messages of the settings file span lines; names in them may hold anything.
-        let text = text.lines().map(visible).collect::<Vec<_>>().join("\n");
+        let text = shown(text);
         if self.color {
             to_stderr(&format!("\u{1b}[{code}m{label}:\u{1b}[0m {text}"));
         } else {
             to_stderr(&format!("{label}: {text}"));
         }
     }
+}
+
+/// A message as it is printed. Those of the settings file span lines; names in it may hold anything, and what a parser quotes
+/// may be the whole of a file.
+fn shown(text: &str) -> String {
+    let part = text.get(..text.floor_char_boundary(MAX_TEXT_BYTES)).unwrap_or(text);
+    let lines = part.lines().map(visible).collect::<Vec<_>>().join("\n");
+    if part.len() < text.len() { lines + "…" } else { lines }
 }
 
 /// Writes a line to stderr; nobody is left to tell when that is closed.
@@ -150,5 +160,12 @@ mod tests {
         assert!(wanted(When::Always, false));
         assert!(!wanted(When::Never, true));
         assert!(!wanted(When::Auto, false));
+    }
+
+    #[test]
+    fn what_is_printed_is_harmless_and_has_an_end() {
+        assert_eq!(shown("a\u{1b}[2J\nb"), "a\\u{1b}[2J\nb");
+        let long = shown(&"ä".repeat(1 << 20));
+        assert!(long.len() <= MAX_TEXT_BYTES + 3 && long.ends_with('…'));
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use detector::coverage::Unreadable;
 use detector::finding::Finding;
 use detector::write::drill::{self, Drill};
-use detector::write::{self, Format, report, table};
+use detector::write::{self, Format, report, table, visible};
 
 use crate::console::{Console, Failure, Hint as _, Status, to_stderr};
 use crate::engine::Outcome;
@@ -115,7 +115,8 @@ impl Delivery {
             }
         }
         for unreadable in coverage.unreadable.iter().take(TOLD) {
-            console.error(&format!("{}: {}", unreadable.object, unreadable.error));
+            // A name with a line end must not look like another error.
+            console.error(&format!("{}: {}", visible(&unreadable.object), unreadable.error));
         }
         if let Some(more) = coverage.unreadable.len().checked_sub(TOLD).filter(|more| *more > 0) {
             console.error(&format!("and {more} unreadable objects more"));
