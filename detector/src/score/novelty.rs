@@ -92,7 +92,8 @@ impl Prior {
 fn chance_of_fleet(owners: impl Iterator<Item = (f64, f64)>) -> f64 {
     let mut past: Vec<(f64, f64)> = owners.filter(|&(_, exposure)| exposure >= 1.0).collect();
     past.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)).then(a.1.total_cmp(&b.1)));
-    past.truncate(past.len().div_ceil(4) * 3);
+    // Of few no more than three quarters either: one that meets something new daily would speak for all.
+    past.truncate((past.len() * 3 / 4).max(1));
     let (news, exposure) = past.iter().fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
     let weight = PRIOR_DAYS * 4.0;
     ((news + PRIOR_WITHOUT_FLEET * weight) / (exposure + weight)).clamp(PRIOR_RANGE.0, PRIOR_RANGE.1)
@@ -367,6 +368,18 @@ mod tests {
     fn a_fleet_of_none_has_the_default_prior() {
         let prior = Prior::of(&Baselines::default(), Day(20_000));
         assert_eq!(prior, Prior::default());
+    }
+
+    #[test]
+    fn one_restless_function_does_not_speak_for_a_small_fleet() {
+        let of = |n_quiet: usize, n_restless: usize| {
+            let quiet = std::iter::repeat_n((0.0, 10.0), n_quiet);
+            chance_of_fleet(quiet.chain(std::iter::repeat_n((10.0, 10.0), n_restless)))
+        };
+        for n_quiet in 2..12 {
+            assert!(of(n_quiet, 1) <= PRIOR_WITHOUT_FLEET, "{n_quiet} and one: {}", of(n_quiet, 1));
+        }
+        assert!(of(6, 2) <= PRIOR_WITHOUT_FLEET && of(4, 4) > 0.05);
     }
 
     #[test]
