@@ -22,6 +22,7 @@ use baselines::known::{Totals, Volumes};
 use baselines::ladder::is_private;
 use baselines::newcomer::Contacted;
 use baselines::observation::Observation;
+use baselines::window::Window;
 
 use super::Check;
 use super::oddity::{Oddity, PRIVATE_BANS, Topic};
@@ -122,14 +123,14 @@ fn judge<'a>(
     let is_seldom = is_settled && volumes.window_bytes().n() < MIN_PAST;
     let volumes = if is_seldom { &view.baseline.volumes } else { volumes };
     let is_inside = |row: &Observation| is_private(view.rungs(row.peer).address);
-    let past = Past { volumes, a_week, is_inside: port != 53 && rows.clone().all(is_inside), load };
+    let past = Past { volumes, now: view.window, a_week, is_inside: port != 53 && rows.clone().all(is_inside), load };
     let window = past.window_bans(&sent, floor);
     let times_told = |bans: Option<f64>| bans.map_or(0, |bans| n_told(bans, view.needed_bans));
     let day = past.day_bans(&today).filter(|bans| times_told(Some(*bans)) > times_told(past.day_bans(&before)));
     let odd =
         [window.map(|bans| (bans, Span::Window, sent.bytes_out)), day.map(|bans| (bans, Span::Day, today.bytes_out))];
     let (bans, span, observed) = odd.into_iter().flatten().max_by(|a, b| a.0.total_cmp(&b.0))?;
-    let compared = span.past(volumes);
+    let (compared, most) = (span.past(volumes), span.most(volumes, view.window));
     let (one, many) = span.words();
     let mut destinations: Vec<Contacted> = rows.map(Contacted::of).collect();
     destinations.sort_by_key(|destination| std::cmp::Reverse(destination.bytes_out));
@@ -142,15 +143,15 @@ fn judge<'a>(
             check: CheckId::EgressVolume,
             measure: span.measure(),
             observed: Quantity::Bytes(observed as f64),
-            expected: Quantity::Bytes(compared.max() as f64),
+            expected: Quantity::Bytes(most as f64),
             surprise: bans,
             statement: format!(
-                "{} sent to {} in {one}; the most {}in {} {many} before was {}",
+                "{} sent to {} in {one}; the most {}in {} {many} before was about {}",
                 bytes_words(observed),
                 view.network(network),
                 if is_seldom { "to all destinations " } else { "" },
-                compared.n(),
-                bytes_words(compared.max()),
+                compared.n() + u64::from(span.has_open(volumes, view.window)),
+                bytes_words(most),
             ),
         }],
         destinations,
@@ -236,6 +237,23 @@ impl Span {
             Self::Day => volumes.day_bytes(),
         }
     }
+
+    /// Whether the latest such span with traffic has ended before a window and is not counted yet.
+    fn has_open(self, volumes: &Volumes, now: Window) -> bool {
+        match self {
+            Self::Window => volumes.open_window.0 < now,
+            Self::Day => volumes.open_day.0 < now.day(),
+        }
+    }
+
+    /// The most bytes of such a span before a window.
+    fn most(self, volumes: &Volumes, now: Window) -> u64 {
+        let open = match self {
+            Self::Window => volumes.open_window.1.bytes_out,
+            Self::Day => volumes.open_day.1.bytes_out,
+        };
+        self.past(volumes).max().max(if self.has_open(volumes, now) { open } else { 0 })
+    }
 }
 
 /// How often a day of so many bans has been told, if each of its windows was asked: when it had as many as are needed, and
@@ -247,6 +265,8 @@ fn n_told(bans: f64, needed: f64) -> u32 {
 /// What volumes are compared with.
 struct Past<'a> {
     volumes: &'a Volumes,
+    /// The window that is judged.
+    now: Window,
     /// Windows, and days, of a week in which the function does anything.
     a_week: [f64; 2],
     /// Whether they stay inside the VPC and its peers.
@@ -282,7 +302,7 @@ impl Past<'_> {
         if sent.bytes_out < floor || past.n() < MIN_PAST {
             return None;
         }
-        let ratio = sent.bytes_out as f64 / past.max().max(1) as f64;
+        let ratio = sent.bytes_out as f64 / span.most(self.volumes, self.now).max(1) as f64;
         if ratio <= EXCEEDS {
             return None;
         }
@@ -348,7 +368,6 @@ fn tail(past: Counts<'_>, ratio: f64) -> f64 {
 mod tests {
     use super::*;
     use baselines::distribution::Distribution;
-    use baselines::window::Window;
 
     fn past(values: &[u64]) -> Distribution {
         let mut out = Distribution::default();
@@ -403,7 +422,7 @@ mod tests {
     }
 
     fn past_of(volumes: &Volumes) -> Past<'_> {
-        Past { volumes, a_week: [144.0, 7.0], is_inside: false, load: &|_| 1.0 }
+        Past { volumes, now: volumes.open_window.0, a_week: [144.0, 7.0], is_inside: false, load: &|_| 1.0 }
     }
 
     fn sent(n_flows: u32, bytes_out: u64) -> Totals {
