@@ -78,8 +78,8 @@ const TRIALS_BANS: f64 = 1.0;
 /// Bans taken off a prefix of a known network besides: there are many of them, and one will look regular.
 const PREFIX_TRIALS_BANS: f64 = 1.2;
 
-/// Share of a network's past windows whose number of records is usual.
-const USUAL_QUANTILE: f64 = 0.9;
+/// Share of a network's past windows with more records than usual, for all windows with contact together: each is looked at.
+const UNUSUAL_SHARE: f64 = 0.1;
 
 /// Bans a contact can bring at the most: four contacts suggest, a dozen convince.
 const BANS_PER_CONTACT: f64 = 0.25;
@@ -138,7 +138,7 @@ impl Check for Beacon {
                         expected: Quantity::Secs(0.0),
                         surprise: bans,
                         statement: format!(
-                            "{}, about one every {}, give or take {:.0} %; the function itself has no such rhythm",
+                            "{}, about one every {}, give or take {:.0} %; nothing else the function does explains this rhythm",
                             rhythm.counted_words(newcomer),
                             period_words(rhythm.period_minutes * 60.0),
                             rhythm.spread * 100.0
@@ -221,7 +221,8 @@ fn is_once_a_run(contacts: &[(u32, u32)], runs: &[(u32, u32)]) -> bool {
 }
 
 /// Whether a newcomer inside a known network takes a share of what was always sent there: no more records go to the network
-/// in this window than in most before. A balancer's new node polled as the old one was is no beacon.
+/// in this window than in nearly all before, the fewer of which may have had more the more windows there was contact in. A
+/// balancer's new node polled as the old one was is no beacon.
 fn is_replaced(view: &View<'_>, newcomer: &Newcomer) -> bool {
     let Some(first) = newcomer.destinations.first() else { return true };
     let network = view.rungs(first.peer).network;
@@ -230,7 +231,8 @@ fn is_replaced(view: &View<'_>, newcomer: &Newcomer) -> bool {
         (row.port, row.protocol) == (first.port, first.protocol) && view.rungs(row.peer).network == network
     });
     let n_flows: u64 = rows.map(|row| u64::from(row.n_flows)).sum();
-    n_flows <= service.volumes.window_flows().value_at(USUAL_QUANTILE)
+    let windows: BTreeSet<u32> = newcomer.contacts.iter().map(|minute| minute / WINDOW_MINUTES).collect();
+    n_flows <= service.volumes.window_flows().value_at(1.0 - UNUSUAL_SHARE / windows.len().max(1) as f64)
 }
 
 /// Whether steady records are those of connections that are held: each gives one in every aggregation interval by nature. A
