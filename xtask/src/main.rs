@@ -31,7 +31,7 @@ struct Step {
 const STEPS: [Step; 9] = [
     Step { name: "fmt", says: "the code is formatted", run: rust::fmt },
     Step { name: "clippy", says: "no lint fires", run: rust::clippy },
-    Step { name: "test-rust", says: "the tests, the low floors also optimised", run: rust::test },
+    Step { name: "test-rust", says: "the tests, the libraries' also over optimised low floors", run: rust::test },
     Step { name: "features", says: "without the feature `aws` no AWS crate is linked", run: rust::features },
     Step { name: "doc", says: "the documentation builds without a warning", run: rust::doc },
     Step { name: "deny", says: "licences, sources and banned crates", run: rust::deny },

@@ -30,14 +30,15 @@ pub(crate) fn clippy(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 /// what is selected, and each other selection compiles half of them anew.
 pub(crate) const BUILT: [&str; 3] = ["--locked", "--workspace", "--all-features"];
 
-/// The tests, but for those against an emulated AWS, which are a step of their own; and the low floors again, optimised,
-/// since overflow differs there. The feature `aws` adds a program and changes nothing in the others.
+/// The tests, but for those against an emulated AWS, which are a step of their own; and the libraries' again over the low floors as
+/// they are released, optimised and with numbers that wrap. The feature `aws` adds a program and changes nothing in the others.
 pub(crate) fn test(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     test_with(workspace, tally, &[&BUILT[..], &["--lib", "--bins", "--test", "main"]].concat())?;
     test_with(workspace, tally, &[&BUILT[..], &["--doc"]].concat())?;
-    // Linked as in development: the code is the optimised one, and built in half the time.
-    let linking = ["--config", "profile.release.lto=false", "--config", "profile.release.codegen-units=16"];
-    test_with(workspace, tally, &[&["--locked", "--package", "baselines", "--release"], &linking[..]].concat())
+    // In the profile of the others, whose dependencies are built: those of another would take longer than all that is tested.
+    let released = ["opt-level=2", "overflow-checks=false", "debug-assertions=false"];
+    let released = released.map(|setting| format!("--config=profile.dev.package.baselines.{setting}"));
+    test_with(workspace, tally, &[&BUILT[..], &["--lib"], &released.each_ref().map(String::as_str)[..]].concat())
 }
 
 /// The house rules alone.
