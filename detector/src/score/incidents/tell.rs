@@ -22,6 +22,9 @@ const AGREEMENT_SEVERITY: f64 = 0.5;
 /// Bans a deployment shortly before lends. It makes a call-out likelier, not worse: most new endpoints come with one.
 const DEPLOYMENT_BANS: f64 = 0.2;
 
+/// Statements told of each measure, the weightiest first: of a sweep over a hundred ports each is a stranger.
+const STATEMENTS_OF_A_MEASURE: usize = 4;
+
 /// A word, with who says it of what.
 #[derive(Clone, Copy)]
 struct Claim<'a> {
@@ -83,7 +86,10 @@ impl Incident {
         let worst = claims.iter().map(|claim| claim.word.severity).fold(1.0, f64::max);
         let deployed = if self.deployment.is_some() { DEPLOYMENT_BANS } else { 0.0 };
         let owner = self.owner(baselines);
-        let evidence = evidence(&baselines.ladder, claims);
+        let all = evidence(&baselines.ladder, claims);
+        let n_all = all.len();
+        let evidence = few_of_each(all);
+        let n_unsaid = n_all - evidence.len();
         let first_seen = destinations.iter().map(|d| d.first_seen).min().unwrap_or(self.first.start());
         let last_seen = destinations.iter().map(|d| d.last_seen).max().unwrap_or(self.last.end());
         let eni = self.enis.values().next().cloned().unwrap_or_default();
@@ -115,7 +121,7 @@ impl Incident {
         // Only now: title and times are of all.
         let n_left_out = finding.destinations.len().saturating_sub(config.max_destinations_per_finding);
         finding.destinations.truncate(config.max_destinations_per_finding);
-        finding.description = description(&finding, n_left_out);
+        finding.description = description(&finding, n_unsaid, n_left_out);
         finding
     }
 
@@ -226,8 +232,11 @@ fn title(
     }
 }
 
-fn description(finding: &Finding, n_left_out: usize) -> String {
+fn description(finding: &Finding, n_unsaid: usize, n_left_out: usize) -> String {
     let mut text = finding.evidence.iter().map(|e| sentence(&e.statement)).collect::<Vec<_>>().join(" ");
+    if n_unsaid > 0 {
+        text = format!("{text} {n_unsaid} more of the same kinds could be said.");
+    }
     if finding.owner.kind == OwnerKind::Shared {
         text.push_str(" The interface is shared: the call was made by one of the functions named.");
     }
@@ -311,9 +320,37 @@ fn evidence(ladder: &Ladder, claims: &[Claim<'_>]) -> Vec<Evidence> {
     claims.iter().flat_map(|claim| claim.word.evidence.iter().map(|evidence| named(claim.topic, evidence))).collect()
 }
 
+/// Of each measure of each check the first few.
+fn few_of_each(mut evidence: Vec<Evidence>) -> Vec<Evidence> {
+    let mut told: BTreeMap<(CheckId, &str), usize> = BTreeMap::new();
+    evidence.retain(|one| {
+        let n = told.entry((one.check, one.measure)).or_default();
+        *n += 1;
+        *n <= STATEMENTS_OF_A_MEASURE
+    });
+    evidence
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Quantity;
+
+    #[test]
+    fn of_a_hundred_strangers_a_few_are_explained() {
+        let one = |check, measure| Evidence {
+            check,
+            measure,
+            observed: Quantity::Ports(1.0),
+            expected: Quantity::Ports(0.0),
+            surprise: 1.0,
+            statement: String::new(),
+        };
+        let strangers = (0..100).map(|_| one(CheckId::NewPort, "new_services"));
+        let told = few_of_each([one(CheckId::FanOut, "ports")].into_iter().chain(strangers).collect());
+        let n_of = |check| told.iter().filter(|evidence| evidence.check == check).count();
+        assert_eq!([n_of(CheckId::FanOut), n_of(CheckId::NewPort)], [1, STATEMENTS_OF_A_MEASURE]);
+    }
 
     #[test]
     fn titles_say_who_and_what() {
