@@ -16,6 +16,7 @@
 
 use std::collections::BTreeSet;
 
+use baselines::distribution::Counts;
 use baselines::newcomer::{Newcomer, Subject};
 use baselines::window::{WINDOW_MINUTES, WINDOW_SECS, Window};
 
@@ -232,7 +233,12 @@ fn is_replaced(view: &View<'_>, newcomer: &Newcomer) -> bool {
     });
     let n_flows: u64 = rows.map(|row| u64::from(row.n_flows)).sum();
     let windows: BTreeSet<u32> = newcomer.contacts.iter().map(|minute| minute / WINDOW_MINUTES).collect();
-    n_flows <= service.volumes.window_flows().value_at(1.0 - UNUSUAL_SHARE / windows.len().max(1) as f64)
+    is_usual(n_flows, service.volumes.window_flows(), windows.len())
+}
+
+/// Whether so many records are usual for a window, of those with contact the one that was looked at last.
+fn is_usual(n_flows: u64, past: Counts<'_>, n_windows: usize) -> bool {
+    n_flows <= past.value_at(1.0 - UNUSUAL_SHARE / n_windows.max(1) as f64)
 }
 
 /// Whether steady records are those of connections that are held: each gives one in every aggregation interval by nature. A
@@ -454,6 +460,19 @@ fn binomial_tail_bans(n: usize, k: usize, chance: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use baselines::distribution::Distribution;
+
+    #[test]
+    fn the_more_windows_are_looked_at_the_rarer_is_what_counts_as_more() {
+        let mut past = Distribution::default();
+        // One record a window, two in one of thirty, and once three.
+        (0..300).for_each(|window| past.record(if window % 30 == 0 { 2 } else { 1 }));
+        past.record(3);
+        let usual = |n_flows| [1, 10, 32].map(|n_windows| is_usual(n_flows, past.view(), n_windows));
+        assert_eq!(usual(1), [true, true, true]);
+        assert_eq!(usual(2), [false, true, true], "one of thirty is met in ten");
+        assert_eq!(usual(4), [false, false, false], "what was never sent is more");
+    }
 
     #[test]
     fn a_jittered_poll_is_regular() {

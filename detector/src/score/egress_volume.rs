@@ -383,6 +383,26 @@ mod tests {
     }
 
     #[test]
+    fn what_has_just_ended_was_before_and_what_goes_on_was_not() {
+        let mut volumes = Volumes::default();
+        for (window, bytes_out) in [(144, 256), (288, 1024)] {
+            volumes.add(Window(window), &Totals { n_flows: 1, bytes_out, ..Totals::default() });
+        }
+        for (span, now, most, has_open) in [
+            (Span::Window, 288, 256, false),
+            (Span::Window, 289, 1024, true),
+            (Span::Day, 431, 256, false),
+            (Span::Day, 432, 1024, true),
+        ] {
+            assert_eq!(
+                (span.most(&volumes, Window(now)), span.has_open(&volumes, Window(now))),
+                (most, has_open),
+                "{now}"
+            );
+        }
+    }
+
+    #[test]
     fn a_past_of_many_equals_has_the_steepest_tail() {
         assert!(index(&[5000; 1500]) > 2.9);
     }
