@@ -100,9 +100,7 @@ impl Log {
     }
 
     fn replay(&self) -> Vec<Finding> {
-        let mut knowledge = knowledge(FUNCTIONS);
-        knowledge.threat_lists.add("own", "own.txt", b"192.0.2.66\n").expect("a list");
-        self.replay_from(Baselines::default(), &Config::defaults(), &knowledge).findings
+        self.replay_from(Baselines::default(), &Config::defaults(), &with_list()).findings
     }
 
     /// Walks the log on top of what is known and told, as the learner in AWS does.
@@ -134,6 +132,13 @@ pub(crate) fn knowledge(functions: &str) -> Knowledge {
     knowledge
 }
 
+/// That, and a list with one address.
+fn with_list() -> Knowledge {
+    let mut knowledge = knowledge(FUNCTIONS);
+    knowledge.threat_lists.add("own", "own.txt", b"192.0.2.66\n").expect("a list");
+    knowledge
+}
+
 #[test]
 fn a_day_of_an_upload_is_told_once() {
     let mut log = Log::steady();
@@ -161,7 +166,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 42] = [
+pub(crate) const CASES: [Case; 43] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -439,6 +444,13 @@ pub(crate) const CASES: [Case; 42] = [
             log
         },
     ),
+    caught(CheckId::RejectedEgress, "60.1.2.3", "four strangers within a minute, each refused", || {
+        let mut log = Log::steady();
+        for n in 0..4 {
+            log.refused(at(10, 9, 31) + n * 9, &format!("{}.1.2.3", 60 + n), 443);
+        }
+        log
+    }),
     caught(CheckId::NewDestination, STRANGER, "attempts that are refused until one gets through", || {
         let mut log = Log::steady();
         for n in 0..10 {
@@ -502,4 +514,17 @@ fn each_check_catches_its_case_and_lets_the_near_miss_pass() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_switched_off_says_nothing() {
+    for case in CASES.iter().filter(|case| case.caught.is_some()) {
+        let mut config = Config::defaults();
+        config.checks.retain(|check| *check != case.check);
+        let outcome = (case.log)().replay_from(Baselines::default(), &config, &with_list());
+        let mut said = outcome.findings.iter().flat_map(|finding| {
+            finding.evidence.iter().map(|evidence| evidence.check).chain([finding.check])
+        });
+        assert!(said.all(|check| check != case.check), "{}, {}", case.check, case.what);
+    }
 }

@@ -88,7 +88,7 @@ static CHECKS: [&dyn Check; 11] = [
 ];
 
 /// Topics of one owner told in one window.
-const MAX_TOPICS: usize = 64;
+const MAX_TOPICS_A_WINDOW: usize = 64;
 
 /// Bans a topic needs to be told: what is left of the chance that a quiet day brings it.
 ///
@@ -189,6 +189,7 @@ impl<'a> Scorer<'a> {
         let Seen { window, rows, found } = seen;
         let warm_up_secs = self.config.warm_up_secs as i64;
         let is_ready = Self::is_ready(baseline, window, warm_up_secs);
+        let are_refusals_judged = self.config.checks.contains(&CheckId::RejectedEgress);
         let view = View {
             fleet,
             baseline,
@@ -200,6 +201,7 @@ impl<'a> Scorer<'a> {
             is_ready,
             warm_up_secs,
             needed_bans: needed_bans(self.config.sensitivity),
+            are_refusals_judged,
             prior: &self.prior.1,
             facts: self.facts,
         };
@@ -214,7 +216,6 @@ impl<'a> Scorer<'a> {
         // By name: the first topic of a window names the incident, and numbers are another process's after a reload.
         let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
         topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(fleet.ladder, *topic));
-        let are_refusals_judged = self.config.checks.contains(&CheckId::RejectedEgress);
         let weighed = loudest(topics).into_iter().map(|(topic, oddities)| {
             let bans = weight(&oddities);
             if are_refusals_judged {
@@ -254,9 +255,9 @@ impl<'a> Scorer<'a> {
 
 /// The topics of a window that are worth a word: all, or of very many (a scan is one, each of its ports another) the loudest.
 fn loudest(mut topics: Vec<(Topic, Vec<Oddity>)>) -> Vec<(Topic, Vec<Oddity>)> {
-    if topics.len() > MAX_TOPICS {
+    if topics.len() > MAX_TOPICS_A_WINDOW {
         topics.sort_by(|a, b| weight(&b.1).total_cmp(&weight(&a.1)));
-        topics.truncate(MAX_TOPICS);
+        topics.truncate(MAX_TOPICS_A_WINDOW);
     }
     topics
 }

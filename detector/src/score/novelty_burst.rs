@@ -83,7 +83,7 @@ impl Check for NoveltyBurst {
         let bans = poisson_tail_bans(n, expected).min(MOST_BANS) - TRIALS_BANS;
         let is_refused = burst.iter().all(|(.., newcomer)| is_all_refused(newcomer));
         vec![Oddity {
-            check: if is_refused { CheckId::RejectedEgress } else { CheckId::NoveltyBurst },
+            check: if is_refused && view.are_refusals_judged { CheckId::RejectedEgress } else { CheckId::NoveltyBurst },
             topic: Topic::Owner,
             bans,
             severity: SEVERITY,

@@ -40,6 +40,8 @@ pub(super) struct View<'a> {
     pub(super) warm_up_secs: i64,
     /// Bans a topic needs to be told.
     pub(super) needed_bans: f64,
+    /// Whether what was refused is told as such, [`super::rejected_egress`].
+    pub(super) are_refusals_judged: bool,
     /// What the fleet's owners meet that is new.
     pub(super) prior: &'a Prior,
     /// What the user's files say.
