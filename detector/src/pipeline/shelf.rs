@@ -142,7 +142,7 @@ impl Placed {
 pub(super) struct Parts {
     in_memory: BTreeMap<Part, Pieces>,
     n_bytes: usize,
-    /// What lies on the scratch, and how many bytes of each.
+    /// What lies on the scratch, and how many rows of each.
     on_scratch: BTreeMap<Part, usize>,
     scratch: Box<dyn Scratch>,
 }
@@ -187,7 +187,7 @@ impl Shelf {
             note(&mut first.owners, owner, hour);
             let pieces = parts.in_memory.entry(Part { hour, owners: owner / *owners_per_part }).or_default();
             let before = pieces.n_bytes();
-            pieces.add(owner, source, run);
+            pieces.add(owner, source, of_run.len(), run);
             parts.n_bytes += pieces.n_bytes() - before;
         }
         if parts.n_bytes > MAX_IN_MEMORY { parts.spill() } else { Ok(()) }
@@ -219,7 +219,7 @@ impl Parts {
             for piece in rows.iter() {
                 self.scratch.append(part.key(), piece)?;
             }
-            *self.on_scratch.entry(part).or_default() += rows.n_bytes();
+            *self.on_scratch.entry(part).or_default() += rows.n_rows();
             self.n_bytes -= rows.n_bytes();
         }
         Ok(())
@@ -235,9 +235,9 @@ impl Parts {
         hours
     }
 
-    /// How much was told of a part, in bytes: its rows take about the same each.
-    pub(super) fn n_bytes_of(&self, part: Part) -> usize {
-        let in_memory = self.in_memory.get(&part).map_or(0, Pieces::n_bytes);
+    /// How many rows were put down of a part.
+    pub(super) fn n_rows_of(&self, part: Part) -> usize {
+        let in_memory = self.in_memory.get(&part).map_or(0, Pieces::n_rows);
         in_memory + self.on_scratch.get(&part).copied().unwrap_or(0)
     }
 

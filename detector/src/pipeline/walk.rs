@@ -28,8 +28,8 @@ pub(super) fn walk(
     let (tables, first, mut shelved) = shelf.finish();
     let ranks = Ranks::of(&tables.set);
     let hours: Vec<(Hour, Vec<Part>)> = shelved.all().into_iter().collect();
-    let n_bytes = |parts: &[Part]| parts.iter().map(|part| shelved.n_bytes_of(*part)).sum();
-    let told: Vec<(Day, usize)> = hours.iter().map(|(hour, parts)| (hour.day(), n_bytes(parts))).collect();
+    let n_rows = |parts: &[Part]| parts.iter().map(|part| shelved.n_rows_of(*part)).sum();
+    let told: Vec<(Day, usize)> = hours.iter().map(|(hour, parts)| (hour.day(), n_rows(parts))).collect();
     let walked = strays::without(&told, job.config.novelty_memory_days);
     let strays = hours.iter().enumerate().filter(|(at, _)| !walked.contains(at));
     for part in strays.flat_map(|(_, (_, parts))| parts) {
@@ -56,7 +56,7 @@ pub(super) fn walk(
         coverage.n_repeated += account.n_repeated;
     }
     let findings = scorer.findings(&baselines);
-    let last = hours.last().map_or(Window(0), |(hour, _)| hour.day().last_window());
+    let last = open_day.map_or(Window(0), Day::last_window);
     let warm_up = job.config.warm_up_secs as i64;
     coverage.n_owners = baselines.iter().filter(|(_, b)| b.known.is_some()).count() as u64;
     coverage.n_learning =

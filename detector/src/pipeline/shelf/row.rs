@@ -48,6 +48,7 @@ pub(super) struct Pieces {
     pieces: Vec<Vec<u8>>,
     /// All that the pieces have room for.
     n_bytes: usize,
+    n_rows: usize,
 }
 
 impl Pieces {
@@ -56,12 +57,18 @@ impl Pieces {
         self.n_bytes
     }
 
+    /// Rows put down in them.
+    pub(super) fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.pieces.iter().map(Vec::as_slice)
     }
 
-    /// Puts down the rows that an object told of one owner in an hour.
-    pub(super) fn add(&mut self, owner: u32, source: u32, rows: &[u8]) {
+    /// Puts down the rows that an object told of one owner in an hour, so many of them.
+    pub(super) fn add(&mut self, owner: u32, source: u32, n_rows: usize, rows: &[u8]) {
+        self.n_rows += n_rows;
         let piece = self.with_room(HEADER_BYTES + rows.len());
         for number in [rows.len() as u32, owner, source] {
             piece.extend_from_slice(&number.to_le_bytes());
@@ -334,7 +341,7 @@ mod tests {
                 for row in run {
                     encode(row, row.eni, row.peer, hour, &mut bytes);
                 }
-                pieces.add(run[0].owner, 7, &bytes);
+                pieces.add(run[0].owner, 7, run.len(), &bytes);
             }
             assert_eq!(pieces.n_bytes(), pieces.pieces.iter().map(Vec::capacity).sum::<usize>());
             pieces
