@@ -158,7 +158,11 @@ impl Groups {
         if !unknown {
             return;
         }
+        let nulls = batch.interface().nulls();
         for (row, &code) in batch.interface().codes().iter().enumerate() {
+            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                continue;
+            }
             let id = interfaces.get(code as usize).copied().unwrap_or(UNKNOWN);
             let Some(seen) = self.interfaces.get_mut(id as usize).filter(|seen| seen.account.is_empty()) else {
                 continue;
