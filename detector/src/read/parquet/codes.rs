@@ -13,7 +13,6 @@ use crate::read::parquet::hybrid::Sink;
 use crate::read::parquet::marks::Marks;
 use crate::read::parquet::numbers::spread;
 use crate::read::parquet::page::{Page, Physical, Rows, split_text};
-use crate::read::rule::is_missing;
 
 /// Which dictionary the codes of the batch being filled point into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +71,11 @@ impl<D: Dictionary> Codes<D> {
         }
     }
 
+    /// Whether a missing value has a code; a missing sender is no bad address but how `NODATA` looks.
+    fn may_be_missing(&self) -> bool {
+        self.field.is_nullable() || self.field == Field::Src
+    }
+
     /// Takes the dictionary: so many plain values.
     pub(super) fn dictionary(&mut self, bytes: &[u8], n: usize) -> Result<(), Fault> {
         let (mut rest, _) = Physical::Bytes.split(bytes, n).ok_or_else(damaged)?;
@@ -79,7 +83,7 @@ impl<D: Dictionary> Codes<D> {
         let mut stored = D::default();
         self.bad.clear();
         while let Some((text, after)) = split_text(rest) {
-            let code = stored.append(text, self.field.is_nullable());
+            let code = stored.append(text, self.may_be_missing());
             renamed.push(code.unwrap_or_else(|reason| noted(&mut self.bad, reason, text)));
             rest = after;
         }
@@ -144,7 +148,7 @@ impl<D: Dictionary> Codes<D> {
         self.using = Using::Built;
         let mut rest = bytes;
         while let Some((text, after)) = split_text(rest) {
-            let code = self.built.plain(text, self.field.is_nullable());
+            let code = self.built.plain(text, self.may_be_missing());
             let code = code.unwrap_or_else(|reason| noted(&mut self.bad, reason, text));
             self.has_negative |= code < 0;
             to.push(code);
@@ -176,9 +180,6 @@ impl<D: Dictionary> Codes<D> {
             if *code < NULL {
                 let at = usize::try_from(-2 - i64::from(*code)).unwrap_or(usize::MAX);
                 if let Some((reason, shown)) = self.bad.get(at) {
-                    if self.field == Field::Src && is_missing(shown.as_bytes()) {
-                        marks.reject_without_sender(row);
-                    }
                     marks.reject(row, *reason, || format!("{field} {shown}").into());
                 }
                 *code = NULL;
