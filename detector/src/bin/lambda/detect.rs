@@ -113,7 +113,10 @@ async fn observe(door: &mut Door, invocation: &mut Invocation, created: &Created
         let bytes = store::encode_observations(&observed.observations, &name)?;
         let put = door.state.put(&key, bytes, &[], Condition::Absent).await?;
         is_redelivery = put == Put::Conflict;
-        door.sets.insert(key.clone(), Arc::new(observed.observations));
+        // Of a redelivery what is stored counts: the inventory may say something else by now.
+        if !is_redelivery {
+            door.sets.insert(key.clone(), Arc::new(observed.observations));
+        }
         invocation.stored.push(key);
     }
     invocation.newest = invocation.newest.max(coverage.span.map(|(_, last)| last));

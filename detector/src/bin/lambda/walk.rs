@@ -33,7 +33,7 @@ pub(crate) struct Sets {
 }
 
 impl Sets {
-    /// Adds what was just written, in place of what an earlier delivery wrote.
+    /// Adds what was just written or read.
     pub(crate) fn insert(&mut self, key: String, observations: Arc<Observations>) {
         self.n_rows += observations.rows.len();
         let replaced = self.sets.insert(key, observations);
