@@ -1,9 +1,10 @@
 //! Incidents: related oddities of one owner, close in time, as one finding that is updated while it lasts.
 //!
-//! Takes oddities that passed the threshold. An oddity joins the owner's incident that already holds its topic, else one
-//! about the same stranger, else one that something new joined in the last days, each last odd within the configured gap; else
-//! it opens a new one. Nothing joins what was accepted. What was once told about a topic goes on under the same id; that it goes
-//! on draws nothing else in, or the daily use of a new endpoint would hide every stranger after it.
+//! Takes oddities that passed the threshold. An oddity joins the first of these incidents of its owner, else it opens a new one:
+//! that which holds its topic, whenever that was, or under whose id the topic is: what was once told goes on under the same id;
+//! one about the same stranger, last odd within the configured gap and not accepted; such a one that something new joined in the
+//! last two days: that a topic goes on draws nothing else in, or the daily use of a new endpoint would hide every stranger
+//! after it.
 
 mod stored;
 mod tell;
@@ -265,15 +266,18 @@ impl Incident {
         }
     }
 
-    /// Keeps what a check says of a topic, unless it said more before.
+    /// Keeps what a check says of a topic, unless it said more before. Of too many words the weakest goes.
     fn hear(&mut self, topic: Topic, oddity: Oddity) {
         let Oddity { check, bans, severity, evidence, .. } = oddity;
         let key = (topic, check);
-        if self.words.len() >= MAX_WORDS && !self.words.contains_key(&key) {
-            return;
-        }
         if self.words.get(&key).is_none_or(|known| known.bans <= bans) {
             self.words.insert(key, Word { bans, severity, evidence });
+        }
+        if self.words.len() > MAX_WORDS {
+            let weakest = self.words.iter().min_by(|(_, a), (_, b)| a.bans.total_cmp(&b.bans));
+            if let Some((&weakest, _)) = weakest {
+                self.words.remove(&weakest);
+            }
         }
     }
 }
@@ -317,6 +321,28 @@ pub(super) fn topic_words(ladder: &Ladder, topic: Topic) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_too_many_words_the_weakest_go() {
+        let mut incident = Incident::new(Fingerprint(1), 0, Window(0));
+        let word = |bans| Oddity {
+            check: CheckId::FanOut,
+            topic: Topic::Owner,
+            bans,
+            severity: 5.0,
+            evidence: Vec::new(),
+            destinations: Vec::new(),
+        };
+        for peer in 0..MAX_WORDS as u32 {
+            incident.hear(Topic::Peer(peer), word(2.0 + f64::from(peer)));
+        }
+        incident.hear(Topic::Peer(9999), word(1.0));
+        assert!(!incident.words.contains_key(&(Topic::Peer(9999), CheckId::FanOut)), "weaker than all");
+        incident.hear(Topic::Owner, word(9.0));
+        assert!(incident.words.contains_key(&(Topic::Owner, CheckId::FanOut)), "however late");
+        assert!(!incident.words.contains_key(&(Topic::Peer(0), CheckId::FanOut)));
+        assert_eq!(incident.words.len(), MAX_WORDS);
+    }
 
     #[test]
     fn an_id_speaks_of_the_day_unless_another_incident_of_the_day_has_it() {
