@@ -17,7 +17,7 @@
 //! A version is written aside, synced, renamed into place; then the pointer is replaced by renaming. A crash at any
 //! moment leaves the old version or the new one. Writers take turns under the lock: the last one wins, whole.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -178,7 +178,7 @@ fn store(dir: &Path, baselines: &Baselines, may: impl Fn(Option<&Version>) -> bo
     write(&incoming, &json(&pointer))?;
     fs::rename(&incoming, dir.join(POINTER)).map_err(at(&dir.join(POINTER), "replacing"))?;
     sync_dir(dir)?;
-    prune(&versions, &pointer)?;
+    prune(&versions, &pointer);
     Ok(version)
 }
 
@@ -195,11 +195,7 @@ fn check_readable(manifest: &Path) -> Result<(), Error> {
 fn lock(dir: &Path) -> Result<File, Error> {
     let path = dir.join(LOCK);
     let file = File::options().create(true).write(true).truncate(false).open(&path).map_err(at(&path, "opening"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => file.lock().map(|()| file).map_err(at(&path, "locking")),
-        Err(TryLockError::Error(source)) => Err(Error::Io { path, doing: "locking", source }),
-    }
+    file.lock().map(|()| file).map_err(at(&path, "locking"))
 }
 
 /// Puts a version's files into place, whole.
@@ -222,17 +218,16 @@ fn place(versions: &Path, version: &Version, files: &[(String, Bytes)]) -> Resul
     sync_dir(versions)
 }
 
-/// Clears away all versions but the one that holds and the one before.
-fn prune(versions: &Path, pointer: &Pointer) -> Result<(), Error> {
-    for entry in fs::read_dir(versions).map_err(at(versions, "listing"))? {
-        let entry = entry.map_err(at(versions, "listing"))?;
+/// Clears away all versions but the one that holds and the one before. What cannot be removed waits for the next time: the new
+/// version holds already.
+fn prune(versions: &Path, pointer: &Pointer) {
+    for entry in fs::read_dir(versions).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let is_kept = name == *pointer.version || pointer.previous.as_ref().is_some_and(|kept| name == **kept);
         if !is_kept {
-            remove(&entry.path())?;
+            let _left_for_later = remove(&entry.path());
         }
     }
-    Ok(())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {

@@ -196,8 +196,10 @@ fn a_folder_keeps_the_current_version_and_the_one_before() {
     kept.sort();
     assert_eq!(names(&dir.join("versions")), kept);
     assert_eq!(names(&dir), ["current.json", "lock", "versions"]);
-    // The same again changes nothing, and keeps the one before.
+    // The same again changes nothing, and keeps the one before; somebody else's file is no version.
+    fs::write(dir.join("versions/.DS_Store"), b"").unwrap();
     assert_eq!(save(&dir, &loaded).unwrap(), version);
+    kept.insert(0, ".DS_Store".to_owned());
     assert_eq!(names(&dir.join("versions")), kept);
 }
 
