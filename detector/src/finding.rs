@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The checks; their order is also the order of evidence in a finding.
+/// The checks, in the order of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CheckId {
     /// A destination nothing in the function's past explains.
@@ -18,7 +18,7 @@ pub enum CheckId {
     EgressVolume,
     /// Contact at a regular interval the function's own rhythm does not explain.
     Beacon,
-    /// One connection held far longer than any before.
+    /// One connection held far longer than chance would have its ports alike.
     LongConnection,
     /// DNS, DNS over TLS or DNS over HTTPS to a resolver that is not the VPC's.
     UnusualResolver,
@@ -366,7 +366,7 @@ pub struct Finding {
     pub severity: Severity,
     /// How sure, in [0, 1].
     pub confidence: f64,
-    /// One line, under 100 characters: what, where.
+    /// One line: what, where.
     pub title: String,
     /// A few sentences: what happened, compared with what, and what to look at next.
     pub description: String,
@@ -388,12 +388,19 @@ pub struct Finding {
     pub last_seen: i64,
     /// Windows in which the incident showed.
     pub count: u32,
-    /// The numbers behind it, strongest first.
+    /// The numbers behind it, the most telling first.
     pub evidence: Vec<Evidence>,
     /// A deployment of the function shortly before, if there was one.
     pub deployment: Option<Deployment>,
     /// Name of the suppression or trusted list that hides it.
     pub suppressed_by: Option<Arc<str>>,
+}
+
+impl Finding {
+    /// The deployment, where one function alone is the owner: of several nobody knows whose it was.
+    pub fn own_deployment(&self) -> Option<&Deployment> {
+        self.deployment.as_ref().filter(|_| self.owner.kind == OwnerKind::Function)
+    }
 }
 
 #[cfg(test)]

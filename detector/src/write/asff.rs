@@ -172,7 +172,7 @@ fn resources(finding: &Finding, place: &Place<'_>) -> Vec<Value> {
             || format!("arn:{partition}:lambda:{region}:{account}:function:{name}"),
             |arn| arn.as_ref().to_owned(),
         );
-        let deployment = finding.deployment.as_ref().filter(|_| owner.kind == OwnerKind::Function);
+        let deployment = finding.own_deployment();
         json!({
             "Type": "AwsLambdaFunction",
             "Id": id,

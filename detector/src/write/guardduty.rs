@@ -79,8 +79,7 @@ fn resource(finding: &Finding) -> Value {
             "instanceDetails": { "networkInterfaces": owner.eni_ids.iter().map(interface).collect::<Vec<_>>() },
         });
     }
-    // Of several nobody knows whose deployment it was.
-    let deployment = finding.deployment.as_ref().filter(|_| owner.kind == OwnerKind::Function);
+    let deployment = finding.own_deployment();
     json!({
         "resourceType": "Lambda",
         "lambdaDetails": {

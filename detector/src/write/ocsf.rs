@@ -203,7 +203,7 @@ fn resources(finding: &Finding) -> Vec<Value> {
                 "type": "AWS::Lambda::Function",
                 "name": name,
                 "uid": finding.owner.arns.get(index),
-                "version": finding.deployment.as_ref().map(|deployment| deployment.version.as_ref()),
+                "version": finding.own_deployment().map(|deployment| deployment.version.as_ref()),
                 "region": place.region,
                 "cloud_partition": place.partition,
             })
