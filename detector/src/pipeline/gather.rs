@@ -11,10 +11,10 @@ use baselines::observation::Observations;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::{Job, Observed, limits};
+use super::{Job, Observed, limits, unowned};
 use crate::coverage::{Coverage, Unreadable};
 use crate::read::{self, Object};
-use crate::rollup::{self, Interface, Rollup};
+use crate::rollup::{self, Interface, Known, Rollup};
 
 /// Unknown interfaces named in the coverage.
 const MAX_UNKNOWN_NAMED: usize = 1000;
@@ -84,7 +84,11 @@ pub(super) fn gather(
 /// object was fetched.
 pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, String> {
     let limits = read::Limits { max_unit_rows: u64::MAX, ..limits(job.config) };
-    let read = Reader::new(job, limits, 0).read(object)?;
+    let mut read = Reader { keeps_unowned: true, ..Reader::new(job, limits, 0) }.read(object)?;
+    // They were taken for their own owners.
+    let n_unowned = unowned::keep_expected(job.knowledge, &mut read.observations);
+    read.rows.n_observed -= n_unowned.min(read.rows.n_observed);
+    read.rows.n_unknown_interface += n_unowned;
     let mut coverage = Coverage::default();
     coverage.add(&read);
     job.progress.object_done(object.size(), coverage.n_rows);
@@ -100,6 +104,8 @@ struct Reader<'a> {
     spare: Mutex<Vec<Rollup>>,
     /// As many are kept at most.
     max_spare: usize,
+    /// Whether what unknown interfaces did is kept, under their ids: see `unowned`.
+    keeps_unowned: bool,
 }
 
 /// A unit read.
@@ -111,7 +117,7 @@ struct UnitRead {
 
 impl<'a> Reader<'a> {
     fn new(job: &'a Job<'a>, limits: read::Limits, max_spare: usize) -> Self {
-        Self { job, limits, spare: Mutex::default(), max_spare }
+        Self { job, limits, spare: Mutex::default(), max_spare, keeps_unowned: false }
     }
 
     /// Reads one object; the error is the whole chain in words.
@@ -157,8 +163,14 @@ impl<'a> Reader<'a> {
         let mut unknown = BTreeSet::new();
         let mut judge = |id: &str| {
             let interface = self.job.knowledge.interface(id);
-            if matches!(interface, Interface::Unknown) && unknown.len() < MAX_UNKNOWN_NAMED {
+            if matches!(interface, Interface::Unknown) {
                 unknown.insert(id.to_owned());
+                if unknown.len() > MAX_UNKNOWN_NAMED {
+                    unknown.pop_last();
+                }
+                if self.keeps_unowned {
+                    return Interface::Judged(Known::itself(id).into());
+                }
             }
             interface
         };

@@ -203,6 +203,13 @@ impl Inventory {
         self.functions.iter()
     }
 
+    /// Whether anything is known of an account's interfaces or functions; of an account that no record names, of any.
+    pub fn tells_of(&self, account: &str) -> bool {
+        let is_it = |known: &str| account.is_empty() || known == account;
+        let mut owners = self.enis.values().filter_map(|eni| eni.owner_id.as_deref());
+        owners.any(is_it) || self.functions().any(|function| is_it(&function.account))
+    }
+
     /// How many files say that more pages follow and do not hold them.
     pub fn unfinished_files(&self) -> u64 {
         self.n_unfinished

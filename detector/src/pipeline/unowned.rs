@@ -1,0 +1,115 @@
+//! Unowned: what interfaces did that the inventory does not know yet.
+//!
+//! An interface may be younger than the inventory when its first records come. A door that keeps observations keeps these under
+//! the interface's own id; whose they are is asked again at each walk, until they are folded in.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use baselines::observation::{Observation, Observations};
+use baselines::window::Window;
+
+use super::{Knowledge, settle};
+use crate::rollup::Interface;
+
+/// Whether a row is kept under its interface's own id.
+fn is_under_its_interface(observations: &Observations, row: &Observation) -> bool {
+    let eni = observations.enis.get(row.eni as usize);
+    eni.is_some_and(|eni| eni.id == observations.owners.name(row.owner))
+}
+
+/// Drops what unknown interfaces did in accounts of which the inventory tells nothing: nobody will know them later either. Gives how
+/// many records unknown interfaces sent.
+pub(super) fn keep_expected(knowledge: &Knowledge, observations: &mut Observations) -> u64 {
+    let unknown: Vec<bool> =
+        observations.enis.iter().map(|eni| matches!(knowledge.interface(&eni.id), Interface::Unknown)).collect();
+    let is_unknown = |row: &Observation| unknown.get(row.eni as usize) == Some(&true);
+    let n_records = observations.rows.iter().filter(|row| is_unknown(row)).map(settle::n_records).sum();
+    let expected: Vec<bool> = observations.enis.iter().map(|eni| knowledge.inventory.tells_of(&eni.account)).collect();
+    observations.rows.retain(|row| !is_unknown(row) || expected.get(row.eni as usize) == Some(&true));
+    n_records
+}
+
+/// Gives rows kept under their interface's id to the owner that is known by now, and leaves out those of nobody.
+pub(super) fn owned<'a>(knowledge: &Knowledge, observations: &'a Observations) -> Cow<'a, Observations> {
+    let enis: BTreeSet<&str> = observations.enis.iter().map(|eni| &*eni.id).collect();
+    if !observations.owners.iter().any(|owner| enis.contains(&**owner)) {
+        return Cow::Borrowed(observations);
+    }
+    let mut owned = Observations { rows: Vec::with_capacity(observations.rows.len()), ..observations.clone() };
+    let mut owners: HashMap<(u32, Window), Option<u32>> = HashMap::new();
+    for row in &observations.rows {
+        let owner = if is_under_its_interface(observations, row) {
+            *owners.entry((row.eni, row.window)).or_insert_with(|| {
+                let owner = owner(knowledge, &observations.owners.name(row.owner), row.window)?;
+                Some(owned.owners.intern_shared(&owner))
+            })
+        } else {
+            Some(row.owner)
+        };
+        owned.rows.extend(owner.map(|owner| Observation { owner, ..*row }));
+    }
+    Cow::Owned(owned)
+}
+
+/// Whose an interface is in a window.
+fn owner(knowledge: &Knowledge, eni_id: &str, window: Window) -> Option<Arc<str>> {
+    match knowledge.interface(eni_id) {
+        Interface::Judged(known) => known.owner(window).cloned(),
+        Interface::Other | Interface::Unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use baselines::observation::{Collector, Eni};
+
+    use super::*;
+
+    const FUNCTIONS: &[u8] =
+        br#"{"Functions":[{"FunctionName":"api","FunctionArn":"arn:aws:lambda:eu-west-1:111122223333:function:api",
+        "VpcConfig":{"SubnetIds":["subnet-1"],"SecurityGroupIds":["sg-1"],"VpcId":"vpc-1"}}]}"#;
+    const ENIS: &[u8] =
+        br#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-new","OwnerId":"111122223333","InterfaceType":"lambda",
+        "SubnetId":"subnet-1","Groups":[{"GroupId":"sg-1"}]}]}"#;
+
+    /// A row each of a new interface, of one that nobody will ever know, and of one of another account.
+    fn observed() -> Observations {
+        let mut collector = Collector::default();
+        let peer = collector.peer(0xffff_cb00_7101, "");
+        let mut rows = Vec::new();
+        for (id, account) in [("eni-new", "111122223333"), ("eni-old", "111122223333"), ("eni-other", "444455556666")] {
+            let (owner, account) = (collector.owner(id), account.into());
+            let eni = collector.eni(&Eni { id: id.into(), account, ..Eni::default() });
+            rows.push(Observation { owner, eni, peer, n_flows: 2, window: Window(600), ..Observation::default() });
+        }
+        collector.finish(rows)
+    }
+
+    fn owners(observations: &Observations) -> Vec<String> {
+        observations.rows.iter().map(|row| observations.owners.name(row.owner).to_string()).collect()
+    }
+
+    #[test]
+    fn what_an_account_s_unknown_interfaces_did_is_kept_until_somebody_owns_it() {
+        let mut knowledge = Knowledge::default();
+        knowledge.inventory.add_functions("functions.json", FUNCTIONS).unwrap();
+        knowledge
+            .inventory
+            .add_enis("enis.json", br#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-0"}]}"#)
+            .unwrap();
+        let mut observed = observed();
+        assert_eq!(keep_expected(&knowledge, &mut observed), 6);
+        assert_eq!(owners(&observed), ["eni-new", "eni-old"], "of the other account nothing is known");
+        assert_eq!(owners(&owned(&knowledge, &observed)), [""; 0]);
+        knowledge.inventory.add_enis("later.json", ENIS).unwrap();
+        assert_eq!(owners(&owned(&knowledge, &observed)), ["arn:aws:lambda:eu-west-1:111122223333:function:api"]);
+    }
+
+    #[test]
+    fn where_interfaces_are_owners_they_stay_that() {
+        let observed = observed();
+        assert_eq!(owners(&owned(&Knowledge::default(), &observed)), owners(&observed));
+    }
+}
