@@ -101,6 +101,26 @@ fn state_that_cannot_be_used_is_named() {
 }
 
 #[test]
+fn a_list_that_cannot_be_read_is_left_out_and_a_table_of_networks_is_not() {
+    let cloud = Cloud::start(&json!({}));
+    explain(&cloud);
+    let (key, bytes) = &objects()[0];
+    cloud.put(LOGS, key, bytes.clone());
+    let event = notification(key, bytes.len());
+    for list in ["threat-lists/feed.txt", "trusted-lists/ours.txt", "accepted.txt"] {
+        cloud.put(STATE, &format!("knowledge/{list}"), "# the feed was empty today\nnot an id, not an address\n");
+    }
+    let mut detect = Function::new(&cloud, "detect", &[]);
+    detect.invoke(&event).given();
+    let log = detect.log();
+    assert!(log.contains("\"KnowledgeRefused\":3"), "{log}");
+    assert!(log.contains("knowledge/threat-lists/feed.txt"), "{log}");
+    cloud.put(STATE, "knowledge/asn.tsv", "no table\n");
+    let error = Function::new(&cloud, "detect", &[]).invoke(&event).error();
+    assert!(error.contains("knowledge/asn.tsv"), "{error}");
+}
+
+#[test]
 fn a_deleted_baseline_is_learned_anew() {
     let cloud = Cloud::start(&json!({}));
     explain(&cloud);

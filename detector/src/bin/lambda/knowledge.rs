@@ -30,9 +30,12 @@ const FRESH_SECS: i64 = 60;
 /// stored of their traffic has its owner already.
 const MAX_SNAPSHOTS: usize = 500;
 
-/// Stored bytes of them in all. Where functions are deployed all day, each snapshot differs from the one before: of 10,000
+/// Stored bytes of them, of an account. Where functions are deployed all day, each snapshot differs from the one before: of 10,000
 /// functions this is the last half hour. This account's newest is loaded whatever it takes.
-const MAX_SNAPSHOT_BYTES: u64 = 64 << 20;
+const MAX_ACCOUNT_BYTES: u64 = 64 << 20;
+
+/// Stored bytes of those of all accounts, each of which may have its share: no one of them may take the room of another.
+const MAX_SNAPSHOT_BYTES: u64 = 128 << 20;
 
 /// The settings and knowledge of a run.
 #[derive(Clone)]
@@ -41,6 +44,8 @@ pub(crate) struct World {
     pub(crate) knowledge: Arc<Knowledge>,
     /// Ids of findings a person accepted.
     pub(crate) accepted: Arc<[u128]>,
+    /// Objects that could not be used.
+    pub(crate) n_refused: u64,
 }
 
 /// What was loaded, and from which objects.
@@ -67,35 +72,57 @@ impl Cache {
             self.looked_at = now;
             return Ok(world.clone());
         }
-        let world = load(state, settings, &sources).await?;
-        *self = Self { world: Some(world.clone()), sources, looked_at: now };
-        Ok(world)
+        match (load(state, settings, &sources).await, &mut self.world) {
+            (Ok(world), _) => {
+                *self = Self { world: Some(world.clone()), sources, looked_at: now };
+                Ok(world)
+            }
+            (Err(error), Some(world)) => {
+                tracing::error!(
+                    error = chain(&error),
+                    "what changed in the bucket is refused; what was loaded before holds"
+                );
+                (self.looked_at, world.n_refused) = (now, world.n_refused.max(1));
+                Ok(world.clone())
+            }
+            (Err(error), None) => Err(error),
+        }
     }
 }
 
-/// The newest snapshots of each folder, this account's own first: they are believed where another account says otherwise.
+/// The newest snapshots of each account and region, this account's own first: they are believed where another account says
+/// otherwise.
 fn newest(listed: &[Listed]) -> Vec<Listed> {
-    let folder = |listed: &Listed| listed.key.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-    let mut of_folders: BTreeMap<_, Vec<&Listed>> = BTreeMap::new();
+    // By account, empty for this one, and region.
+    let mut of_accounts: BTreeMap<&str, BTreeMap<&str, Vec<&Listed>>> = BTreeMap::new();
     for listed in listed {
-        of_folders.entry(folder(listed)).or_default().push(listed);
-    }
-    let mut newest = Vec::new();
-    for (folder, all) in of_folders {
-        let is_own = folder.as_deref() == Some("inventory");
-        let mut n_bytes = 0;
-        let is_room = |(n_newer, listed): &(usize, &&Listed)| {
-            n_bytes += listed.size;
-            n_bytes <= MAX_SNAPSHOT_BYTES || is_own && *n_newer == 0
+        let parts: Vec<&str> = listed.key.split('/').collect();
+        let (account, region) = match parts[..] {
+            [_, _] => ("", ""),
+            [_, account, region, _] => (account, region),
+            _ => {
+                tracing::warn!(object = listed.key, "no snapshot's place; see docs/deploy.md");
+                continue;
+            }
         };
-        let n_kept = all.iter().rev().take(MAX_SNAPSHOTS).enumerate().take_while(is_room).count();
-        if n_kept == 0 {
-            tracing::error!(
-                folder = folder.as_deref(),
-                "another account's snapshot is larger than {MAX_SNAPSHOT_BYTES} bytes and left out"
-            );
+        of_accounts.entry(account).or_default().entry(region).or_default().push(listed);
+    }
+    let of_account = MAX_ACCOUNT_BYTES.min(MAX_SNAPSHOT_BYTES / of_accounts.len().max(1) as u64);
+    let mut newest = Vec::new();
+    for (account, of_regions) in of_accounts {
+        let most = of_account / of_regions.len().max(1) as u64;
+        for (region, all) in of_regions {
+            let mut n_bytes = 0;
+            let is_room = |(n_newer, listed): &(usize, &&Listed)| {
+                n_bytes += listed.size;
+                n_bytes <= most || account.is_empty() && *n_newer == 0
+            };
+            let n_kept = all.iter().rev().take(MAX_SNAPSHOTS).enumerate().take_while(is_room).count();
+            if n_kept == 0 {
+                tracing::error!(account, region, "another account's snapshot is larger than {most} bytes and left out");
+            }
+            newest.extend(all.into_iter().rev().take(n_kept).rev().cloned());
         }
-        newest.extend(all.into_iter().rev().take(n_kept).rev().cloned());
     }
     newest
 }
@@ -111,7 +138,8 @@ pub(crate) fn inline_config(source: &ConfigSource) -> anyhow::Result<Option<Conf
 
 async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow::Result<World> {
     let knowledge = Knowledge { all_interfaces: settings.all_interfaces, ..Knowledge::default() };
-    let mut loaded = Loaded { config: inline_config(&settings.config)?, knowledge, accepted: Arc::default() };
+    let config = inline_config(&settings.config)?;
+    let mut loaded = Loaded { config, knowledge, accepted: Arc::default(), n_refused: 0 };
     for some in sources.chunks(AT_ONCE) {
         let read = state.get_each(some.iter().map(|source| source.key.as_str())).await?;
         // In the order of the sources. What was deleted since it was listed is not there: the next look does without it.
@@ -130,7 +158,8 @@ async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow:
         ConfigSource::Key(key) => anyhow!("`CALLOUT_CONFIG` names {}, which is not there", state.uri(key)),
         _ => anyhow!("the settings are missing"),
     })?;
-    Ok(World { config: Arc::new(config), knowledge: Arc::new(loaded.knowledge), accepted: loaded.accepted })
+    let Loaded { knowledge, accepted, n_refused, .. } = loaded;
+    Ok(World { config: Arc::new(config), knowledge: Arc::new(knowledge), accepted, n_refused })
 }
 
 /// What was loaded so far.
@@ -138,10 +167,14 @@ struct Loaded {
     config: Option<Config>,
     knowledge: Knowledge,
     accepted: Arc<[u128]>,
+    n_refused: u64,
 }
 
 impl Loaded {
     /// Adds an object of the bucket, known by its key.
+    ///
+    /// A list that cannot be read is left out, since the others and all checks work without it. Without the table of networks, or
+    /// Amazon's ranges, everything known would be new.
     fn add(&mut self, config: &ConfigSource, key: &str, origin: &str, bytes: &[u8]) -> anyhow::Result<()> {
         let mut parts = key.splitn(3, '/');
         match (parts.next(), parts.next(), parts.next()) {
@@ -169,10 +202,10 @@ impl Loaded {
                     ),
                 }
             }
-            (Some("knowledge"), Some("accepted.txt"), None) => {
-                let text = std::str::from_utf8(bytes).with_context(|| format!("{origin} is no text"))?;
-                self.accepted = ids(text).with_context(|| origin.to_owned())?;
-            }
+            (Some("knowledge"), Some("accepted.txt"), None) => match ids(bytes) {
+                Ok(accepted) => self.accepted = accepted,
+                Err(error) => self.refuse(origin, &error),
+            },
             (Some("knowledge"), Some("ip-ranges.json"), None) => {
                 self.knowledge.networks.add_aws_ranges(origin, bytes)?;
             }
@@ -180,19 +213,29 @@ impl Loaded {
                 self.knowledge.networks.add_asn(origin, bytes)?;
             }
             (Some("knowledge"), Some("threat-lists"), Some(name)) if !name.is_empty() => {
-                self.knowledge.threat_lists.add(list_name(name), origin, bytes)?;
+                if let Err(error) = self.knowledge.threat_lists.add(list_name(name), origin, bytes) {
+                    self.refuse(origin, &error.into());
+                }
             }
             (Some("knowledge"), Some("trusted-lists"), Some(name)) if !name.is_empty() => {
-                self.knowledge.trusted_lists.add(list_name(name), origin, bytes)?;
+                if let Err(error) = self.knowledge.trusted_lists.add(list_name(name), origin, bytes) {
+                    self.refuse(origin, &error.into());
+                }
             }
             _ => tracing::warn!(object = origin, "nothing of this name is looked for here; see docs/deploy.md"),
         }
         Ok(())
     }
+
+    fn refuse(&mut self, origin: &str, error: &anyhow::Error) {
+        self.n_refused += 1;
+        tracing::error!(object = origin, error = chain(error), "refused; judging goes on without it");
+    }
 }
 
 /// Ids of findings, one a line, with `#` comments.
-fn ids(text: &str) -> anyhow::Result<Arc<[u128]>> {
+fn ids(bytes: &[u8]) -> anyhow::Result<Arc<[u128]>> {
+    let text = std::str::from_utf8(bytes).context("it is no text")?;
     let lines = (1..).zip(text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()));
     lines
         .filter(|(_, line)| !line.is_empty())
@@ -235,7 +278,7 @@ mod tests {
             let all: Vec<Listed> = (0..).zip(sizes).map(|(n, size)| listed(&format!("{folder}{n}"), size)).collect();
             super::newest(&all).iter().map(|listed| listed.size).collect::<Vec<_>>()
         };
-        let max = MAX_SNAPSHOT_BYTES;
+        let max = MAX_ACCOUNT_BYTES;
         assert_eq!(newest([max / 2, max / 2, max / 2], ""), [max / 2, max / 2]);
         assert_eq!(newest([1, max, 1], ""), [1], "one before a gap says nothing of the time between");
         assert_eq!(newest([1, 1, max + 1], ""), [max + 1], "this account's newest always counts");
@@ -243,10 +286,23 @@ mod tests {
     }
 
     #[test]
+    fn an_account_takes_the_room_of_no_other() {
+        let listed =
+            |place: String, size| Listed { key: format!("inventory/{place}/1.json"), size, tag: String::new() };
+        // One that fills as many folders as it likes, and nine that have as much as each may.
+        let mut all: Vec<Listed> = (0..99).map(|n| listed(format!("000000000000/r-{n}"), 60 << 20)).collect();
+        all.extend((1..10).map(|n| listed(format!("00000000000{n}/eu-west-1"), MAX_SNAPSHOT_BYTES / 10)));
+        all.push(listed("000000000001/eu-west-1/deeper".to_owned(), 1));
+        let kept: Vec<String> = newest(&all).into_iter().map(|listed| listed.key).collect();
+        assert_eq!(kept.len(), 9, "{kept:?}");
+        assert!(kept.iter().all(|key| !key.contains("000000000000") && !key.contains("deeper")), "{kept:?}");
+    }
+
+    #[test]
     fn ids_are_read_a_line_each() {
         let text = "# ours\n0000000000000000000000000000002a  # ticket 7\n\n";
-        assert_eq!(ids(text).expect("an id").to_vec(), [42]);
-        let error = ids("2a\n").expect_err("too short").to_string();
+        assert_eq!(ids(text.as_bytes()).expect("an id").to_vec(), [42]);
+        let error = ids(b"2a\n").expect_err("too short").to_string();
         assert!(error.starts_with("line 1: `2a` is no finding"), "{error}");
     }
 }

@@ -39,7 +39,10 @@ pub(crate) enum Error {
     #[error("{uri}: there is no such object; it was deleted, or the key is not decoded")]
     Vanished { uri: String },
     /// The role may not read it.
-    #[error("{uri}: access denied; the function's role needs s3:GetObject on it, and kms:Decrypt on its key")]
+    #[error(
+        "{uri}: access denied; the function's role needs s3:GetObject on it, and kms:Decrypt on its key. Or it is gone: S3 says so \
+             only to who may list the bucket"
+    )]
     Denied { uri: String },
     /// No such bucket.
     #[error("{uri}: there is no such bucket")]
