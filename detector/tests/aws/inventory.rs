@@ -9,7 +9,7 @@ use crate::cloud::{Cloud, LOGS, STATE};
 use crate::http::Message;
 use crate::proxy::{self, Fault};
 use crate::runtime::Function;
-use crate::sample::{explain_below, notification, objects, replayed};
+use crate::sample::{explain, explain_below, notification, objects, replayed};
 
 #[test]
 fn snapshots_are_stored_when_something_changed() {
@@ -34,6 +34,12 @@ fn snapshots_are_stored_when_something_changed() {
     assert_eq!(inventory.invoke(&json!({})).given()["stored"], json!(true));
     let keys = cloud.list(STATE, "inventory/");
     assert_eq!(keys.len(), 2);
+    // The lifecycle clears old ones away, so that what rests must be said again.
+    let mut old: Value = serde_json::from_slice(&cloud.get(STATE, &keys[1])).expect("JSON");
+    old["taken_at"] = json!("2026-03-22T00:00:00Z");
+    cloud.put(STATE, "inventory/9999-old.json", old.to_string());
+    assert_eq!(inventory.invoke(&json!({})).given()["stored"], json!(true), "months old");
+    cloud.delete(STATE, "inventory/9999-old.json");
     let snapshot: Value = serde_json::from_slice(&cloud.get(STATE, &keys[1])).expect("JSON");
     assert_eq!(snapshot["NetworkInterfaces"].as_array().map(Vec::len), Some(8));
     let mut read = detector::resolve::Inventory::default();
@@ -111,6 +117,29 @@ fn a_refused_call_is_named() {
     let error = Function::behind(&cloud, address, "inventory", &[]).invoke(&json!({})).error();
     assert!(error.contains("ec2:DescribeNetworkInterfaces: status 403"), "{error}");
     assert_eq!(n_asked.load(Ordering::Relaxed), 1, "asking again would not help");
+}
+
+#[test]
+fn an_interface_younger_than_the_inventory_is_judged_when_it_is_known() {
+    let cloud = Cloud::start(&json!({}));
+    explain(&cloud);
+    let key = "inventory/2026-03-22T00:00:00Z.json";
+    let mut snapshot: Value = serde_json::from_slice(&cloud.get(STATE, key)).expect("JSON");
+    let whole = snapshot.clone();
+    let interfaces = snapshot["NetworkInterfaces"].as_array_mut().expect("a list");
+    interfaces.truncate(1);
+    cloud.put(STATE, key, snapshot.to_string());
+    let objects = objects();
+    let mut detect = Function::new(&cloud, "detect", &[]);
+    for (key, bytes) in &objects {
+        cloud.put(LOGS, key, bytes.clone());
+        detect.invoke(&notification(key, bytes.len())).given();
+    }
+    assert!(cloud.findings().is_empty(), "nobody knows whose the calls are");
+    cloud.put(STATE, key, whole.to_string());
+    Function::new(&cloud, "learn", &[]).invoke(&json!({})).given();
+    assert_eq!(cloud.findings(), replayed(&objects));
+    assert!(!cloud.alerts().is_empty());
 }
 
 #[test]

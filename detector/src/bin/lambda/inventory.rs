@@ -21,7 +21,10 @@ const SCHEMA: &str = "callout.inventory/1";
 const FUNCTION_FIELDS: [&str; 8] =
     ["FunctionName", "FunctionArn", "Version", "Runtime", "CodeSha256", "LastModified", "VpcConfig", "Layers"];
 
-/// Takes a snapshot; stores it when something changed.
+/// How old a snapshot may be and stand for one taken now. The bucket's lifecycle clears old ones away, the last one too.
+const RESTS_SECS: i64 = 86_400;
+
+/// Takes a snapshot; stores it when something changed, and once a day.
 pub(crate) async fn run(door: &Door, invocation: &mut Invocation, account: &Account) -> anyhow::Result<Value> {
     let interfaces = sorted(account.interfaces().await?, &["NetworkInterfaceId"]);
     let functions = sorted(account.functions(function).await?, &["FunctionArn", "Version"]);
@@ -41,8 +44,11 @@ pub(crate) async fn run(door: &Door, invocation: &mut Invocation, account: &Acco
             let stored = door.state.get(&last.key).await?;
             let known: Option<Map<_, _>> = stored.and_then(|stored| serde_json::from_slice(&stored.bytes).ok());
             // What cannot be read is not the same.
-            known
-                .is_some_and(|mut known| known.remove("taken_at").is_some_and(|at| at.is_string()) && known == snapshot)
+            let taken_at = |known: &mut Map<String, Value>| -> Option<jiff::Timestamp> {
+                known.remove("taken_at")?.as_str()?.parse().ok()
+            };
+            let is_fresh = |at: jiff::Timestamp| now_secs() - at.as_second() < RESTS_SECS;
+            known.is_some_and(|mut known| taken_at(&mut known).is_some_and(is_fresh) && known == snapshot)
         }
     };
     let mut is_stored = false;
