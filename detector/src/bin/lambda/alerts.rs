@@ -128,7 +128,9 @@ impl Alerts {
             Some("sent") => {
                 let repeat_secs = self.repeat_secs.max(1);
                 let is_time = |told: Told| newest.last_seen - told.at >= repeat_secs;
-                let is_due = is_newer && told.is_none_or(|told| is_time(told) || Told::of(newest).is_news_after(told));
+                // What somebody added while another was telling is stored already, and still news.
+                let is_due =
+                    told.map_or(is_newer, |told| is_newer && is_time(told) || Told::of(newest).is_news_after(told));
                 // A network nobody was told of is told after the interval, though nothing comes after it.
                 let is_untold = !is_hidden && told.is_some_and(|told| Told::of(newest).n_networks > told.n_networks);
                 let is_overdue = is_untold && (now_millis() - until) / 1000 >= repeat_secs;
@@ -258,7 +260,7 @@ impl Told {
     /// Whether it is worth an alert before the interval is over: it is of a worse kind, or names more networks, each of the first
     /// few, then about half as many more. A sweep meets more and more and is told a handful of times.
     fn is_news_after(self, told: Self) -> bool {
-        let is_worse = self.severity > told.severity && self.severity.label() != told.severity.label();
+        let is_worse = self.severity.level() > told.severity.level();
         let are_few = self.n_networks <= FEW_NETWORKS;
         let is_half_more = self.n_networks.saturating_mul(2) >= told.n_networks.saturating_mul(3);
         is_worse || (self.n_networks > told.n_networks && (are_few || is_half_more))
@@ -389,6 +391,7 @@ mod tests {
         assert_eq!(step(8, 8, ago(7200)), Delivered::Settled);
         assert_eq!(step(8, 9, ago(60)), Delivered::Later, "it is stored, and waits");
         assert_eq!(step(8, 9, ago(3601)), Delivered::Told);
+        assert_eq!(step(2, 3, ago(60)), Delivered::Told, "added while another was telling of two");
         let is_news = |told, now| Told::of(&of_networks(now)).is_news_after(Told::of(&of_networks(told)));
         let told_at: Vec<u32> = (1..50).fold(vec![1], |mut told, now| {
             told.extend(is_news(*told.last().unwrap(), now).then_some(now));
