@@ -155,6 +155,9 @@ async fn read(world: &World, object: Arc<dyn Object>) -> anyhow::Result<Observed
 /// Looks ahead from the learner's memory over all that was observed since, and delivers what shows.
 async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<()> {
     let world = door.world().await?;
+    if world.n_refused > 0 {
+        invocation.metrics.count("KnowledgeRefused", world.n_refused);
+    }
     let (tag, learned) = door.memory.learned(&door.state).await?;
     if tag.is_none() {
         invocation.metrics.count("BaselineMissing", 1);
@@ -185,6 +188,8 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
     let mut rows = rows_between(&sets, &learned, Window(0), Window(u32::MAX));
     without_told(&mut door.sets, &door.state, &learned, &mut rows).await?;
     let (findings, _) = walk::walk(&world, rows, learned.memory.clone()).await?;
-    door.deliver(invocation, &world, &findings, &learned.told).await.1?;
+    // What could not be told is logged and counted. The object is stored, so that whoever looks next, the learner at the latest,
+    // tells it: coming back to the object would change nothing.
+    let _tried_again = door.deliver(invocation, &world, &findings, &learned.told).await;
     Ok(())
 }

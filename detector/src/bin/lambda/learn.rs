@@ -81,6 +81,9 @@ struct Round {
 
 async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Folded> {
     let world = door.world().await?;
+    if world.n_refused > 0 {
+        invocation.metrics.count("KnowledgeRefused", world.n_refused);
+    }
     let (tag, learned) = door.memory.learned(&door.state).await?;
     if tag.is_none() {
         invocation.metrics.count("BaselineMissing", 1);
