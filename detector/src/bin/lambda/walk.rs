@@ -108,21 +108,20 @@ pub(crate) async fn without_told(
 ) -> anyhow::Result<u64> {
     let is_late = |row: &Observation| row.window < learned.until;
     let late = rows.iter().flat_map(|(_, set)| set.rows.iter()).filter(|row| is_late(row));
-    let days: BTreeSet<Day> = late.map(|row| row.window.day()).collect();
-    if days.is_empty() {
-        return Ok(0);
-    }
+    let windows: BTreeSet<Window> = late.map(|row| row.window).collect();
     // An object may tell of the end of the day before.
-    let near: BTreeSet<Day> = days.iter().flat_map(|day| [*day, Day(day.0 + 1)]).collect();
-    let mut listed = Vec::new();
-    for day in near {
-        listed.extend(state.list(&format!("observations/{}/", day_name(day)), "").await?);
-    }
-    listed.retain(|listed| learned.holds(&listed.key));
+    let days: BTreeSet<Day> = windows.iter().map(|window| window.day()).flat_map(|day| [day, Day(day.0 + 1)]).collect();
     let mut told = Told::default();
-    for (key, set) in &sets.load(state, &listed).await? {
-        for row in set.rows.iter().filter(|row| is_late(row) && days.contains(&row.window.day())) {
-            told.add(flow_log(key), set, row);
+    for day in days {
+        let mut listed = state.list(&format!("observations/{}/", day_name(day)), "").await?;
+        listed.retain(|listed| learned.holds(&listed.key));
+        // A few at a time: a day may be more than fits into memory.
+        for some in listed.chunks(AT_ONCE) {
+            for (key, set) in &sets.load(state, some).await? {
+                for row in set.rows.iter().filter(|row| windows.contains(&row.window)) {
+                    told.add(flow_log(key), set, row);
+                }
+            }
         }
     }
     let mut n_repeated = 0;
