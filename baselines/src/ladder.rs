@@ -21,27 +21,41 @@ pub struct Network {
     pub label: Arc<str>,
 }
 
-/// The CIDR block an address is folded into: /24 for IPv4, /48 for IPv6, the sizes that are routed and leased as one.
+/// NAT64's well-known prefix `64:ff9b::/96`, RFC 6052: behind it is all of IPv4.
+const NAT64: u128 = 0x0064_ff9b << 96;
+
+/// The CIDR block an address is folded into: /24 for IPv4, reached through NAT64 or not, /48 for IPv6, the sizes that are routed and
+/// leased as one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(pub u128);
 
 impl Prefix {
     /// The block of an address given as bits of its IPv6 form.
     pub fn of(address: u128) -> Self {
-        let host_bits = if is_ipv4(address) { 8 } else { 80 };
+        let host_bits = if is_ipv4(address) || is_nat64(address) { 8 } else { 80 };
         Self(address >> host_bits << host_bits)
     }
 }
 
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", to_ip(self.0), if is_ipv4(self.0) { 24 } else { 48 })
+        let length = match self.0 {
+            block if is_ipv4(block) => 24,
+            block if is_nat64(block) => 120,
+            _ => 48,
+        };
+        write!(f, "{}/{length}", to_ip(self.0))
     }
 }
 
 /// Whether the bits are those of an IPv4 address in IPv6 form.
 pub fn is_ipv4(address: u128) -> bool {
     address >> 32 == 0xffff
+}
+
+/// Whether the bits are those of an IPv4 address behind NAT64.
+fn is_nat64(address: u128) -> bool {
+    address >> 32 == NAT64 >> 32
 }
 
 /// The address of the bits, IPv4 as such.
@@ -59,7 +73,8 @@ pub fn from_ip(address: IpAddr) -> u128 {
 
 /// Whether an address is inside: private, shared, link-local or unique local space, never the internet.
 pub fn is_private(address: u128) -> bool {
-    match to_ip(address) {
+    let behind = if is_nat64(address) { 0xffff << 32 | address & 0xffff_ffff } else { address };
+    match to_ip(behind) {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
             v4.is_private() || v4.is_link_local() || v4.is_loopback() || (a == 100 && b & 0xc0 == 64)
@@ -232,6 +247,7 @@ mod tests {
     fn prefixes_are_24_and_48() {
         assert_eq!(Prefix::of(bits("203.0.113.77")).to_string(), "203.0.113.0/24");
         assert_eq!(Prefix::of(bits("2001:db8:1:2::3")).to_string(), "2001:db8:1::/48");
+        assert_eq!(Prefix::of(bits("64:ff9b::203.0.113.77")).to_string(), "64:ff9b::cb00:7100/120", "behind NAT64");
     }
 
     #[test]
@@ -241,7 +257,8 @@ mod tests {
         {
             assert!(is_private(bits(inside)), "{inside}");
         }
-        for outside in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2001:db8::1", "203.0.113.1"] {
+        assert!(is_private(bits("64:ff9b::10.1.2.3")));
+        for outside in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2001:db8::1", "203.0.113.1", "64:ff9b::8.8.8.8"] {
             assert!(!is_private(bits(outside)), "{outside}");
         }
     }
