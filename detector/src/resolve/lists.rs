@@ -27,7 +27,7 @@ impl Lists {
     /// Adds a file to the list `name`; a list may have several files.
     ///
     /// One address or CIDR block a line, IPv4 or IPv6. `#` and `;` start a comment, what follows the first word or comma is
-    /// ignored, blank lines too. Host bits of a block are ignored. Plain or gzip.
+    /// ignored, blank lines too; a second address is an error of the line. Host bits of a block are ignored. Plain or gzip.
     ///
     /// # Errors
     /// [`Error::EmptyList`] when no line is an address or a block.
@@ -39,16 +39,15 @@ impl Lists {
         let mut loaded = Loaded::default();
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             let content = line.split(['#', ';']).next().unwrap_or("").trim();
-            let Some(word) =
-                content.split(|c: char| c.is_whitespace() || c == ',').next().filter(|word| !word.is_empty())
-            else {
-                continue;
-            };
-            if let Some(block) = block(word) {
-                self.blocks.add(block, number);
-                loaded.entries += 1;
-            } else {
-                loaded.reject(index, line);
+            let mut words = content.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
+            let Some(word) = words.next() else { continue };
+            // Two addresses are two entries, or a range: taken for one it would be a list with holes.
+            match (block(word), words.next().and_then(block)) {
+                (Some(block), None) => {
+                    self.blocks.add(block, number);
+                    loaded.entries += 1;
+                }
+                _ => loaded.reject(index, line),
             }
         }
         if loaded.entries == 0 {
@@ -103,6 +102,15 @@ mod tests {
 
     fn check(lists: &Lists, address: &str, expected: Option<&str>) {
         assert_eq!(lists.listed(ip(address)).map(|name| &**name), expected, "{address}");
+    }
+
+    #[test]
+    fn a_line_of_two_addresses_is_left_out_and_counted() {
+        let mut lists = Lists::default();
+        let text = "192.0.2.1\n203.0.113.70 203.0.113.90\n198.51.100.0/24,198.51.101.0/24\n";
+        let loaded = lists.add("bad", "f", text.as_bytes()).unwrap();
+        assert_eq!((loaded.entries, loaded.rejected), (1, 2));
+        check(&lists, "203.0.113.70", None);
     }
 
     #[test]
