@@ -171,6 +171,33 @@ fn rolled(records: &[Record], batch_rows: usize, n_units: usize) -> Observations
     finished(&mut whole.unwrap_or_default())
 }
 
+#[test]
+fn nobodys_rows_describe_no_interface() {
+    let text = "interface-id account-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n\
+        - 999999999999 10.0.0.1 203.0.113.7 40000 443 6 5 500 1774948300 1774948330 ACCEPT OK\n\
+        eni-1 111122223333 10.0.0.1 203.0.113.7 40000 443 6 5 500 1774948300 1774948330 ACCEPT OK\n";
+    let opened = open(Arc::new(InMemory::new("a.log", text)), &Limits::DEFAULT).expect("a flow log");
+    let mut rollup = Rollup::new(None);
+    let mut judge = |id: &str| Interface::Judged(Known::itself(id).into());
+    opened.read_all(&mut |batch| rollup.push(&batch, &mut judge)).expect("readable");
+    let accounts: Vec<_> = finished(&mut rollup).enis.iter().map(|eni| eni.account.to_string()).collect();
+    assert_eq!(accounts, ["111122223333"]);
+}
+
+#[test]
+fn what_comes_back_without_ports_is_counted() {
+    let text = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n\
+        eni-1 10.0.0.1 203.0.113.7 0 0 1 5 500 1774948300 1774948330 ACCEPT OK\n\
+        eni-1 203.0.113.7 10.0.0.1 0 0 1 4 400 1774948301 1774948331 ACCEPT OK\n";
+    let opened = open(Arc::new(InMemory::new("a.log", text)), &Limits::DEFAULT).expect("a flow log");
+    let mut rollup = Rollup::new(None);
+    let own = vec![baselines::ladder::from_ip("10.0.0.1".parse().expect("an address"))];
+    let mut judge = |id: &str| Interface::Judged(Known { own: own.clone(), ..Known::itself(id) }.into());
+    opened.read_all(&mut |batch| rollup.push(&batch, &mut judge)).expect("readable");
+    let amounts: Vec<_> = finished(&mut rollup).rows.iter().map(|row| (row.bytes_out, row.bytes_in)).collect();
+    assert_eq!(amounts, [(500, 400)]);
+}
+
 fn finished(rollup: &mut Rollup) -> Observations {
     rollup.finish().0.sorted()
 }

@@ -125,6 +125,14 @@ impl Group {
         self.n_records.iter().sum()
     }
 
+    /// The group with what another one of the same two sent, where both directions have groups of their own.
+    pub(super) fn answered_by(&self, other: &Self) -> Self {
+        let mut whole = *self;
+        let [asked, _] = other.amounts;
+        whole.amounts[1].add(asked);
+        whole
+    }
+
     /// Records from the client to the server, refused ones too.
     pub(super) fn n_sent(&self) -> u64 {
         self.n_records[ASKED] + self.n_records[REFUSED]
@@ -204,7 +212,8 @@ fn count(n: u64) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-// Odd constants from the fractional part of the golden ratio and of π: multiply and fold, as foldhash does.
+// Odd constants, the first from the golden ratio, the other one any: multiply and fold, as foldhash does. Digests are stored, so
+// they stay.
 const A: u64 = 0x9e37_79b9_7f4a_7c15;
 const B: u64 = 0x2436_7a5c_0e1f_3d4b;
 

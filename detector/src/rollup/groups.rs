@@ -402,6 +402,13 @@ pub(super) struct Answers<'a> {
 }
 
 impl Answers<'_> {
+    /// What the other side sent, which is the answer where [`Answers::contains`] says that a group is none.
+    pub(super) fn turned(&self, group: &Group) -> Option<&Group> {
+        let key = group.key;
+        let turned = Key::new(key.interface(), key.server(), key.client(), key.port(), key.protocol(), key.window());
+        self.groups.table.get(turned)
+    }
+
     /// Whether a group from the own side is an answer: the other side spoke first or at once, or, for ICMP, has been talking at all
     /// (an unreachable-port message answers a datagram). To Lambda's interfaces nobody speaks first, and what is told of the
     /// same second is the answer.
@@ -411,10 +418,9 @@ impl Answers<'_> {
             return false;
         }
         let (interface, client, server) = (key.interface(), key.client(), key.server());
-        let turned = Key::new(interface, server, client, key.port(), key.protocol(), key.window());
         let is_lambda = self.groups.interface(interface).known.is_lambda;
         let is_before = |other: &Group| other.first < group.first || (other.first == group.first && !is_lambda);
-        self.groups.table.get(turned).is_some_and(is_before)
+        self.turned(group).is_some_and(is_before)
             || (initiator::is_icmp(key.protocol()) && self.talkers.contains(&(interface, server, client)))
     }
 }

@@ -74,7 +74,7 @@ impl Known {
     }
 
     /// Whose it is in a window.
-    fn owner(&self, window: Window) -> Option<&Arc<str>> {
+    pub(crate) fn owner(&self, window: Window) -> Option<&Arc<str>> {
         let then = self.owners.partition_point(|(from, _)| *from <= window.start()).checked_sub(1)?;
         self.owners.get(then)?.1.as_ref()
     }
@@ -302,7 +302,11 @@ impl Rollup {
                 let service = services.get(groups.service(key.server()) as usize).copied().unwrap_or(0);
                 Peer { address: groups.address(key.server()), service }
             });
-            out.rows.push(Observation { owner, eni, peer, ..group.observation() });
+            let is_portless = initiator::is_portless(key.protocol());
+            let turned = if is_portless { answers.turned(group) } else { None };
+            let observation =
+                turned.map_or_else(|| group.observation(), |turned| group.answered_by(turned).observation());
+            out.rows.push(Observation { owner, eni, peer, ..observation });
         }
         self.clear();
         (out, account)
