@@ -13,11 +13,14 @@ const MAX_HOURS: usize = 6;
 /// They tell at most one in so many of what is told.
 const ONE_IN: usize = 100;
 
+/// Days they lie from the others at least: an old archive and what happened lately may be months apart.
+const LEAST_DAYS: u32 = 365;
+
 /// Which of a run's hours are walked, given in order by their days and how much was told of each: all but a few at either end
-/// that tell little and lie more than the days of memory from the others.
+/// that tell little and lie more than a year, and more than the days of memory, from the others.
 pub(super) fn without(hours: &[(Day, usize)], memory_days: u32) -> Range<usize> {
     let is_gap = |after: usize| match (hours.get(after.wrapping_sub(1)), hours.get(after)) {
-        (Some((before, _)), Some((day, _))) => day.0 - before.0 > memory_days,
+        (Some((before, _)), Some((day, _))) => day.0 - before.0 > memory_days.max(LEAST_DAYS),
         _ => false,
     };
     let told = |hours: &[(Day, usize)]| hours.iter().map(|(_, told)| told).sum::<usize>();
@@ -50,7 +53,7 @@ mod tests {
 
     #[test]
     fn what_may_be_a_history_is_none() {
-        assert_eq!(kept(&[], 12, &[20_060]), (0, 289, 289), "within the days of memory");
+        assert_eq!(kept(&[], 12, &[20_300]), (0, 289, 289), "within a year");
         assert_eq!(kept(&[], 28, &[31_000; 24]), (0, 696, 696), "a whole day after a long pause");
         assert_eq!(kept(&[365], 2, &[31_000]), (0, 50, 50), "of two days nobody knows which is right");
         assert_eq!(kept(&[], 0, &[]), (0, 0, 0));
@@ -59,7 +62,8 @@ mod tests {
     #[test]
     fn a_record_among_hundreds_is_a_stray_however_short_the_history() {
         assert_eq!(without(&[(Day(0), 20), (Day(20_000), 9_000), (Day(20_001), 9_000)], 90), 1..3);
-        assert_eq!(without(&[(Day(20_000), 18_000), (Day(20_120), 20)], 90), 0..1);
-        assert_eq!(without(&[(Day(20_000), 18_000), (Day(20_120), 900)], 90), 0..2, "one in twenty is none");
+        assert_eq!(without(&[(Day(20_000), 18_000), (Day(20_520), 20)], 90), 0..1);
+        assert_eq!(without(&[(Day(20_000), 18_000), (Day(20_520), 20)], 600), 0..2, "within the days of memory");
+        assert_eq!(without(&[(Day(20_000), 18_000), (Day(20_520), 900)], 90), 0..2, "one in twenty is none");
     }
 }
