@@ -1,7 +1,9 @@
 //! Walk: the hours in event time, their owners side by side: see `judge`.
 
+use std::collections::BTreeMap;
 use std::io;
 
+use baselines::baseline::Baseline;
 use baselines::observation::Ranks;
 use baselines::window::{Day, Window};
 
@@ -59,8 +61,12 @@ pub(super) fn walk(
     let last = open_day.map_or(Window(0), Day::last_window);
     let warm_up = job.config.warm_up_secs as i64;
     coverage.n_owners = baselines.iter().filter(|(_, b)| b.known.is_some()).count() as u64;
-    coverage.n_learning =
-        baselines.iter().filter(|(_, b)| b.known.is_some() && !Scorer::is_ready(b, last, warm_up)).count() as u64;
+    let is_ready = |baseline: &Baseline| Scorer::is_ready(baseline, last, warm_up);
+    let known: BTreeMap<&str, bool> =
+        baselines.iter().filter(|(_, b)| b.known.is_some()).map(|(owner, b)| (&**owner, is_ready(b))).collect();
+    // A scan learns nothing: what the baseline does not know it does not judge either.
+    let n_unlearned = tables.set.owners.iter().filter(|owner| !known.contains_key(&***owner)).count();
+    coverage.n_learning = (n_unlearned + known.values().filter(|is_ready| !**is_ready).count()) as u64;
     coverage.n_novelty_abstained = scorer.n_restless(&baselines);
     if job.mode != Mode::Scan {
         coverage.changes = changes.finish(&baselines);
