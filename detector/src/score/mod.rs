@@ -213,9 +213,14 @@ impl<'a> Scorer<'a> {
                 }
             }
         }
-        // By name: the first topic of a window names the incident, and numbers are another process's after a reload.
+        // The first topic of a window names the incident. By time, so that records of the same window that come later, in another
+        // object, give it no other name; then by words, since numbers are another process's after a reload.
         let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
-        topics.sort_by_cached_key(|(topic, _)| incidents::topic_words(fleet.ladder, *topic));
+        topics.sort_by_cached_key(|(topic, oddities)| {
+            let destinations = oddities.iter().flat_map(|oddity| &oddity.destinations);
+            let begun = destinations.map(|contacted| contacted.first).min();
+            (begun, incidents::topic_words(fleet.ladder, *topic))
+        });
         let weighed = loudest(topics).into_iter().map(|(topic, oddities)| {
             let bans = weight(&oddities);
             if are_refusals_judged {
