@@ -131,15 +131,38 @@ impl Severity {
         self.0
     }
 
-    /// GuardDuty's word for it: Low 1.0–3.9, Medium 4.0–6.9, High 7.0–8.9, Critical 9.0–10.0.
-    pub fn label(self) -> &'static str {
+    /// How bad that is.
+    pub fn level(self) -> Level {
         match self.0 {
-            v if v >= 9.0 => "Critical",
-            v if v >= 7.0 => "High",
-            v if v >= 4.0 => "Medium",
-            _ => "Low",
+            v if v >= 9.0 => Level::Critical,
+            v if v >= 7.0 => Level::High,
+            v if v >= 4.0 => Level::Medium,
+            _ => Level::Low,
         }
     }
+
+    /// The word for it.
+    pub fn label(self) -> &'static str {
+        match self.level() {
+            Level::Critical => "Critical",
+            Level::High => "High",
+            Level::Medium => "Medium",
+            Level::Low => "Low",
+        }
+    }
+}
+
+/// GuardDuty's words for severities: Low 1.0–3.9, Medium 4.0–6.9, High 7.0–8.9, Critical 9.0–10.0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Worth a look when there is time.
+    Low,
+    /// Worth a look.
+    Medium,
+    /// Worth a look now.
+    High,
+    /// Worth waking somebody.
+    Critical,
 }
 
 /// What kind of owner a finding speaks of.
@@ -217,7 +240,10 @@ pub fn protocol_name(protocol: u8) -> String {
         1 => "icmp".into(),
         6 => "tcp".into(),
         17 => "udp".into(),
+        47 => "gre".into(),
+        50 => "esp".into(),
         58 => "icmpv6".into(),
+        132 => "sctp".into(),
         other => other.to_string(),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Shared by the forms with a place for it, so that a mail, a chat and a table say the same.
 
-use crate::finding::{CheckId, Finding, OwnerKind, Quantity};
+use crate::finding::{CheckId, Finding, Level, OwnerKind, Quantity};
 
 use super::words::{bytes, count, shell_word, span};
 
@@ -16,7 +16,7 @@ pub(super) fn steps(finding: &Finding) -> Vec<String> {
         ));
     }
     steps.push(by_check(finding));
-    if finding.severity.value() >= 7.0 && finding.check != CheckId::RejectedEgress {
+    if finding.severity.level() >= Level::High && finding.check != CheckId::RejectedEgress {
         steps.push(match finding.owner.kind {
             OwnerKind::Interface => {
                 "If nobody can explain it, cut the interface off with an empty security group and treat what it could \

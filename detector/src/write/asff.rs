@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-use crate::finding::{CheckId, Destination, Finding, OwnerKind, protocol_name};
+use crate::finding::{CheckId, Destination, Finding, protocol_name};
 
 use super::words::cut_chars;
 use super::{Place, advice, autonomous_system, rfc3339, without_absent};

@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-use crate::finding::{Finding, OwnerKind};
+use crate::finding::{Finding, Level, OwnerKind};
 
 use super::words::{bytes, cut_chars, visible};
 use super::{Place, advice, table, without_absent};
@@ -21,7 +21,7 @@ const LISTED: usize = 5;
 pub(super) fn render(finding: &Finding) -> String {
     let place = Place::of(finding);
     let label = finding.severity.label();
-    let sign = if finding.severity.value() >= 7.0 { ":rotating_light:" } else { ":warning:" };
+    let sign = if finding.severity.level() >= Level::High { ":rotating_light:" } else { ":warning:" };
     let owner = table::owner_words(finding);
     let mut next_steps: Vec<String> = advice::steps(finding).iter().map(|step| plain(step)).collect();
     next_steps.push(format!("Show what is known: `{}`", advice::inspect_command(finding)));

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::finding::{Activity, CheckId, Destination, Evidence, Finding, OwnerKind, Quantity, protocol_name};
+use crate::finding::{Activity, CheckId, Destination, Evidence, Finding, Level, OwnerKind, Quantity, protocol_name};
 
 use super::{Place, advice, autonomous_system, rfc3339, without_absent};
 
@@ -20,12 +20,13 @@ pub(super) fn render(finding: &Finding) -> String {
         Activity::Create => (1, "Create"),
         Activity::Update => (2, "Update"),
     };
-    let (severity_id, severity) = match finding.severity.label() {
-        "Critical" => (5, "Critical"),
-        "High" => (4, "High"),
-        "Medium" => (3, "Medium"),
-        _ => (2, "Low"),
+    let severity_id = match finding.severity.level() {
+        Level::Critical => 5,
+        Level::High => 4,
+        Level::Medium => 3,
+        Level::Low => 2,
     };
+    let severity = finding.severity.label();
     let (status_id, status) = if finding.suppressed_by.is_some() { (3, "Suppressed") } else { (1, "New") };
     let (confidence_id, confidence) = match finding.confidence {
         c if c >= 0.8 => (3, "High"),
@@ -296,6 +297,14 @@ mod tests {
         assert_eq!(evidences[0]["dst_endpoint"]["autonomous_system"]["number"], 64500);
         assert_eq!(evidences[2]["dst_endpoint"]["svc_name"], "EC2");
         assert_eq!(event["resources"].as_array().map(Vec::len), Some(4));
+    }
+
+    #[test]
+    fn of_several_functions_none_is_said_to_be_deployed() {
+        let deployment = sample::new_destination().deployment;
+        let shared = rendered(&Finding { deployment, ..sample::shared_burst() });
+        assert_eq!(rendered(&sample::new_destination())["resources"][0]["version"], "17");
+        assert_eq!(shared["resources"][0].get("version"), None);
     }
 
     #[test]
