@@ -46,7 +46,10 @@ fn name_apart(details: &mut [Detail]) {
         *n_of_name.entry(detail.function.name.clone()).or_default() += 1;
     }
     for detail in details.iter_mut().filter(|detail| n_of_name.get(&detail.function.name) > Some(&1)) {
-        detail.function.name = detail.function.ids.join(", ");
+        let arn: Vec<&str> = detail.function.ids.first().map(|id| id.split(':').collect()).unwrap_or_default();
+        if let [_, _, _, region, account, ..] = arn[..] {
+            detail.function.name = format!("{} of {account} in {region}", detail.function.name);
+        }
     }
 }
 

@@ -326,7 +326,7 @@ hour  0     6     12    18   23 UTC
         odd.function.name = "\u{1b}[2J".repeat(30);
         odd.networks[0].label = "网络".repeat(60);
         for width in [0, 76, 80, 120] {
-            let look = Look { width, color: false };
+            let look = Look { width, ..Look::PLAIN };
             for text in [function(&odd, look), functions(std::slice::from_ref(&odd.function), look)] {
                 assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
                 for line in text.lines() {

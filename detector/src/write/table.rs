@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::finding::{Activity, Destination, Finding, protocol_name};
+use crate::finding::{Activity, Destination, Finding, Level, Severity, protocol_name};
 
 use super::advice;
 use super::words::{bytes, clock, columns, count, cut, day, minute, second, visible, wrap};
@@ -25,11 +25,13 @@ pub struct Look {
     pub width: usize,
     /// Whether escape sequences for colour may be written.
     pub color: bool,
+    /// Whether account and Region are named: where there are several, names of functions say too little.
+    pub names_place: bool,
 }
 
 impl Look {
     /// 80 columns, no colour.
-    pub const PLAIN: Self = Self { width: 80, color: false };
+    pub const PLAIN: Self = Self { width: 80, color: false, names_place: false };
 }
 
 /// Writes a finding as a block of lines, without a line end after the last.
@@ -43,6 +45,10 @@ pub fn finding(finding: &Finding, look: Look) -> String {
     block.lines.push(String::new());
     if !named {
         block.item("in", &owner_words(finding));
+    }
+    if look.names_place {
+        let of = [&finding.account_id, &finding.region].map(|part| part.as_deref().unwrap_or("unknown"));
+        block.item("of", &format!("account {}, Region {}", of[0], of[1]));
     }
     block.destinations(&finding.destinations);
     block.items("why", finding.evidence.iter().map(|evidence| evidence.statement.as_str()));
@@ -81,7 +87,7 @@ impl Block {
         let time = if gap >= 2 { format!("{}{time}", " ".repeat(gap)) } else { String::new() };
         // The label is plain ASCII, so its bytes are its columns.
         let rest = left.get(label.len()..).unwrap_or_default();
-        let line = format!("{}{rest}{time}", self.severity(&label, finding.severity.value()));
+        let line = format!("{}{rest}{time}", self.severity(&label, finding.severity));
         self.lines.push(line);
         named
     }
@@ -141,13 +147,13 @@ impl Block {
         self.paint("1", text)
     }
 
-    fn severity<'a>(&self, text: &'a str, value: f64) -> Cow<'a, str> {
-        // Red from High on, yellow for Medium, cyan for Low: readable on dark and on light.
-        let code = match value {
-            v if v >= 9.0 => "1;97;41",
-            v if v >= 7.0 => "1;31",
-            v if v >= 4.0 => "1;33",
-            _ => "1;36",
+    fn severity<'a>(&self, text: &'a str, severity: Severity) -> Cow<'a, str> {
+        // Readable on dark and on light.
+        let code = match severity.level() {
+            Level::Critical => "1;97;41",
+            Level::High => "1;31",
+            Level::Medium => "1;33",
+            Level::Low => "1;36",
         };
         self.paint(code, text)
     }

@@ -133,7 +133,7 @@ pub(crate) fn stdout_look(color: When) -> Look {
         return Look::PLAIN;
     }
     let width = terminal_size::terminal_size_of(&stdout).map_or(80, |(width, _)| width.0.min(WIDEST));
-    Look { width: usize::from(width), color: wanted(color, true) }
+    Look { width: usize::from(width), color: wanted(color, true), ..Look::PLAIN }
 }
 
 /// Writes to stdout; a reader who has gone away has read enough.

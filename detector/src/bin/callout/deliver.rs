@@ -1,5 +1,6 @@
 //! What becomes of a run: findings to stdout or a file, the account to `--report` and stderr, and the exit status.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use detector::write::{self, Format, report, table, visible};
 
 use crate::console::{Console, Failure, Hint as _, Status, to_stderr};
 use crate::engine::Outcome;
-use crate::objects::{FileObject, Listing};
+use crate::objects::{FileId, Listing};
 
 /// Unreadable objects told one by one; `--report` lists all.
 const TOLD: usize = 20;
@@ -40,23 +41,18 @@ impl Delivery {
     pub(crate) fn open(&self, listing: &Listing) -> Result<Opened, Failure> {
         let files = [("--output", self.output.as_deref()), ("--report", self.report.as_deref())];
         for (option, path) in files {
-            let Some(there) = path.and_then(|path| path.canonicalize().ok()) else { continue };
-            let is_it = |object: &&FileObject| {
-                object.path.file_name() == there.file_name()
-                    && object.path.canonicalize().is_ok_and(|read| read == there)
-            };
-            if let Some(object) = listing.objects.iter().find(is_it) {
-                return Err(anyhow!("`{option}` names {}, which is to be read", object.path.display()))
+            if let Some(read) = path.and_then(FileId::of).and_then(|file| listing.reading(file)) {
+                return Err(anyhow!("`{option}` names {}, which is to be read", read.display()))
                     .hint("give another file: this one would be overwritten");
             }
         }
-        if self.output.is_some() && self.output == self.report {
+        let output = create("--output", self.output.as_deref())?;
+        // Of one file under two names the second tells only when the first is there.
+        let file = |path: &Option<PathBuf>| path.as_deref().and_then(FileId::of);
+        if file(&self.output).is_some_and(|output| file(&self.report) == Some(output)) {
             return Err(anyhow!("`--output` and `--report` name one file")).hint("give each its own");
         }
-        Ok(Opened {
-            output: create("--output", self.output.as_deref())?,
-            report: create("--report", self.report.as_deref())?,
-        })
+        Ok(Opened { output, report: create("--report", self.report.as_deref())? })
     }
 
     /// Writes everything a run gave, and says how it ended.
@@ -156,10 +152,12 @@ impl Delivery {
     }
 
     fn write(&self, findings: &[&Finding], sink: &mut dyn Write) -> io::Result<()> {
+        let places: BTreeSet<_> = findings.iter().map(|finding| (&finding.account_id, &finding.region)).collect();
+        let look = table::Look { names_place: places.len() > 1, ..self.look };
         for (index, finding) in findings.iter().enumerate() {
             if self.format == Format::Table {
                 let gap = if index == 0 { "" } else { "\n" };
-                writeln!(sink, "{gap}{}", table::finding(finding, self.look))?;
+                writeln!(sink, "{gap}{}", table::finding(finding, look))?;
             } else {
                 writeln!(sink, "{}", write::finding(self.format, finding))?;
             }
@@ -292,7 +290,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let log = dir.path().join("flows.log");
         fs::write(&log, "a log").expect("written");
-        let listing = Listing::of(&[dir.path().to_owned()]);
+        let mut listing = Listing::of(&[dir.path().to_owned()]);
         let to = |output: &Path, report: &Path| Delivery {
             format: Format::Json,
             look: table::Look::PLAIN,
@@ -302,7 +300,15 @@ mod tests {
             fail_on: None,
         };
         let new = dir.path().join("new");
-        for (output, report) in [(&log, &new), (&new, &log), (&new, &new)] {
+        let [link, also_new] = ["link", "also_new"].map(|name| dir.path().join(name));
+        fs::hard_link(&log, &link).expect("a link");
+        std::os::unix::fs::symlink(&new, &also_new).expect("a link");
+        let enis = dir.path().join("enis.json");
+        fs::write(&enis, "{}").expect("written");
+        listing.beside.push(enis.clone());
+        for (output, report) in
+            [(&log, &new), (&link, &new), (&new, &log), (&new, &enis), (&new, &new), (&new, &also_new)]
+        {
             assert!(to(output, report).open(&listing).is_err(), "{} {}", output.display(), report.display());
         }
         assert_eq!(fs::read_to_string(&log).ok().as_deref(), Some("a log"));

@@ -83,7 +83,7 @@ MEDIUM 5.0  beacon  support-bot                             2026-03-31 09:12 UTC
 fn what_finds_no_room_goes_below() {
     let mut shown = sample::beacon();
     shown.owner.functions = vec!["a-function-with-a-name-of-sixty-four-characters-as-lambda-allows".into()];
-    let block = finding(&shown, Look { width: 60, color: false });
+    let block = finding(&shown, Look { width: 60, ..Look::PLAIN });
     assert_eq!(
         block.lines().take(7).collect::<Vec<_>>(),
         [
@@ -123,7 +123,7 @@ fn colour_repeats_the_severity_and_changes_no_text() {
         (sample::beacon(), "\u{1b}[1;33mMEDIUM 5.0\u{1b}[0m  bea"),
         (sample::bare_interface(), "\u{1b}[1;36mLOW 3.0\u{1b}[0m  rej"),
     ] {
-        let colored = finding(&shown, Look { width: 80, color: true });
+        let colored = finding(&shown, Look { color: true, ..Look::PLAIN });
         assert!(colored.starts_with(code), "{colored}");
         let mut plain = colored;
         for code in ["1;31", "1;97;41", "1;33", "1;36", "1", "0"] {
@@ -151,8 +151,15 @@ proptest! {
             destination.bytes_out = u64::MAX;
         }
         let held = width.max(NARROWEST);
-        for line in finding(&shown, Look { width, color: false }).lines() {
+        for line in finding(&shown, Look { width, ..Look::PLAIN }).lines() {
             prop_assert!(columns(line) <= held, "{} columns of {held}: {line}", columns(line));
         }
     }
+}
+
+#[test]
+fn of_several_accounts_each_is_named() {
+    let block = finding(&sample::new_destination(), Look { names_place: true, ..Look::PLAIN });
+    assert!(block.contains("\n  of    account 111122223333, Region eu-west-1\n"), "{block}");
+    assert!(!finding(&sample::new_destination(), Look::PLAIN).contains("account"));
 }
