@@ -2,7 +2,7 @@
 //!
 //! What they mean together is in `settings.rs`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -69,7 +69,7 @@ pub(crate) struct Replay {
     pub(crate) knowledge: Knowledge,
     #[command(flatten)]
     pub(crate) judging: Judging,
-    /// Start from this baseline instead of nothing
+    /// Start from this baseline instead of nothing, and go on with what was told before it was saved
     #[arg(long, value_name = "DIR", help_heading = "Baseline")]
     pub(crate) baseline: Option<PathBuf>,
     /// Leave what was learned here
@@ -214,6 +214,15 @@ pub(crate) struct Knowledge {
     /// Known good, the same form; repeatable
     #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
     pub(crate) trusted_list: Vec<NamedFile>,
+}
+
+impl Knowledge {
+    /// The files.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let lists = self.threat_list.iter().chain(&self.trusted_list).map(|list| &list.file);
+        let tables = self.asn.iter().chain(&self.aws_ranges);
+        self.enis.iter().chain(&self.functions).chain(tables).chain(lists).map(PathBuf::as_path)
+    }
 }
 
 /// What counts as a finding, and where findings go.

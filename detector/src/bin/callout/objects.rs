@@ -15,6 +15,22 @@ pub(crate) struct FileObject {
     pub(crate) path: PathBuf,
     name: String,
     size: u64,
+    file: FileId,
+}
+
+/// What tells a file from all others, whatever it is called: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId(u64, u64);
+
+impl FileId {
+    fn new(metadata: &Metadata) -> Self {
+        Self(metadata.dev(), metadata.ino())
+    }
+
+    /// The file at a path, if there is one; a device may be named twice.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().filter(Metadata::is_file).map(|metadata| Self::new(&metadata))
+    }
 }
 
 impl Object for FileObject {
@@ -53,6 +69,8 @@ pub(crate) struct Listing {
     pub(crate) problems: Vec<Problem>,
     /// Files and folders left out because their names begin with a dot.
     pub(crate) n_hidden: u64,
+    /// What is read beside the objects: settings, and what explains addresses and interfaces.
+    pub(crate) beside: Vec<PathBuf>,
 }
 
 const GIVE_A_PATH: &str = "give a flow-log file, or a folder to search downwards";
@@ -84,6 +102,13 @@ impl Listing {
             }
         }
         listing
+    }
+
+    /// What is read of a file, if it is read at all.
+    pub(crate) fn reading(&self, file: FileId) -> Option<&Path> {
+        let object = self.objects.iter().find(|object| object.file == file).map(|object| &object.path);
+        let path = object.or_else(|| self.beside.iter().find(|path| FileId::of(path) == Some(file)))?;
+        Some(path)
     }
 
     /// All bytes of the objects.
@@ -121,6 +146,7 @@ impl Listing {
             path: path.to_owned(),
             name: path.to_string_lossy().into_owned(),
             size: metadata.len(),
+            file: FileId::new(metadata),
         });
     }
 

@@ -81,7 +81,8 @@ impl Settings {
         let span = span(input)?;
         let config = config(run.config.as_deref(), judging.warm_up.as_deref())?;
         let knowledge = knowledge(files)?;
-        let listing = Listing::of(&input.paths);
+        let mut listing = Listing::of(&input.paths);
+        listing.beside = files.paths().chain(run.config.as_deref()).map(Path::to_owned).collect();
         for problem in &listing.problems {
             console.error(&format!("{}: {}", problem.path, problem.error));
             console.hint(problem.hint);
@@ -148,7 +149,9 @@ fn span(input: &args::Input) -> Result<(Option<i64>, Option<i64>), Failure> {
         return Err(anyhow!("`--from` is {from}, which is not before `--until` {until}"))
             .hint("records from the first time on and before the second are read");
     }
-    Ok((input.from.map(jiff::Timestamp::as_second), input.until.map(jiff::Timestamp::as_second)))
+    // Records have whole seconds: the first one not before the time.
+    let second = |time: jiff::Timestamp| time.as_second() + i64::from(time.subsec_nanosecond() > 0);
+    Ok((input.from.map(second), input.until.map(second)))
 }
 
 /// The settings of a file, if one is given, with the warm-up that was typed.
