@@ -21,6 +21,9 @@ const NEAR_DIGITS: usize = 4;
 const WHERE_FROM: &str = "the id is the last line of a finding (`id` in JSON); `callout inspect --baseline DIR FUNCTION` \
                           shows what is under which";
 
+const HOLDS_NOTHING: &str = "what `scan` found is in no baseline, and findings about volumes and lists hold nothing back: a \
+                             suppression in --config hides those";
+
 pub(crate) fn run(typed: &args::Accept) -> Result<Status, Failure> {
     existing_baseline(&typed.baseline)?;
     let digits = digits(&typed.id)?;
@@ -75,7 +78,7 @@ fn unknown(held: &[Held], digits: &str) -> Failure {
     } else if held.is_empty() {
         "nothing is under a finding in it; findings about volumes and lists hold nothing back".to_owned()
     } else {
-        WHERE_FROM.to_owned()
+        format!("{WHERE_FROM}; {HOLDS_NOTHING}")
     };
     Failure { error, hint: Some(hint) }
 }
@@ -121,7 +124,7 @@ mod tests {
         let hint = |held: &[Held], digits: &str| unknown(held, digits).hint.unwrap_or_default();
         let near = hint(&[held(FIRST)], "d3b5ffff");
         assert_eq!(near, "did you mean d3b55222000000000000000000000001 of support-agent?");
-        assert_eq!(hint(&[held(FIRST)], "12345678"), WHERE_FROM);
+        assert_eq!(hint(&[held(FIRST)], "12345678"), format!("{WHERE_FROM}; {HOLDS_NOTHING}"));
         assert!(hint(&[], "12345678").starts_with("nothing is under a finding"));
     }
 }
