@@ -84,15 +84,15 @@ pub struct Coverage {
     pub n_repeated: u64,
     /// Rows dated years from all others, left out: see `pipeline`.
     pub n_stray: u64,
-    /// Interfaces nobody could attribute, sorted.
+    /// Interfaces nobody could attribute, sorted; the first thousand of them.
     pub unknown_interfaces: Vec<String>,
     /// Observations made of the rows.
     pub n_observations: u64,
-    /// Owners with at least one observation.
+    /// Owners the baselines know.
     pub n_owners: u64,
     /// Owners too young to be judged at the end of the run; list matches were.
     pub n_learning: u64,
-    /// Owners for which new networks are daily business, so that novelty says little about them.
+    /// Owners that meet new networks about every week or more often, so that novelty says little about them.
     pub n_novelty_abstained: u64,
     /// Findings shown and suppressed, and those below `--min-severity`.
     pub n_findings: u64,
@@ -102,7 +102,7 @@ pub struct Coverage {
     pub n_below_severity: u64,
     /// Functions whose baseline changed by a lot, the largest factor first; a bounded number.
     pub changes: Vec<Change>,
-    /// First and last second of the records read, Unix seconds; `None` before the first.
+    /// First and last second of the records observed, Unix seconds; `None` before the first.
     pub span: Option<(i64, i64)>,
 }
 

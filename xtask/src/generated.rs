@@ -52,7 +52,7 @@ pub(crate) fn rewrite(workspace: &Workspace, _: &mut Tally) -> Result<()> {
 fn each_page(workspace: &Workspace, mut each: impl FnMut(&str, &str, &str, u64) -> Result<()>) -> Result<()> {
     let callout = rust::callout(workspace)?;
     for page in PAGES {
-        let Ok(shown) = fs::read_to_string(workspace.path(page)) else { continue };
+        let shown = fs::read_to_string(workspace.path(page)).with_context(|| format!("reading `{page}`"))?;
         let (printed, blocks) = renew(&shown, |command| {
             let Some(("callout", arguments)) = command.split_once(' ') else {
                 bail!("{page}: `{command}` is not a `callout` command");

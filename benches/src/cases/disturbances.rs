@@ -76,7 +76,7 @@ fn new_endpoints(fleet: &mut Fleet, n: usize, dice: &mut Dice) {
         let home = small_service(fleet, dice);
         let name = format!("{}-{i}", if deployment { "new-endpoint" } else { "rare-job" });
         let destination = fleet.add_destination(settled(&name, Kind::FixedSaas, 443, home));
-        // A rare job runs for twenty minutes, then again a week later.
+        // A rare job runs for an hour and a half, in three weeks one after the other.
         let spans = if deployment {
             vec![Span { start: at, end: Secs::MAX }]
         } else {

@@ -59,11 +59,11 @@ fn recall(out: &mut String, methods: &[(String, Verdicts)]) -> std::fmt::Result 
                 v.outcomes.iter().filter(|o| o.shape == *shape).map(|o| o.found.is_some()).collect();
             let share = of_shape.iter().filter(|f| **f).count() * 100 / of_shape.len().max(1);
             // Tenths, in the three columns there are: `10` is all.
-            write!(out, "{:>3}", share.div_ceil(10))?;
+            write!(out, "{:>3}", share / 10)?;
         }
         writeln!(out)?;
     }
-    writeln!(out, "in tenths, rounded up; 10 is all\n")
+    writeln!(out, "in tenths, rounded down; 10 is all\n")
 }
 
 fn shapes(out: &mut String, name: &str, v: &Verdicts) -> std::fmt::Result {

@@ -97,7 +97,7 @@ impl Habits {
         self.active.keys().next().map_or(0, |window| window.start())
     }
 
-    /// Whether it runs at least about every half hour of the days it runs on.
+    /// Whether it runs about once an hour or more often on the days it runs on.
     pub(super) fn is_busy(&self) -> bool {
         let days: BTreeSet<Day> = self.active.keys().map(|window| window.day()).collect();
         self.active.len() >= days.len() * 24

@@ -82,7 +82,7 @@ impl Object for InMemory {
 pub struct Limits {
     /// An object with a larger share of rejected rows is unreadable; in \[0, 1\].
     pub max_rejected_share: f64,
-    /// A gzip object may inflate to so many times its size; flow log text stays below 30.
+    /// A gzip object may inflate to so many times its size; flow log text stays below 30, of a quiet VPC below 150.
     pub max_inflated_ratio: u64,
     /// A gzip object may inflate to so many bytes of text, which is never held as a whole.
     pub max_inflated_bytes: u64,

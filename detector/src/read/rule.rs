@@ -19,7 +19,7 @@ pub(super) const MISSING: &str = "-";
 /// The longest capture window accepted: AWS's are ten minutes at the most. One of years would make a function look old.
 pub(super) const MAX_WINDOW_SECS: u64 = 86_400;
 
-/// The longest id or name accepted, in bytes; AWS's longest here, a subnet or VPC id, has 24.
+/// The longest id or name accepted, in bytes; AWS's longest here, a service's name, have some 30.
 pub(super) const MAX_TEXT_BYTES: usize = 255;
 
 /// `log-status` of a record of traffic.

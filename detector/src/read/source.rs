@@ -1,7 +1,8 @@
 //! Text by blocks of whole lines, from plain or gzip objects.
 //!
 //! Where it sits: between an object's bytes and `text`.
-//! What it does not do: it does not look into lines, and it never holds more than two blocks and one line.
+//! What it does not do: it does not look into lines, and of what is not inflated whole it never holds more than two blocks and one
+//! line.
 
 use std::sync::Arc;
 

@@ -275,7 +275,7 @@ pub(super) fn surprise(subject: Subject, met: &Circumstances, prior: &Prior) -> 
     -chance(subject, met, prior).log10()
 }
 
-/// Surprise of a new network, in bans, below which novelty hardly says anything of an owner: it meets one every other week.
+/// Surprise of a new network, in bans, below which novelty hardly says anything of an owner: it meets one every six days.
 const RESTLESS_BANS: f64 = 0.8;
 
 /// How many owners meet new networks so often that one more hardly says anything.

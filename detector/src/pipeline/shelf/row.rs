@@ -45,7 +45,7 @@ const PIECE_BYTES: (usize, usize) = (1 << 10, 256 << 10);
 /// Runs put down one after the other, in pieces: one vector would be copied whenever it grows.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
-    pieces: Vec<Vec<u8>>,
+    all: Vec<Vec<u8>>,
     /// All that the pieces have room for.
     n_bytes: usize,
     n_rows: usize,
@@ -63,7 +63,7 @@ impl Pieces {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.pieces.iter().map(Vec::as_slice)
+        self.all.iter().map(Vec::as_slice)
     }
 
     /// Puts down the rows that an object told of one owner in an hour, so many of them.
@@ -78,13 +78,13 @@ impl Pieces {
 
     /// The latest piece with room for so many bytes.
     fn with_room(&mut self, n_bytes: usize) -> &mut Vec<u8> {
-        if self.pieces.last().is_none_or(|piece| piece.capacity() - piece.len() < n_bytes) {
+        if self.all.last().is_none_or(|piece| piece.capacity() - piece.len() < n_bytes) {
             let (least, most) = PIECE_BYTES;
             let piece = Vec::with_capacity(self.n_bytes.clamp(least, most).max(n_bytes));
             self.n_bytes += piece.capacity();
-            self.pieces.push(piece);
+            self.all.push(piece);
         }
-        self.pieces.last_mut().expect("one was pushed if there was none")
+        self.all.last_mut().expect("one was pushed if there was none")
     }
 }
 
@@ -180,7 +180,7 @@ pub(in crate::pipeline) struct PartRows {
 impl PartRows {
     /// Those in memory, and those put down elsewhere.
     pub(super) fn new(hour: Hour, in_memory: Pieces, elsewhere: Vec<u8>) -> Self {
-        let mut pieces = in_memory.pieces;
+        let mut pieces = in_memory.all;
         pieces.push(elsewhere);
         Self { hour, pieces }
     }
@@ -343,7 +343,7 @@ mod tests {
                 }
                 pieces.add(run[0].owner, 7, run.len(), &bytes);
             }
-            assert_eq!(pieces.n_bytes(), pieces.pieces.iter().map(Vec::capacity).sum::<usize>());
+            assert_eq!(pieces.n_bytes(), pieces.all.iter().map(Vec::capacity).sum::<usize>());
             pieces
         };
         let (elsewhere, in_memory) = rows.split_at(n_elsewhere.min(rows.len()));
