@@ -193,7 +193,8 @@ fn new_port(view: &View<'_>, newcomer: &Newcomer) -> Option<Part> {
     let (odd_bans, severity) =
         if matches!(port, 443 | 80) { (0.0, PORT_SEVERITY) } else { (ODD_PORT_BANS, ODD_PORT_SEVERITY) };
     // ICMP and its like have none.
-    let what = if port == 0 { protocol_name(protocol).to_uppercase() } else { format!("port {port}") };
+    let name = protocol_name(protocol);
+    let what = if port == 0 { name.to_uppercase() } else { format!("port {port}/{name}") };
     let bans = novelty::port_surprise(&newcomer.met, view.prior) * PORT_WEIGHT + odd_bans;
     let evidence = Evidence {
         check: CheckId::NewDestination,

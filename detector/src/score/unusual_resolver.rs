@@ -70,6 +70,7 @@ impl Check for UnusualResolver {
             let bans = if inside { INSIDE_BANS } else { OUTSIDE_BANS };
             let how = match (row.port, row.protocol) {
                 (443, _) => "DNS over HTTPS",
+                (853, 17) => "DNS over QUIC",
                 (853, _) => "DNS over TLS",
                 _ => "DNS",
             };
