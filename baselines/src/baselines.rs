@@ -3,9 +3,10 @@
 //! Owners are learned and judged side by side, see [`Baselines::side_by_side`]: what one learns of itself is in its own
 //! [`Baseline`], what others may ask of it comes back as [`Learned`] and is noted later.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rayon::prelude::*;
 
 use crate::baseline::{Baseline, Found, Learned, Standing, span_of};
@@ -29,8 +30,11 @@ pub struct Baselines {
     prevalence: Prevalence,
     /// Findings a person accepted: see [`Baselines::accept`].
     pub(crate) accepted: BTreeSet<u128>,
-    /// Interfaces, objects and rows are the detector's business; this says what was learned from.
+    /// What was learned from, in all.
     pub learned_from: LearnedFrom,
+    /// Files of whoever judges by them, by name, such as what was told. They are stored and loaded with the tables and mean nothing
+    /// here.
+    pub beside: BTreeMap<String, Bytes>,
 }
 
 /// What a baseline was learned from.
@@ -38,7 +42,7 @@ pub struct Baselines {
 pub struct LearnedFrom {
     /// Objects read.
     pub n_objects: u64,
-    /// Observations learned: destinations by window, one told in two parts counted once.
+    /// Observations learned: destinations by window, one told in two parts counted once; what stands under a finding is not.
     pub n_observations: u64,
     /// First second of the first window and first second after the last; `None` before the first.
     pub span: Option<(i64, i64)>,

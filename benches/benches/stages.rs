@@ -6,13 +6,12 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 
-use baselines::Baselines;
 use benches::{Large, ObjectFormat, write_large};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use detector::config::Config;
 use detector::flow::FlowBatch;
-use detector::pipeline::{InMemoryScratch, Job, Knowledge, Mode, run};
+use detector::pipeline::{InMemoryScratch, Job, Knowledge, Memory, Mode, run};
 use detector::read::{InMemory, Limits, Object, open};
 use detector::rollup::{Interface, Known, Rollup};
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
@@ -73,7 +72,7 @@ impl Case {
         let config = Config::defaults();
         let job = Job { config: &config, knowledge: &self.knowledge, mode, span: None, progress: &() };
         let scratch = Box::new(InMemoryScratch::default());
-        black_box(run(&job, vec![Arc::clone(&self.object)], Baselines::default(), scratch).expect("the scratch holds"));
+        black_box(run(&job, vec![Arc::clone(&self.object)], Memory::default(), scratch).expect("the scratch holds"));
     }
 }
 

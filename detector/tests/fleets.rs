@@ -204,7 +204,7 @@ mod hostile {
             assert!(watched.all(|newcomer| newcomer.contacts.len() <= 64 && newcomer.destinations.len() <= 24));
         }
         for finding in &findings {
-            assert!(finding.evidence.len() <= 100 && finding.destinations.len() <= 50, "{}", finding.title);
+            assert!(finding.evidence.len() <= 100 && finding.destinations.len() <= 1000, "{}", finding.title);
         }
         let stored = store::encode(known).expect("it fits");
         assert_eq!(store::decode(&stored).expect("as written").n_destinations(), known.n_destinations());

@@ -1,11 +1,14 @@
 //! What is told together, what apart, and what may be hidden.
 
-use baselines::Baselines;
+use std::collections::BTreeMap;
+
+use baselines::{Baselines, store};
 use detector::config::Config;
 use detector::finding::{CheckId, Finding};
 use detector::pipeline::{Knowledge, Memory};
+use detector::write::json;
 
-use crate::checks::{FUNCTIONS, Log, PROVIDER, STRANGER, at, knowledge};
+use crate::checks::{CASES, FUNCTIONS, Log, PROVIDER, STRANGER, at, knowledge, with_list};
 
 /// Another nobody knows, in another network.
 const ANOTHER: &str = "192.0.2.99";
@@ -113,9 +116,40 @@ fn a_later_run_goes_on_under_the_same_id() {
     let first = log.replay_from(Baselines::default(), &Config::defaults(), &knowledge(FUNCTIONS));
     let mut later = Log::empty();
     later.call(at(12, 9, 31), STRANGER, 443, 20_000, 5000);
-    let second = later.replay_from(first.baselines, &Config::defaults(), &knowledge(FUNCTIONS));
+    let second = later.replay_from(first.memory, &Config::defaults(), &knowledge(FUNCTIONS));
     let [before, after] = [first.findings, second.findings].map(|found| found.iter().map(|f| f.id).collect::<Vec<_>>());
     assert_eq!((before.len(), after), (1, before));
+}
+
+#[test]
+fn a_replay_in_two_goes_on_as_one() {
+    let (config, knowledge) = (Config::defaults(), with_list());
+    let by_id = |findings: &[Finding]| -> BTreeMap<_, _> {
+        findings.iter().map(|finding| (finding.id, json::render(finding))).collect()
+    };
+    for case in CASES.iter().filter(|case| case.caught.is_some()) {
+        let log = (case.log)();
+        let whole = log.replay_from(Memory::default(), &config, &knowledge);
+        let [before, after] = log.cut(at(10, 10, 0));
+        let first = before.replay_from(Memory::default(), &config, &knowledge);
+        let told = by_id(&first.findings);
+        let files = store::encode(&first.memory.stored()).expect("it fits");
+        let memory = Memory::loaded(store::decode(&files).expect("as written")).expect("as written");
+        let second = after.replay_from(memory, &config, &knowledge);
+        let together: BTreeMap<_, _> = told.into_iter().chain(by_id(&second.findings)).collect();
+        assert_eq!(together, by_id(&whole.findings), "{}, {}", case.check, case.what);
+    }
+}
+
+#[test]
+fn what_is_over_is_not_told_again() {
+    let (config, knowledge) = (Config::defaults(), knowledge(FUNCTIONS));
+    let mut log = Log::steady();
+    log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
+    let [before, after] = log.cut(at(11, 0, 0));
+    let first = before.replay_from(Memory::default(), &config, &knowledge);
+    assert_eq!(first.findings.len(), 1);
+    assert_eq!(after.replay_from(first.memory, &config, &knowledge).findings, []);
 }
 
 #[test]

@@ -4,10 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use baselines::Baselines;
 use detector::config::Config;
 use detector::finding::CheckId;
-use detector::pipeline::{InMemoryScratch, Job, Knowledge, Mode, Outcome, run};
+use detector::pipeline::{InMemoryScratch, Job, Knowledge, Memory, Mode, Outcome, run};
 use detector::read::{InMemory, Object};
 use detector::write::json;
 use serde_json::Value;
@@ -49,7 +48,7 @@ pub(crate) fn knowledge(case: &Path) -> Knowledge {
 pub(crate) fn replay(knowledge: &Knowledge, objects: Vec<Arc<dyn Object>>) -> Outcome {
     let config = Config::defaults();
     let job = Job { config: &config, knowledge, mode: Mode::Replay, span: None, progress: &() };
-    run(&job, objects, Baselines::default(), Box::new(InMemoryScratch::default())).expect("the scratch holds")
+    run(&job, objects, Memory::default(), Box::new(InMemoryScratch::default())).expect("the scratch holds")
 }
 
 pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {

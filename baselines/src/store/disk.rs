@@ -10,7 +10,7 @@
 //!    lock                    held while a version is written
 //!    versions/
 //!      9f2c4e…/              one whole baseline, named by the SHA-256 of its manifest; never changed
-//!        manifest.json  owners.parquet  networks.parquet  …
+//!        manifest.json  owners.parquet  networks.parquet  …  incidents.json
 //!      incoming/             being written; what a crash leaves of it is cleared by the next save
 //! ```
 //!
@@ -134,22 +134,22 @@ fn pointer(dir: &Path) -> Result<Option<Pointer>, Error> {
 
 fn read_version(dir: &Path, version: &Version) -> Result<Baselines, Error> {
     let folder = dir.join(VERSIONS).join(&version.0);
-    let files = super::file_names()
-        .map(|name| {
-            let path = folder.join(&name);
-            match fs::read(&path) {
-                Ok(bytes) => Ok((name, Bytes::from(bytes))),
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    Err(Error::Missing { origin: path.display().to_string() })
-                }
-                Err(source) => Err(Error::Io { path, doing: "reading", source }),
+    let read = |name: String| {
+        let path = folder.join(&name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok((name, Bytes::from(bytes))),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(Error::Missing { origin: path.display().to_string() })
             }
-        })
-        .collect::<Result<Vec<_>, Error>>()?;
-    let manifest = files.iter().find(|(name, _)| name == MANIFEST);
-    if manifest.is_none_or(|(_, bytes)| sha256(bytes) != version.0) {
+            Err(source) => Err(Error::Io { path, doing: "reading", source }),
+        }
+    };
+    let manifest = read(MANIFEST.to_owned())?;
+    if sha256(&manifest.1) != version.0 {
         return Err(Error::damaged(&folder.join(MANIFEST).display().to_string(), "it is not what the pointer names"));
     }
+    let names = super::file_names(&manifest.1).map_err(|error| error.within(&folder))?;
+    let files = names.into_iter().map(read).chain([Ok(manifest)]).collect::<Result<Vec<_>, Error>>()?;
     decode(&files).map_err(|error| error.within(&folder))
 }
 

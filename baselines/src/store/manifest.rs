@@ -22,6 +22,9 @@ pub(super) struct Manifest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) accepted: Vec<String>,
     pub(super) tables: Vec<TableFile>,
+    /// See [`crate::Baselines::beside`], by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) beside: Vec<BesideFile>,
     /// SHA-256 of the manifest with this field empty.
     pub(super) checksum: String,
 }
@@ -43,6 +46,14 @@ pub(super) struct TableFile {
     pub(super) name: String,
     pub(super) file: String,
     pub(super) rows: u64,
+    pub(super) sha256: String,
+}
+
+/// A file beside the tables.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BesideFile {
+    pub(super) file: String,
     pub(super) sha256: String,
 }
 
@@ -82,7 +93,16 @@ impl Manifest {
             return Err(Error::damaged(origin, "its checksum is not that of its content"));
         }
         // What was rendered is what was parsed.
-        serde_json::from_slice(bytes).map_err(|error| Error::damaged(origin, error.to_string()))
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|error| Error::damaged(origin, error.to_string()))?;
+        // Names become paths.
+        let is_name = |name: &str| {
+            !name.starts_with('.') && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        };
+        if !manifest.beside.iter().all(|beside| is_name(&beside.file)) {
+            return Err(Error::damaged(origin, "it names files that are not in its folder"));
+        }
+        Ok(manifest)
     }
 }
 

@@ -13,7 +13,7 @@
 //! | --- | --- | --- |
 //! | `owners` | owner | first, last, windows, days, volumes |
 //! | `hours` | owner, hour of the week | windows of activity |
-//! | `activity` | owner, window of the latest week | active minutes |
+//! | `activity` | owner, window of the latest week | active minutes, flow records sent |
 //! | `diary` | owner, day | networks, services, prefixes, ports met for the first time |
 //! | `labels` | network | how to call it |
 //! | `networks` | owner, network | first, last, windows, days, prefixes |
@@ -28,7 +28,7 @@
 //!
 //! Observations are one Parquet file an object, with the object's name: see [`encode_observations`].
 //!
-//! Volumes are distributions in `HdrHistogram` V2 encoding and the amounts of the window and day still open.
+//! Volumes are distributions in `HdrHistogram` V2 encoding and the amounts of the first day and of the window and day still open.
 
 mod columns;
 mod destinations;
@@ -57,7 +57,7 @@ pub use self::observations::{OBSERVATIONS_SCHEMA, Sourced, decode_observations, 
 
 use self::columns::{Column, SCHEMA_KEY};
 use self::details::Details;
-use self::manifest::{Manifest, TableFile};
+use self::manifest::{BesideFile, Manifest, TableFile};
 use self::page::Reader;
 use crate::baseline::Baseline;
 use crate::baselines::Baselines;
@@ -102,9 +102,13 @@ impl Table {
     }
 }
 
-/// The files of a baseline.
-fn file_names() -> impl Iterator<Item = String> {
-    TABLES.iter().map(Table::file).chain([MANIFEST.into()])
+/// The files of a baseline beside its manifest.
+///
+/// # Errors
+/// Those of a manifest that is damaged or newer.
+fn file_names(manifest: &[u8]) -> Result<Vec<String>, Error> {
+    let beside = Manifest::parse(MANIFEST, manifest)?.beside.into_iter().map(|beside| beside.file);
+    Ok(TABLES.iter().map(Table::file).chain(beside).collect())
 }
 
 /// The key-value metadata of each table.
@@ -188,7 +192,7 @@ fn ranked<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> (Vec<u32>, Vec<u32>)
     (sorted.into_iter().map(|(_, id)| id).collect(), ranks)
 }
 
-/// Encodes a baseline into files: the tables by name, the manifest last.
+/// Encodes a baseline into files: the tables by name, what is kept beside them, the manifest last.
 ///
 /// # Guarantees
 /// Equal baselines give equal bytes, whatever the order they were learned in.
@@ -207,6 +211,8 @@ pub fn encode(baselines: &Baselines) -> Result<Vec<(String, Bytes)>, Error> {
         let (name, file, sha256) = (table.name.to_owned(), file.clone(), manifest::sha256(bytes));
         tables.push(TableFile { name, file, rows, sha256 });
     }
+    let beside = baselines.beside.iter();
+    let beside = beside.map(|(file, bytes)| BesideFile { file: file.clone(), sha256: manifest::sha256(bytes) });
     let manifest = Manifest {
         schema: SCHEMA.into(),
         learned_from: (&baselines.learned_from).into(),
@@ -214,8 +220,10 @@ pub fn encode(baselines: &Baselines) -> Result<Vec<(String, Bytes)>, Error> {
         n_destinations: baselines.n_destinations() as u64,
         accepted: baselines.accepted.iter().map(|id| format!("{id:032x}")).collect(),
         tables,
+        beside: beside.collect(),
         checksum: String::new(),
     };
+    files.extend(baselines.beside.iter().map(|(file, bytes)| (file.clone(), bytes.clone())));
     files.push((MANIFEST.into(), manifest.render().into()));
     Ok(files)
 }
@@ -237,14 +245,17 @@ pub fn decode(files: &[(String, Bytes)]) -> Result<Baselines, Error> {
     if !manifest.tables.iter().map(|table| &*table.name).eq(TABLES.iter().map(|table| table.name)) {
         return Err(Error::damaged(MANIFEST, "its tables are not those of the format"));
     }
-    let intact = manifest.tables.par_iter().map(|table| {
-        let bytes = find(&table.file)?;
-        if manifest::sha256(bytes) == table.sha256 {
+    let intact = |file: &str, sha256: &str| {
+        let bytes = find(file)?;
+        if manifest::sha256(bytes) == sha256 {
             Ok(bytes)
         } else {
-            Err(Error::damaged(&table.file, "its SHA-256 is not the one in the manifest"))
+            Err(Error::damaged(file, "its SHA-256 is not the one in the manifest"))
         }
-    });
+    };
+    let beside = manifest.beside.iter().map(|it| Ok((it.file.clone(), intact(&it.file, &it.sha256)?.clone())));
+    let beside = beside.collect::<Result<_, Error>>()?;
+    let intact = manifest.tables.par_iter().map(|table| intact(&table.file, &table.sha256));
     let intact = intact.collect::<Result<Vec<&Bytes>, Error>>()?;
     let columns = TABLES.each_ref().map(|table| (table.columns)());
     let open = |((stored, bytes), columns)| {
@@ -261,6 +272,7 @@ pub fn decode(files: &[(String, Bytes)]) -> Result<Baselines, Error> {
     read(&readers, &mut baselines)?;
     baselines.recount();
     baselines.learned_from = (&manifest.learned_from).into();
+    baselines.beside = beside;
     let id = |hex: &String| u128::from_str_radix(hex, 16).map_err(|error| Error::damaged(MANIFEST, error.to_string()));
     baselines.accepted = manifest.accepted.iter().map(id).collect::<Result<_, Error>>()?;
     Ok(baselines)

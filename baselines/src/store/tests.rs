@@ -51,6 +51,20 @@ proptest! {
 }
 
 #[test]
+fn what_lies_beside_a_baseline_is_stored_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut baselines = small();
+    baselines.beside.insert("incidents.json".to_owned(), "{}".into());
+    let version = save(dir.path(), &baselines).unwrap();
+    assert_eq!(load(dir.path()).unwrap().beside, baselines.beside);
+    fs::write(dir.path().join("versions").join(version.to_string()).join("incidents.json"), "[]").unwrap();
+    assert!(matches!(load(dir.path()), Err(Error::Damaged { .. })));
+    // A name that leads elsewhere is nobody's.
+    baselines.beside.insert("../incidents.json".to_owned(), "{}".into());
+    assert!(matches!(decode(&encode(&baselines).unwrap()), Err(Error::Damaged { .. })));
+}
+
+#[test]
 fn an_empty_baseline_is_stored_too() {
     let files = encode(&Baselines::default()).unwrap();
     assert_eq!(dump(&decode(&files).unwrap()), dump(&Baselines::default()));

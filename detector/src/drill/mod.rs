@@ -27,7 +27,7 @@ use baselines::window::WINDOW_SECS;
 use crate::config::Config;
 use crate::coverage::Coverage;
 use crate::finding::{Destination, Finding, Fingerprint};
-use crate::pipeline::{Gathered, Job, Knowledge, Mode, Progress, Scratch};
+use crate::pipeline::{Gathered, Job, Knowledge, Memory, Mode, Progress, Scratch};
 use crate::read::Object;
 use crate::write::drill::{Drill, Found, Play};
 use connection::Connection;
@@ -42,8 +42,8 @@ const DAY: i64 = 24 * HOUR;
 /// Moments thrown for a call-out before the function is given up.
 const TRIES: u32 = 8;
 
-/// Shapes whose destinations are the function's own, or its neighbours.
-const STRANGERLESS: [char; 3] = ['J', 'K', 'Q'];
+/// Shapes that need no stranger's address: a public resolver, the function's own networks, its neighbours.
+const STRANGERLESS: [char; 4] = ['G', 'J', 'K', 'Q'];
 
 /// What a sleeper needs behind it: a probe in the first week, and a week of silence.
 const SLEEPER_SECS: i64 = 8 * DAY + 6 * HOUR;
@@ -115,7 +115,7 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     let gathered = Gathered::read(&job(request, knowledge, progress), objects)?;
     let walk = |knowledge: &Knowledge, more: &[(String, Observations)]| {
-        gathered.walk(&job(request, knowledge, progress), more, start.clone(), scratch())
+        gathered.walk(&job(request, knowledge, progress), more, Memory::from(start.clone()), scratch())
     };
     let plain = walk(knowledge, &[])?;
     let all = Habits::of(&gathered, start, request.config.warm_up_secs as i64);

@@ -15,6 +15,7 @@ mod judge;
 mod settle;
 mod shelf;
 mod strays;
+mod unowned;
 mod walk;
 mod world;
 
@@ -22,14 +23,14 @@ use std::sync::Arc;
 
 use baselines::Baselines;
 use baselines::observation::Observations;
-use baselines::window::Day;
+use baselines::window::{Day, WINDOWS_PER_DAY, Window};
 
 use crate::config::Config;
 use crate::coverage::Coverage;
 use crate::finding::Finding;
 use crate::read::{self, Object};
 use crate::resolve::{Inventory, Lists, Networks};
-use crate::score::Incidents;
+use crate::score::{Incidents, StoredError};
 
 pub(crate) use details::short_names;
 pub use details::{Held, details, held};
@@ -89,12 +90,12 @@ pub struct Job<'a> {
 /// What a run gives.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The findings, by time of the first record; suppressed ones too.
+    /// The findings that this run told or that went on in it, by time of the first record; suppressed ones too.
     pub findings: Vec<Finding>,
     /// The account.
     pub coverage: Coverage,
-    /// What is known now. A scan learns nothing, but what it followed is watched in it: not to be stored.
-    pub baselines: Baselines,
+    /// What is known and was told now. A scan learns nothing, but what it followed is watched in it: not to be stored.
+    pub memory: Memory,
 }
 
 /// Reads objects, judges and learns.
@@ -108,10 +109,10 @@ pub struct Outcome {
 pub fn run(
     job: &Job<'_>,
     objects: Vec<Arc<dyn Object>>,
-    baselines: Baselines,
+    memory: Memory,
     scratch: Box<dyn Scratch>,
 ) -> std::io::Result<Outcome> {
-    Shelved::read(job, objects, scratch)?.walk(job, baselines)
+    Shelved::read(job, objects, scratch)?.walk(job, memory)
 }
 
 /// Observations of all objects, on the shelf: the first half of [`run`], for a door that has other things to do meanwhile.
@@ -133,31 +134,35 @@ impl Shelved {
         Ok(Self { shelf, coverage })
     }
 
-    /// Judges and learns, from a baseline on.
+    /// Judges and learns, from where a memory stands.
     ///
     /// # Errors
     /// Those of [`run`].
-    pub fn walk(self, job: &Job<'_>, baselines: Baselines) -> std::io::Result<Outcome> {
-        walk_all(job, self.shelf, self.coverage, baselines)
+    pub fn walk(self, job: &Job<'_>, memory: Memory) -> std::io::Result<Outcome> {
+        walk_all(job, self.shelf, self.coverage, memory)
     }
 }
 
-/// Walks a shelf from a baseline to its end.
+/// Walks a shelf from where a memory stands to its end, and ends the last day.
 fn walk_all(
     job: &Job<'_>,
     shelf: shelf::Shelf,
     mut coverage: Coverage,
-    baselines: Baselines,
+    mut memory: Memory,
 ) -> std::io::Result<Outcome> {
-    let memory = Memory { baselines, ..Memory::default() };
-    let (findings, memory) = walk::walk(job, shelf, memory, &mut coverage)?;
-    let mut baselines = memory.baselines;
-    if let Some(day) = memory.open_day.filter(|_| job.mode != Mode::Scan) {
-        baselines.age(day.first_window(), job.config.novelty_memory_days);
+    memory.incidents.begin_run();
+    let (mut findings, mut memory) = walk::walk(job, shelf, memory, &mut coverage)?;
+    if let Some(day) = memory.open_day.take().filter(|_| job.mode != Mode::Scan) {
+        let days = job.config.novelty_memory_days;
+        memory.baselines.age(day.first_window(), days);
+        memory.incidents.forget(Window(day.first_window().0.saturating_sub(days.saturating_mul(WINDOWS_PER_DAY))));
     }
+    // What an earlier run told, and nothing came to in this one, is told.
+    let lasting = memory.incidents.lasting();
+    findings.retain(|finding| lasting.contains(&finding.id));
     coverage.n_suppressed = findings.iter().filter(|finding| finding.suppressed_by.is_some()).count() as u64;
     coverage.n_findings = findings.len() as u64 - coverage.n_suppressed;
-    Ok(Outcome { findings, coverage, baselines })
+    Ok(Outcome { findings, coverage, memory })
 }
 
 /// Observations of all objects, kept to be walked more than once.
@@ -187,7 +192,7 @@ impl Gathered {
         self.sets.iter().map(|(flow_log, set)| (flow_log.as_str(), set))
     }
 
-    /// Walks all of it from a baseline, and `more` besides: what [`run`] would give over the objects of both.
+    /// Walks all of it from where a memory stands, and `more` besides: what [`run`] would give over the objects of both.
     ///
     /// # Errors
     /// Only when `scratch` fails.
@@ -195,14 +200,14 @@ impl Gathered {
         &self,
         job: &Job<'_>,
         more: &[(String, Observations)],
-        baselines: Baselines,
+        memory: Memory,
         scratch: Box<dyn Scratch>,
     ) -> std::io::Result<Outcome> {
         let mut shelf = shelf::Shelf::new(scratch);
         for (flow_log, set) in self.sets.iter().chain(more) {
             shelf.add(flow_log, set)?;
         }
-        walk_all(job, shelf, self.coverage.clone(), baselines)
+        walk_all(job, shelf, self.coverage.clone(), memory)
     }
 }
 
@@ -217,6 +222,40 @@ pub struct Memory {
     pub open_day: Option<Day>,
 }
 
+/// The name under which incidents are kept beside baselines.
+const INCIDENTS: &str = "incidents.json";
+
+impl From<Baselines> for Memory {
+    /// What is known, with nothing told.
+    fn from(baselines: Baselines) -> Self {
+        Self { baselines, ..Self::default() }
+    }
+}
+
+impl Memory {
+    /// What [`Memory::stored`] gave, loaded.
+    ///
+    /// # Errors
+    /// When the incidents beside the baselines are not ours, or of another version.
+    pub fn loaded(mut baselines: Baselines) -> Result<Self, StoredError> {
+        let incidents = match baselines.beside.remove(INCIDENTS) {
+            Some(text) => Incidents::from_json(&String::from_utf8_lossy(&text), &mut baselines)?,
+            None => Incidents::default(),
+        };
+        Ok(Self { baselines, incidents, open_day: None })
+    }
+
+    /// The baselines, with the incidents beside them, so that a later run goes on with them.
+    pub fn stored(self) -> Baselines {
+        let Self { mut baselines, incidents, .. } = self;
+        if !incidents.is_empty() {
+            let text = incidents.to_json(&baselines);
+            baselines.beside.insert(INCIDENTS.to_owned(), text.into());
+        }
+        baselines
+    }
+}
+
 /// What one object told.
 #[derive(Debug)]
 pub struct Observed {
@@ -228,7 +267,8 @@ pub struct Observed {
     pub coverage: Coverage,
 }
 
-/// Reads one object, for a door that keeps observations itself and walks them later.
+/// Reads one object, for a door that keeps observations itself and walks them later. What an interface did that the inventory
+/// does not know yet is kept under its id; [`walk_observations`] asks again whose it is.
 ///
 /// # Errors
 /// In words, causes included: why the object could not be read. Nothing of it may be used then.
@@ -254,7 +294,7 @@ pub fn walk_observations<'a>(
     let mut shelf = shelf::Shelf::new(scratch);
     let mut coverage = Coverage::default();
     for (flow_log, observations) in sets {
-        shelf.add(flow_log, observations)?;
+        shelf.add(flow_log, &unowned::owned(job.knowledge, observations))?;
         coverage.n_objects += 1;
     }
     let (findings, after) = walk::walk(job, shelf, std::mem::take(memory), &mut coverage)?;
@@ -272,5 +312,15 @@ fn limits(config: &Config) -> read::Limits {
         max_inflated_bytes: config.max_inflated_bytes,
         max_line_bytes: config.max_line_bytes,
         ..read::Limits::DEFAULT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_defaults_are_the_readers() {
+        assert_eq!(limits(&Config::defaults()), read::Limits::DEFAULT);
     }
 }

@@ -57,6 +57,8 @@ pub struct Incident {
     counted_in_window: (Window, BTreeSet<(u32, u16, u8)>),
     enis: BTreeMap<Arc<str>, Eni>,
     deployment: Option<Deployment>,
+    /// Whether something came to it in this run.
+    lasts: bool,
 }
 
 /// What a check says of a topic.
@@ -65,6 +67,22 @@ struct Word {
     bans: f64,
     severity: f64,
     evidence: Vec<Evidence>,
+}
+
+impl Word {
+    /// Takes in what was said before of another span: a window that was far more than ever, and a day.
+    fn join(&mut self, known: Self) {
+        self.bans = self.bans.max(known.bans);
+        self.severity = self.severity.max(known.severity);
+        for old in known.evidence {
+            match self.evidence.iter_mut().find(|new| new.measure == old.measure) {
+                Some(new) if new.surprise >= old.surprise => {}
+                Some(new) => *new = old,
+                None => self.evidence.push(old),
+            }
+        }
+        self.evidence.sort_by(|a, b| b.surprise.total_cmp(&a.surprise));
+    }
 }
 
 /// What was judged of one topic in one window, loud enough to be told.
@@ -184,6 +202,16 @@ impl Incidents {
         self.of_owner.values().flat_map(|own| &own.0)
     }
 
+    /// Begins a run: nothing came to any of them yet.
+    pub fn begin_run(&mut self) {
+        self.of_owner.values_mut().flat_map(|own| &mut own.0).for_each(|incident| incident.lasts = false);
+    }
+
+    /// Those to which something came in this run, be they its own or an earlier one's.
+    pub fn lasting(&self) -> BTreeSet<Fingerprint> {
+        self.iter().filter(|incident| incident.lasts).map(|incident| incident.id).collect()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.iter().count()
@@ -220,12 +248,14 @@ impl Incident {
             counted_in_window: (window, BTreeSet::new()),
             enis: BTreeMap::new(),
             deployment: None,
+            lasts: false,
         }
     }
 
     /// Takes in what was judged; `rows` are the observations it is about.
     fn take(&mut self, judged: Judged<'_>, rows: &[&Observation]) {
         let Judged { window, topic, bans, oddities, enis, .. } = judged;
+        self.lasts = true;
         if self.count == 0 || window > self.last {
             self.count += 1;
         }
@@ -270,8 +300,14 @@ impl Incident {
     fn hear(&mut self, topic: Topic, oddity: Oddity) {
         let Oddity { check, bans, severity, evidence, .. } = oddity;
         let key = (topic, check);
+        let mut word = Word { bans, severity, evidence };
+        if check == CheckId::EgressVolume
+            && let Some(known) = self.words.remove(&key)
+        {
+            word.join(known);
+        }
         if self.words.get(&key).is_none_or(|known| known.bans <= bans) {
-            self.words.insert(key, Word { bans, severity, evidence });
+            self.words.insert(key, word);
         }
         if self.words.len() > MAX_WORDS {
             let weakest = self.words.iter().min_by(|(_, a), (_, b)| a.bans.total_cmp(&b.bans));
@@ -342,6 +378,33 @@ mod tests {
         assert!(incident.words.contains_key(&(Topic::Owner, CheckId::FanOut)), "however late");
         assert!(!incident.words.contains_key(&(Topic::Peer(0), CheckId::FanOut)));
         assert_eq!(incident.words.len(), MAX_WORDS);
+    }
+
+    #[test]
+    fn a_window_and_a_day_are_both_told_each_at_its_most() {
+        let mut incident = Incident::new(Fingerprint(1), 0, Window(0));
+        let mut hear = |measure, bytes: f64, bans, severity| {
+            let evidence = vec![Evidence {
+                check: CheckId::EgressVolume,
+                measure,
+                observed: crate::finding::Quantity::Bytes(bytes),
+                expected: crate::finding::Quantity::Bytes(1.0),
+                surprise: bans,
+                statement: format!("{bytes} in {measure}"),
+            }];
+            let topic = Topic::Service(1, 443, 6);
+            let destinations = Vec::new();
+            incident
+                .hear(topic, Oddity { check: CheckId::EgressVolume, topic, bans, severity, evidence, destinations });
+        };
+        hear("window", 2e6, 3.0, 6.0);
+        hear("day", 2e8, 2.0, 7.0);
+        hear("window", 1e6, 2.5, 6.0);
+        hear("day", 3e8, 2.2, 7.0);
+        let [word] = incident.words.values().collect::<Vec<_>>()[..] else { panic!("one word") };
+        let statements: Vec<&str> = word.evidence.iter().map(|evidence| evidence.statement.as_str()).collect();
+        assert_eq!(statements, ["2000000 in window", "300000000 in day"]);
+        assert_eq!((word.bans, word.severity), (3.0, 7.0));
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub(crate) fn replayed(objects: &[Logged]) -> BTreeMap<String, String> {
         .iter()
         .map(|(key, bytes)| Arc::new(InMemory::new(format!("s3://{LOGS}/{key}"), bytes.clone())) as Arc<dyn Object>);
     let outcome =
-        pipeline::run(&job, objects.collect(), baselines::Baselines::default(), Box::new(InMemoryScratch::default()));
+        pipeline::run(&job, objects.collect(), pipeline::Memory::default(), Box::new(InMemoryScratch::default()));
     let outcome = outcome.expect("a replay");
     assert_eq!(outcome.coverage.unreadable, []);
     outcome.findings.iter().map(|finding| (finding.id.to_string(), json::render(finding))).collect()

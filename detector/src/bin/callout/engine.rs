@@ -18,7 +18,7 @@ use detector::config::Config;
 use detector::coverage::Coverage;
 pub(crate) use detector::drill::Error as DrillError;
 use detector::finding::Finding;
-use detector::pipeline::{self, Job, Mode, Scratch, Shelved};
+use detector::pipeline::{self, Job, Memory, Mode, Scratch, Shelved};
 pub(crate) use detector::pipeline::{Held, Progress};
 use detector::read::Object;
 use detector::resolve::{Inventory, Lists, Loaded, Networks};
@@ -152,6 +152,12 @@ pub(crate) fn replay(
         // Over what it started from, only if that is still what is there.
         let is_start = request.baseline.is_some_and(|start| start == save);
         let is_replaced = !is_start && baselines::store::version(save).is_ok_and(|there| there.is_some());
+        if is_replaced && outcome.coverage.n_owners == 0 {
+            leave(learned);
+            outcome.notes.push(format!("nothing was learned; {} holds what it held", save.display()));
+            return Ok(outcome);
+        }
+        let learned = learned.stored();
         let stored = if is_start { store_over(save, &learned, version.as_ref()) } else { store(save, &learned) };
         if is_replaced && stored.is_ok() {
             outcome.notes.push(format!(
@@ -160,8 +166,10 @@ pub(crate) fn replay(
             ));
         }
         outcome.unsaved = stored.err();
+        leave(learned);
+    } else {
+        leave(learned);
     }
-    leave(learned);
     Ok(outcome)
 }
 
@@ -171,6 +179,7 @@ pub(crate) fn learn(request: &Request<'_>, knowledge: Knowledge, progress: &dyn 
     make(dir)?;
     let start = baselines::store::version(dir).with_context(|| unusable(dir))?.map(|_| dir);
     let (mut outcome, learned, version) = run(request, knowledge, Mode::Learn, start, progress)?;
+    let learned = learned.stored();
     outcome.unsaved = store_over(dir, &learned, version.as_ref()).err();
     leave(learned);
     Ok(outcome)
@@ -185,7 +194,7 @@ pub(crate) fn scan(request: &Request<'_>, knowledge: Knowledge, progress: &dyn P
 }
 
 /// Lets the end of the process take what was learned: to take a million entries apart one by one helps nobody.
-fn leave(learned: Baselines) {
+fn leave<T>(learned: T) {
     std::mem::forget(learned);
 }
 
@@ -199,7 +208,7 @@ pub(crate) fn drill(
     min_severity: f64,
     progress: &dyn Progress,
 ) -> anyhow::Result<Result<(Vec<Drill>, Outcome), DrillError>> {
-    let start = request.baseline.map(load).transpose()?.unwrap_or_default();
+    let start = request.baseline.map(load).transpose()?.unwrap_or_default().baselines;
     let (mut knowledge, notes) = knowledge.parse(request.all_interfaces)?;
     let asked =
         detector::drill::Request { config: request.config, span: span(request), shapes, function, seed, min_severity };
@@ -214,7 +223,7 @@ pub(crate) fn drill(
 
 /// What the baseline knows, one entry a function, in the order to print.
 pub(crate) fn inspect(baseline: &Path, config: &Config) -> anyhow::Result<Vec<inspect::Detail>> {
-    Ok(pipeline::details(&load(baseline)?, config.warm_up_secs as i64))
+    Ok(pipeline::details(&load(baseline)?.baselines, config.warm_up_secs as i64))
 }
 
 /// A baseline with what findings hold back in it, to accept some of it.
@@ -255,8 +264,13 @@ fn unchanged(dir: &Path) -> String {
     format!("the baseline {} was not changed", dir.display())
 }
 
-fn load(dir: &Path) -> anyhow::Result<Baselines> {
-    baselines::store::load(dir).with_context(|| unusable(dir))
+fn load(dir: &Path) -> anyhow::Result<Memory> {
+    load_version(dir).map(|(memory, _)| memory)
+}
+
+fn load_version(dir: &Path) -> anyhow::Result<(Memory, Version)> {
+    let (baselines, version) = baselines::store::load_version(dir).with_context(|| unusable(dir))?;
+    Ok((Memory::loaded(baselines).with_context(|| unusable(dir))?, version))
 }
 
 /// Makes the folder of a baseline before a run: a wrong path costs a second, not an hour.
@@ -283,11 +297,10 @@ fn run(
     mode: Mode,
     start: Option<&Path>,
     progress: &dyn Progress,
-) -> anyhow::Result<(Outcome, Baselines, Option<Version>)> {
+) -> anyhow::Result<(Outcome, Memory, Option<Version>)> {
     let is_unusable = Arc::new(AtomicBool::new(false));
     let load = || {
-        let version = |dir: &Path| baselines::store::load_version(dir).with_context(|| unusable(dir));
-        let loaded = start.map(version).transpose();
+        let loaded = start.map(load_version).transpose();
         is_unusable.store(loaded.is_err(), Ordering::Relaxed);
         loaded
     };
@@ -302,19 +315,19 @@ fn run(
             let objects = objects.map(|object| Arc::new(Needed { object, is_unneeded: Arc::clone(&is_unusable) }) as _);
             Shelved::read(&job, objects.collect(), Box::new(TempScratch::default()))
         };
-        let (baselines, shelved) = rayon::join(load, read);
-        let (baselines, version) = baselines?.unzip();
-        let baselines: Baselines = baselines.unwrap_or_default();
-        let learned_until = baselines.learned_from.span.map(|(_, until)| until);
+        let (loaded, shelved) = rayon::join(load, read);
+        let (memory, version) = loaded?.unzip();
+        let memory = memory.unwrap_or_default();
+        let learned_until = memory.baselines.learned_from.span.map(|(_, until)| until);
         let outcome = shelved
-            .and_then(|shelved| shelved.walk(&job, baselines))
+            .and_then(|shelved| shelved.walk(&job, memory))
             .context("temporary files could not be kept; is there room in the folder TMPDIR names?")?;
         anyhow::Ok((outcome, learned_until, version, notes))
     })?;
-    let pipeline::Outcome { findings, coverage, baselines } = outcome;
+    let pipeline::Outcome { findings, coverage, memory } = outcome;
     notes.extend(overlap(learned_until, coverage.span));
     notes.extend(unexplained(&coverage));
-    Ok((Outcome { findings, coverage, notes, unsaved: None }, baselines, version))
+    Ok((Outcome { findings, coverage, notes, unsaved: None }, memory, version))
 }
 
 /// Says so where the inventory explains the lesser part of the interfaces' records: nothing of the others is judged.
@@ -322,8 +335,8 @@ fn unexplained(coverage: &Coverage) -> Option<String> {
     let n = coverage.n_unknown_interface;
     (n > coverage.n_observed).then(|| {
         format!(
-            "{n} records are of interfaces that --enis does not explain, more than of all others, and were not judged: is it of \
-             the account, the Region and the time of these logs?"
+            "{n} records are of interfaces whose function the inventory does not tell, more than of all others, and were not \
+             judged: are --enis and --functions of the account, the Region and the time of these logs?"
         )
     })
 }

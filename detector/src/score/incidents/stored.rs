@@ -336,6 +336,7 @@ fn incident(form: &IncidentForm, baselines: &mut Baselines) -> Result<Incident, 
             code_sha256: Arc::clone(&deployment.code_sha256),
             at: deployment.at,
         }),
+        lasts: false,
     })
 }
 
@@ -432,6 +433,7 @@ mod tests {
             counted_in_window: (Window(9), BTreeSet::new()),
             enis: BTreeMap::from([(Arc::clone(&eni.id), eni)]),
             deployment: Some(Deployment { version: "2".into(), code_sha256: "x".into(), at: 4 }),
+            lasts: false,
         };
         Incidents { of_owner: BTreeMap::from([(owner, OwnIncidents(vec![incident]))]) }
     }
