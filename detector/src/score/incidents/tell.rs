@@ -22,6 +22,9 @@ const AGREEMENT_SEVERITY: f64 = 0.5;
 /// Bans a deployment shortly before lends. It makes a call-out likelier, not worse: most new endpoints come with one.
 const DEPLOYMENT_BANS: f64 = 0.2;
 
+/// How long before its first odd window something may have begun: a drip takes days until it is odd.
+const BACK_SECS: i64 = 3 * 86_400;
+
 /// Statements told of each measure, the weightiest first: of a sweep over a hundred ports each is a stranger.
 const STATEMENTS_OF_A_MEASURE: usize = 4;
 
@@ -90,7 +93,9 @@ impl Incident {
         let n_all = all.len();
         let evidence = few_of_each(all);
         let n_unsaid = n_all - evidence.len();
-        let first_seen = destinations.iter().map(|d| d.first_seen).min().unwrap_or(self.first.start());
+        // What was met long before is back; the finding begins with its return.
+        let began = |first: i64| if self.first.start() - first > BACK_SECS { self.first.start() } else { first };
+        let first_seen = destinations.iter().map(|d| began(d.first_seen)).min().unwrap_or(self.first.start());
         let last_seen = destinations.iter().map(|d| d.last_seen).max().unwrap_or(self.last.end());
         let eni = self.enis.values().next().cloned().unwrap_or_default();
         let named = |text: &Arc<str>| (!text.is_empty() && &**text != "-").then(|| Arc::clone(text));
