@@ -450,9 +450,10 @@ impl Page<'_> {
         let spans = self.windows("first")?.into_iter().zip(self.windows("last")?);
         let counts = self.u32("n_windows")?.iter().zip(self.u32("n_days")?);
         let known = spans.zip(counts).map(|((first, last), (&n_windows, &n_days))| {
-            (first <= last).then_some(Known { first, last, n_windows, n_days })
+            let is_whole = first <= last && n_windows > 0 && n_days > 0;
+            is_whole.then_some(Known { first, last, n_windows, n_days })
         });
-        all(known).ok_or_else(|| self.damaged("`last` is before `first`"))
+        all(known).ok_or_else(|| self.damaged("`last` is before `first`, or nothing was counted between them"))
     }
 
     /// The columns [`super::columns::VOLUMES`].
