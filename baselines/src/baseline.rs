@@ -54,6 +54,10 @@ pub struct Baseline {
     pub volumes: Volumes,
     /// Distinct destinations a window.
     pub window_peers: Distribution,
+    /// The longest that one connection was held to a newcomer outside private space that nothing was told of, in seconds.
+    pub longest_held_secs: u32,
+    /// The longest that one flow record lasted, in seconds: about the aggregation interval of its flow logs.
+    pub longest_record_secs: u32,
     /// Windows of activity by hour of the week, from Monday 00:00 UTC.
     pub hours: Vec<u32>,
     /// Minutes of activity in the latest week, with settled destinations: what newcomers do is no habit yet.
@@ -380,8 +384,8 @@ impl Baseline {
             .unwrap_or(Standing::Settled)
     }
 
-    /// Learns the observations of one window. Windows come in order of event time; late ones are folded in where they
-    /// belong.
+    /// Learns the observations of one window. Windows come in order of event time. Late ones count too, but what a window or a day
+    /// brings in two parts enters the distributions as two.
     ///
     /// `rows` are of this owner and window, their `peer` a number of the ladder; several of one destination (on several
     /// interfaces) are allowed. `found` says where each stood before the window. What stands under a finding does not
@@ -420,6 +424,10 @@ impl Baseline {
             };
             if !under_finding {
                 total.add(&sent(row));
+            }
+            if row.n_flows == 1 {
+                let lasted = row.last.saturating_sub(row.first).clamp(0, u32::MAX.into()) as u32;
+                self.longest_record_secs = self.longest_record_secs.max(lasted);
             }
         }
         let (open, totals) = self.volumes.open_window;

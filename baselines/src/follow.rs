@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use crate::baseline::{Baseline, Found, Learned, Standing};
-use crate::ladder::Ladder;
+use crate::ladder::{Ladder, is_private};
 use crate::newcomer::{Circumstances, Newcomer, Subject};
 use crate::observation::Observation;
 use crate::watched::Watched;
@@ -64,7 +64,13 @@ impl Baseline {
                     early |= row.ports_early;
                     late |= row.ports_late;
                 }
+                let before = newcomer.held;
                 newcomer.held.extend(window, early, late);
+                // What has ended and was never told of is how the owner holds connections.
+                let has_ended = newcomer.held.since != before.since && newcomer.finding == 0;
+                if has_ended && before.is_one_connection() && !is_private(ladder.rungs(first_row.peer).address) {
+                    self.longest_held_secs = self.longest_held_secs.max(before.secs() as u32);
+                }
             }
             touched.push(subject);
         }
@@ -99,5 +105,26 @@ impl Baseline {
                 *watched = Watched::close_in(&mut room, &newcomer);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fleet::{Mode, Told, learned};
+
+    /// The longest one connection was held, of what begins at these windows and lasts so many.
+    fn longest(to: (u8, u8, u8), is_odd: bool, runs: &[(u32, u32)]) -> u32 {
+        let told = |window| Told { window, owner: 0, to, port: 443, n_flows: 1, bytes: 100, ports: (4, 4), is_odd };
+        let windows = runs.iter().flat_map(|&(begun, n)| begun..begun + n);
+        let baselines = learned(&windows.map(told).collect::<Vec<_>>(), Mode::Watch);
+        baselines.iter().map(|(_, baseline)| baseline.longest_held_secs).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn the_longest_connection_to_a_newcomer_is_remembered_when_it_has_ended() {
+        assert_eq!(longest((1, 0, 0), false, &[(10, 9)]), 0, "it may go on");
+        assert_eq!(longest((1, 0, 0), false, &[(10, 9), (30, 4), (40, 1)]), 9 * 600);
+        assert_eq!(longest((0, 0, 0), false, &[(10, 9), (30, 1)]), 0, "inside the VPC all are held");
+        assert_eq!(longest((1, 0, 0), true, &[(10, 9), (30, 1)]), 0, "what is told is no habit");
     }
 }

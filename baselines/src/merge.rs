@@ -110,6 +110,8 @@ impl Baseline {
         let they_are_late = order_in_time(self) <= order_in_time(theirs);
         let corrections = if they_are_late { Corrections::of(self, theirs) } else { Corrections::of(theirs, self) };
         self.merge_newcomers(theirs, they_are_late);
+        self.longest_held_secs = self.longest_held_secs.max(theirs.longest_held_secs);
+        self.longest_record_secs = self.longest_record_secs.max(theirs.longest_record_secs);
         self.merge_rungs(theirs);
         for (network, correction) in &corrections.networks {
             if let Some(network) = self.networks.get_mut(network) {

@@ -177,6 +177,9 @@ pub struct Newcomer {
 /// What a run begins with, −log2: one of 64 bits was picked.
 const AGAINST_CHANCE_AT_FIRST: f64 = -6.0;
 
+/// Bits by which a run must beat chance to be one connection.
+const MIN_AGAINST_CHANCE: f64 = 20.0;
+
 /// Connections that were alive in every half window so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Held {
@@ -229,6 +232,11 @@ impl Held {
         (1.0 - share).max(0.0).ln() / (1.0f64 - 1.0 / 64.0).ln()
     }
 
+    /// Whether the run is one connection, beyond what others could make of it by chance.
+    pub fn is_one_connection(&self) -> bool {
+        self.against_chance >= MIN_AGAINST_CHANCE
+    }
+
     /// Seconds the run has lasted.
     pub fn secs(&self) -> i64 {
         self.until.end() - self.since.start()
@@ -269,8 +277,8 @@ impl Newcomer {
         }
         self.known.touch(row.window);
         self.latest_bytes_out = self.latest_bytes_out.saturating_add(row.bytes_out);
-        self.n_flows += u64::from(row.n_flows);
-        self.n_rejected += u64::from(row.n_rejected);
+        self.n_flows = self.n_flows.saturating_add(row.n_flows.into());
+        self.n_rejected = self.n_rejected.saturating_add(row.n_rejected.into());
         self.bytes_out = self.bytes_out.saturating_add(row.bytes_out);
         self.bytes_in = self.bytes_in.saturating_add(row.bytes_in);
         match self.counts.last_mut() {

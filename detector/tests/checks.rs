@@ -65,10 +65,13 @@ impl Log {
         log
     }
 
-    fn record(&mut self, [src, dst]: [&str; 2], [from, to]: [u16; 2], sent: (u64, i64, u8), end: &str) {
-        let (bytes, start, protocol) = sent;
+    fn record(&mut self, hosts: [&str; 2], ports: [u16; 2], (bytes, start, protocol): (u64, i64, u8), end: &str) {
+        self.lasting_record(hosts, ports, (bytes, start, start + 20, protocol), end);
+    }
+
+    fn lasting_record(&mut self, hosts: [&str; 2], ports: [u16; 2], sent: (u64, i64, i64, u8), end: &str) {
+        let ([src, dst], [from, to], (bytes, start, until, protocol)) = (hosts, ports, sent);
         let packets = bytes / 1000 + 1;
-        let until = start + 20;
         let _infallible =
             writeln!(self.text, "eni-1 {src} {dst} {from} {to} {protocol} {packets} {bytes} {start} {until} {end}");
     }
@@ -77,6 +80,23 @@ impl Log {
     pub(crate) fn call(&mut self, start: i64, to: &str, port: u16, out_bytes: u64, in_bytes: u64) {
         self.local_port = self.local_port % 40_000 + 20_003;
         self.call_from(self.local_port, start, to, port, out_bytes, in_bytes);
+    }
+
+    /// A connection in use for most of ten minutes, where flow logs aggregate over as many.
+    fn use_of_ten_minutes(&mut self, start: i64, to: &str) {
+        self.local_port = self.local_port % 40_000 + 20_003;
+        self.lasting_record(
+            ["10.0.0.5", to],
+            [self.local_port, 443],
+            (900, start, start + 570, 6),
+            "ACCEPT OK 2 egress",
+        );
+        self.lasting_record(
+            [to, "10.0.0.5"],
+            [443, self.local_port],
+            (5000, start, start + 570, 6),
+            "ACCEPT OK 18 ingress",
+        );
     }
 
     /// More of a connection that holds a local port.
@@ -99,6 +119,19 @@ impl Log {
         self.record(["10.0.0.5", from], [port, 50_000], (40, start, 6), "ACCEPT OK 18 egress");
     }
 
+    /// What begins before a moment, and the rest.
+    pub(crate) fn cut(&self, at: i64) -> [Self; 2] {
+        let mut parts = [Self::empty(), Self::empty()];
+        for line in self.text.lines().skip(1) {
+            let start: i64 = line.split(' ').nth(8).and_then(|start| start.parse().ok()).expect("a time");
+            let [before, after] = &mut parts;
+            let part = if start < at { before } else { after };
+            part.text += line;
+            part.text += "\n";
+        }
+        parts
+    }
+
     fn replay(&self) -> Vec<Finding> {
         self.replay_from(Baselines::default(), &Config::defaults(), &with_list()).findings
     }
@@ -114,11 +147,11 @@ impl Log {
     }
 
     /// Replays the log on top of what is known.
-    pub(crate) fn replay_from(&self, known: Baselines, config: &Config, knowledge: &Knowledge) -> Outcome {
+    pub(crate) fn replay_from(&self, known: impl Into<Memory>, config: &Config, knowledge: &Knowledge) -> Outcome {
         let job = Job { config, knowledge, mode: Mode::Replay, span: None, progress: &() };
         let object: Arc<dyn Object> = Arc::new(InMemory::new("case.log", self.text.clone().into_bytes()));
         let scratch = Box::new(InMemoryScratch::default());
-        let outcome = run(&job, vec![object], known, scratch).expect("the scratch holds");
+        let outcome = run(&job, vec![object], known.into(), scratch).expect("the scratch holds");
         assert_eq!((outcome.coverage.n_objects, outcome.coverage.n_rejected()), (1, 0), "the case itself is in order");
         outcome
     }
@@ -133,7 +166,7 @@ pub(crate) fn knowledge(functions: &str) -> Knowledge {
 }
 
 /// That, and a list with one address.
-fn with_list() -> Knowledge {
+pub(crate) fn with_list() -> Knowledge {
     let mut knowledge = knowledge(FUNCTIONS);
     knowledge.threat_lists.add("own", "own.txt", b"192.0.2.66\n").expect("a list");
     knowledge
@@ -152,8 +185,8 @@ fn a_day_of_an_upload_is_told_once() {
 pub(crate) struct Case {
     pub(crate) check: CheckId,
     pub(crate) caught: Option<&'static str>,
-    what: &'static str,
-    log: fn() -> Log,
+    pub(crate) what: &'static str,
+    pub(crate) log: fn() -> Log,
 }
 
 /// What the check must catch.
@@ -166,7 +199,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 43] = [
+pub(crate) const CASES: [Case; 46] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -207,6 +240,15 @@ pub(crate) const CASES: [Case; 43] = [
         log.call(at(15, 3, 1), PROVIDER, 443, 3_500_000, 9000);
         log
     }),
+    near_miss(
+        CheckId::EgressVolume,
+        "a thousand times as much over one connection, and as much more in the answers",
+        || {
+            let mut log = Log::steady();
+            log.call(at(10, 9, 31), PROVIDER, 443, 900_000, 5_000_000);
+            log
+        },
+    ),
     near_miss(CheckId::EgressVolume, "a day of four times the usual calls, of the usual size", || {
         let mut log = Log::empty();
         for n in 0..12 * 144 {
@@ -285,6 +327,16 @@ pub(crate) const CASES: [Case; 43] = [
         }
         log
     }),
+    near_miss(CheckId::Beacon, "a customer in constant use, in flow logs of ten minutes", || {
+        let mut log = Log::webhooks();
+        for n in 0..12 * 144 {
+            log.use_of_ten_minutes(at(0, 0, n * 10) + 7, PROVIDER);
+        }
+        for n in 0..72 {
+            log.use_of_ten_minutes(at(10, 0, n * 10) + n * 53 % 25, STRANGER);
+        }
+        log
+    }),
     near_miss(CheckId::Beacon, "as many contacts among the webhooks, whenever they come", || {
         let mut log = Log::webhooks();
         for n in 0..36 {
@@ -319,6 +371,16 @@ pub(crate) const CASES: [Case; 43] = [
         let mut log = Log::webhooks();
         for n in 0..72 {
             log.call_from(3333, at(10, 9, n * 5) + n * n * 31 % 240, STRANGER, 443, 400, 600);
+        }
+        log
+    }),
+    near_miss(CheckId::LongConnection, "a customer's connection, held as long as another's was", || {
+        let mut log = Log::webhooks();
+        for (day, to, port) in [(3, "99.20.30.40", 3322), (10, STRANGER, 3333)] {
+            for n in 0..72 {
+                log.call_from(port, at(day, 9, n * 5) + n * n * 31 % 240, to, 443, 400, 600);
+            }
+            log.call_from(port + 1, at(day, 16, 1), to, 443, 400, 600);
         }
         log
     }),
@@ -522,9 +584,36 @@ fn what_is_switched_off_says_nothing() {
         let mut config = Config::defaults();
         config.checks.retain(|check| *check != case.check);
         let outcome = (case.log)().replay_from(Baselines::default(), &config, &with_list());
-        let mut said = outcome.findings.iter().flat_map(|finding| {
-            finding.evidence.iter().map(|evidence| evidence.check).chain([finding.check])
-        });
+        let mut said = outcome
+            .findings
+            .iter()
+            .flat_map(|finding| finding.evidence.iter().map(|evidence| evidence.check).chain([finding.check]));
         assert!(said.all(|check| check != case.check), "{}, {}", case.check, case.what);
     }
+}
+
+#[test]
+fn what_is_back_is_dated_to_its_return() {
+    let mut log = Log::steady();
+    log.call(at(2, 14, 2), STRANGER, 443, 900, 5000);
+    log.call(at(10, 9, 31), STRANGER, 443, 40_000, 5000);
+    let findings = log.replay();
+    let [finding] = findings.as_slice() else { panic!("{} findings", findings.len()) };
+    assert_eq!((finding.first_seen, finding.window.0), (at(10, 9, 30), at(10, 9, 30)));
+    assert_eq!(finding.destinations[0].first_seen, at(2, 14, 2), "the probe is told with the destination");
+}
+
+#[test]
+fn a_function_the_baseline_does_not_know_is_still_learning() {
+    let other = FUNCTIONS.replace(":function:api", ":function:web");
+    let learned = Log::steady().replay_from(Baselines::default(), &Config::defaults(), &knowledge(&other));
+    let knowledge = knowledge(FUNCTIONS);
+    let config = Config::defaults();
+    let job = Job { config: &config, knowledge: &knowledge, mode: Mode::Scan, span: None, progress: &() };
+    let mut log = Log::empty();
+    log.call(at(12, 9, 31), STRANGER, 443, 40_000, 5000);
+    let object: Arc<dyn Object> = Arc::new(InMemory::new("case.log", log.text.into_bytes()));
+    let scratch = Box::new(InMemoryScratch::default());
+    let outcome = run(&job, vec![object], learned.memory, scratch).expect("the scratch holds");
+    assert_eq!((outcome.findings.len(), outcome.coverage.n_learning), (0, 1));
 }

@@ -26,7 +26,7 @@ fn exact(baselines: &Baselines, told: &[Told]) -> Vec<String> {
     if let Some(last) = told.last() {
         aged.age(Window(START.0 + last.window).day().first_window(), MEMORY_DAYS);
     }
-    let inexact = ["active", "held", "newcomer service", "newcomer prefix"];
+    let inexact = ["active", "held", "longest held", "newcomer service", "newcomer prefix"];
     dump(&aged).into_iter().filter(|line| !inexact.iter().any(|begin| line.starts_with(begin))).collect()
 }
 

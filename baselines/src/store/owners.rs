@@ -23,6 +23,8 @@ pub(super) fn columns() -> Vec<Column> {
         column("n_windows", Kind::U32),
         column("n_days", Kind::U32),
         column("window_peers", Kind::Bytes),
+        column("longest_held_secs", Kind::U32),
+        column("longest_record_secs", Kind::U32),
     ];
     [&own, VOLUMES].concat()
 }
@@ -39,6 +41,8 @@ pub(super) fn encode(from: &Baselines, order: &Order<'_>, file: &str) -> Result<
     sheet.u32(known().map(|known| known.map_or(0, |known| known.n_windows)));
     sheet.u32(known().map(|known| known.map_or(0, |known| known.n_days)));
     sheet.bytes(all().map(|baseline| baseline.window_peers.encode()));
+    sheet.u32(all().map(|baseline| baseline.longest_held_secs));
+    sheet.u32(all().map(|baseline| baseline.longest_record_secs));
     sheet.volumes(all().map(|baseline| &baseline.volumes));
     sheet.finish(&super::facts())
 }
@@ -57,10 +61,13 @@ pub(super) fn decode(reader: &Reader<'_>, owners: &mut Names, of_owner: &mut Vec
                 _ => Err(page.damaged("`first` and `last` do not agree")),
             });
             let volumes = page.distributions("window_peers")?.into_iter().zip(page.volumes()?);
-            let baselines = spans.zip(volumes).map(|(known, (window_peers, volumes))| {
+            let longest = page.u32("longest_held_secs")?.iter().zip(page.u32("longest_record_secs")?);
+            let baselines = spans.zip(volumes).zip(longest).map(|((known, (window_peers, volumes)), longest)| {
                 let known = known?;
+                let (&longest_held_secs, &longest_record_secs) = longest;
                 let hours = if known.is_some() { vec![0; HOURS_PER_WEEK.into()] } else { Vec::new() };
-                Ok(Baseline { known, volumes, window_peers, hours, ..Baseline::default() })
+                let own = Baseline { known, volumes, window_peers, hours, ..Baseline::default() };
+                Ok(Baseline { longest_held_secs, longest_record_secs, ..own })
             });
             let baselines = baselines.collect::<Result<Vec<Baseline>, Error>>()?;
             Ok((names, baselines))

@@ -22,7 +22,7 @@ use baselines::window::{WINDOW_MINUTES, WINDOW_SECS, Window};
 
 use super::oddity::{Oddity, Topic};
 use super::view::{View, is_all_refused, period_words, span_words};
-use super::{Check, long_connection, novelty};
+use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Contacts needed: three intervals, so that the third can confirm what two suggest.
@@ -36,6 +36,11 @@ const ONE_CONTACT_MINUTES: u32 = 2;
 
 /// Shortest period judged by intervals. Below, every minute has contact and rhythm cannot be told from use.
 const MIN_PERIOD_MINUTES: f64 = 4.0;
+
+/// The same where flow logs aggregate over ten minutes: what is used all the time has a record in each of them. Such logs have records
+/// longer than those of one minute can be.
+const MIN_COARSE_MINUTES: f64 = 15.0;
+const COARSE_SECS: u32 = 120;
 
 /// Period from which contacts at random are so far apart that hardly two of them are taken for one.
 const SPARSE_PERIOD_MINUTES: f64 = 30.0;
@@ -62,7 +67,7 @@ const BUSY_SHARE: f64 = 0.5;
 /// Share of minutes below which a function rests in most of them, so that its own runs can be told from its pauses.
 const RESTING_SHARE: f64 = 0.4;
 
-/// Whole windows of steady contact needed, and records in each: five polls in ten minutes, for an hour.
+/// Whole windows of steady contact needed, and records in each: a poll every four minutes, for an hour.
 const MIN_STEADY_WINDOWS: usize = 5;
 const MIN_STEADY_FLOWS: f64 = 2.5;
 
@@ -118,7 +123,10 @@ impl Check for Beacon {
                         || is_explained(view, newcomer)
                         || is_one_connection(newcomer)
                 };
-                let by_interval = rhythm(&newcomer.contacts).filter(|_| !is_none());
+                let is_coarse = view.baseline.longest_record_secs > COARSE_SECS;
+                let least = if is_coarse { MIN_COARSE_MINUTES } else { MIN_PERIOD_MINUTES };
+                let by_interval =
+                    rhythm(&newcomer.contacts).filter(|rhythm| rhythm.period_minutes >= least && !is_none());
                 let by_count = || {
                     steady(&newcomer.counts)
                         .filter(|steady| !is_held(newcomer, steady) && !is_steady_itself(view, newcomer))
@@ -163,7 +171,7 @@ fn is_busy(view: &View<'_>, newcomer: &Newcomer) -> bool {
 /// Whether the contacts are records of one connection that was held through most of them: not one of them is a poll.
 fn is_one_connection(newcomer: &Newcomer) -> bool {
     let [Some(first), Some(last)] = [newcomer.contacts.first(), newcomer.contacts.last()] else { return false };
-    let is_held = newcomer.held.against_chance >= long_connection::MIN_AGAINST_CHANCE;
+    let is_held = newcomer.held.is_one_connection();
     is_held && newcomer.held.secs() * 2 > i64::from(last - first) * 60
 }
 

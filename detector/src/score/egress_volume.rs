@@ -3,7 +3,7 @@
 //! Why it matters: stolen data that leaves through a provider the function already uses shows in nothing else.
 //! What it weighs: by which factor the past's largest window is exceeded, under the past's own tail. A retry storm or a
 //! busy hour makes more records of the usual size, so the bytes of one record must be exceeded as well, unless the factor
-//! is beyond what load explains; and what all that is called rises by together is load at any factor. What stays inside
+//! is beyond what load explains; and what all that is called rises by together, or the answers rise by, is load at any factor. What stays inside
 //! the VPC has not left: it weighs less, and load explains any factor. What is asked of a resolver has left, wherever the
 //! resolver is: it asks on.
 //!
@@ -55,6 +55,9 @@ const DAY_SECS: f64 = 86_400.0;
 
 /// Factor over the largest window or day from which load alone explains nothing, whatever the size of a record.
 const BEYOND_LOAD: f64 = 30.0;
+
+/// Bytes sent for each byte that acknowledges them: one header of 40 bytes for two segments of some 1400, and room for more.
+const BYTES_PER_ACKNOWLEDGED: u64 = 30;
 
 /// Others that must be called in the same window to tell load from one of them rising alone.
 const LOAD_OTHERS: usize = 3;
@@ -161,7 +164,8 @@ fn judge<'a>(
 /// What rows send.
 fn totals<'a>(rows: impl Iterator<Item = &'a Observation>) -> Totals {
     rows.fold(Totals::default(), |mut totals, row| {
-        totals.add(&Totals { bytes_out: row.bytes_out, n_flows: row.n_flows, ..Totals::default() });
+        let Observation { bytes_out, bytes_in, n_flows, .. } = *row;
+        totals.add(&Totals { bytes_out, bytes_in, n_flows, ..Totals::default() });
         totals
     })
 }
@@ -306,13 +310,21 @@ impl Past<'_> {
         if ratio <= EXCEEDS {
             return None;
         }
-        let ratio = ratio / (self.load)(span);
+        let ratio = ratio / (self.load)(span) / self.answers_rise(sent, record);
         let record_ratio = record as f64 / record_bytes().max(1) as f64;
         // Inside the VPC a backfill or a migration is load beyond any factor.
         let is_beyond_load = ratio >= BEYOND_LOAD && !self.is_inside;
         let ratio = if is_beyond_load { ratio } else { ratio.min(record_ratio) };
         let inside = if self.is_inside { PRIVATE_BANS } else { 0.0 };
         Some(beyond_max(past, ratio, n_trials)? - inside)
+    }
+
+    /// By which factor the largest answers before are exceeded, 1 where they are not: who is asked more often, or more at once, answers as
+    /// much more, and who takes an upload acknowledges it. `record`: the bytes of a record sent.
+    fn answers_rise(&self, sent: &Totals, record: u64) -> f64 {
+        let answered = sent.bytes_in.checked_div(sent.n_flows.into()).unwrap_or(0);
+        let beyond = answered.saturating_sub(record / BYTES_PER_ACKNOWLEDGED);
+        (beyond as f64 / self.volumes.flow_bytes_in().max().max(1) as f64).max(1.0)
     }
 
     /// Bytes of a record as days bring them: the mean of the past ones, or what nine windows in ten stay below, where that is

@@ -15,8 +15,8 @@ use crate::finding::{CheckId, Evidence, Quantity};
 /// Shortest connection worth a word: Lambda freezes idle environments within minutes, and NAT drops idle flows after 350 s.
 const MIN_SECS: i64 = 3600;
 
-/// Bits by which a run must beat chance.
-pub(super) const MIN_AGAINST_CHANCE: f64 = 20.0;
+/// Factor over the longest that was ever held before up to which it is not exceeded.
+const EXCEEDS: f64 = 1.5;
 
 /// Bans for the shortest, and for each doubling.
 const BASE_BANS: f64 = 0.7;
@@ -40,13 +40,13 @@ impl Check for LongConnection {
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
         let newcomers = view.newcomers_that_may_last().filter(|(_, newcomer)| !view.is_inside(newcomer));
+        let longest = i64::from(view.baseline.longest_held_secs);
+        let least = MIN_SECS.max((longest as f64 * EXCEEDS) as i64);
         newcomers
-            .filter(|(_, newcomer)| {
-                newcomer.held.secs() >= MIN_SECS && newcomer.held.against_chance >= MIN_AGAINST_CHANCE
-            })
+            .filter(|(_, newcomer)| newcomer.held.secs() >= least && newcomer.held.is_one_connection())
             .map(|(subject, newcomer)| {
                 let secs = newcomer.held.secs();
-                let bans = (BASE_BANS + (secs as f64 / MIN_SECS as f64).log2() * DOUBLING_BANS).min(MOST_BANS);
+                let bans = (BASE_BANS + (secs as f64 / least as f64).log2() * DOUBLING_BANS).min(MOST_BANS);
                 Oddity {
                     check: CheckId::LongConnection,
                     topic: Topic::Newcomer(subject),
@@ -56,13 +56,22 @@ impl Check for LongConnection {
                         check: CheckId::LongConnection,
                         measure: "connection_held",
                         observed: Quantity::Secs(secs as f64),
-                        expected: Quantity::Secs(USUAL_SECS),
+                        expected: Quantity::Secs(USUAL_SECS.max(longest as f64)),
                         surprise: bans,
-                        statement: format!("one connection to it was held for {}", span_words(secs)),
+                        statement: format!("one connection to it was held for {}{}", span_words(secs), before(longest)),
                     }],
                     destinations: newcomer.destinations.clone(),
                 }
             })
             .collect()
+    }
+}
+
+/// What is known of connections before, in words.
+fn before(longest: i64) -> String {
+    if longest == 0 {
+        String::new()
+    } else {
+        format!("; to nothing it met before for longer than {}", span_words(longest))
     }
 }

@@ -38,6 +38,7 @@ fn snapshots_are_stored_when_something_changed() {
     let mut old: Value = serde_json::from_slice(&cloud.get(STATE, &keys[1])).expect("JSON");
     old["taken_at"] = json!("2026-03-22T00:00:00Z");
     cloud.put(STATE, "inventory/9999-old.json", old.to_string());
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     assert_eq!(inventory.invoke(&json!({})).given()["stored"], json!(true), "months old");
     cloud.delete(STATE, "inventory/9999-old.json");
     let snapshot: Value = serde_json::from_slice(&cloud.get(STATE, &keys[1])).expect("JSON");
