@@ -6,7 +6,7 @@
 use crate::activity::Activity;
 use crate::bounds::NOWHERE;
 use crate::distribution::Distribution;
-use crate::known::{Known, Totals, Volumes};
+use crate::known::{Known, RecordLengths, Totals, Volumes};
 use crate::ladder::{Ladder, Rungs, is_private};
 use crate::near::near;
 use crate::newcomer::{Newcomer, Subject};
@@ -56,8 +56,8 @@ pub struct Baseline {
     pub window_peers: Distribution,
     /// The longest that one connection was held to a newcomer outside private space that nothing was told of, in seconds.
     pub longest_held_secs: u32,
-    /// The longest that one flow record lasted, in seconds: about the aggregation interval of its flow logs.
-    pub longest_record_secs: u32,
+    /// How long its flow records last.
+    pub records: RecordLengths,
     /// Windows of activity by hour of the week, from Monday 00:00 UTC.
     pub hours: Vec<u32>,
     /// Minutes of activity in the latest week, with settled destinations: what newcomers do is no habit yet.
@@ -425,10 +425,7 @@ impl Baseline {
             if !under_finding {
                 total.add(&sent(row));
             }
-            if row.n_flows == 1 {
-                let lasted = row.last.saturating_sub(row.first).clamp(0, u32::MAX.into()) as u32;
-                self.longest_record_secs = self.longest_record_secs.max(lasted);
-            }
+            self.records.note(row);
         }
         let (open, totals) = self.volumes.open_window;
         if open != window && totals.n_peers > 0 {

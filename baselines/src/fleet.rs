@@ -153,7 +153,8 @@ pub(crate) fn dump(baselines: &Baselines) -> Vec<String> {
         lines.push(format!("active {name} {active:?}"));
         lines.push(format!("owner {name} {:?} {:?}", baseline.known, baseline.volumes));
         lines.push(format!("owner {name} {:?} {:?}", baseline.window_peers, baseline.hours));
-        lines.push(format!("owner {name} {:?} {}", baseline.diary, baseline.longest_record_secs));
+        lines.push(format!("owner {name} {:?}", baseline.diary));
+        lines.push(format!("owner {name} {:?}", baseline.records));
         lines.push(format!("longest held by {name} {}", baseline.longest_held_secs));
     }
     for (name, of) in baselines.iter() {

@@ -1,6 +1,7 @@
 //! What is known of one rung of one owner's ladder, and of how much it carries.
 
 use crate::distribution::Counts;
+use crate::observation::Observation;
 use crate::past::{Measure, Past};
 use crate::window::{Day, Window};
 
@@ -249,10 +250,60 @@ impl Volumes {
     }
 }
 
+/// Seconds that no record lasts where flow logs aggregate over a minute.
+const COARSE_SECS: i64 = 120;
+
+/// One record in so many lasts longer where they aggregate over ten.
+const COARSE_ONE_IN: u64 = 10;
+
+/// How long an owner's flow records last, of windows in which one told of a destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordLengths {
+    pub(crate) n_single: u32,
+    /// Those that lasted for longer than one of a minute's aggregation can.
+    pub(crate) n_long: u32,
+}
+
+impl RecordLengths {
+    /// Notes what an observation tells.
+    pub(crate) fn note(&mut self, row: &Observation) {
+        if row.n_flows == 1 {
+            let is_long = row.last.saturating_sub(row.first) > COARSE_SECS;
+            self.add(Self { n_single: 1, n_long: is_long.into() });
+        }
+    }
+
+    /// Adds others.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.n_single = self.n_single.saturating_add(other.n_single);
+        self.n_long = self.n_long.saturating_add(other.n_long);
+    }
+
+    /// Whether flow logs aggregate over ten minutes, as far as records show: what is used all the time has one in each of them then.
+    /// Where they aggregate over one, a record that seems to last longer is one that was answered late.
+    pub fn is_coarse(self) -> bool {
+        u64::from(self.n_long) * COARSE_ONE_IN > u64::from(self.n_single)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn records_tell_over_how_long_logs_aggregate() {
+        let mut lengths = RecordLengths::default();
+        assert!(!lengths.is_coarse(), "nothing is known");
+        let mut note = |n: u32, n_flows, lasted| {
+            (0..n).for_each(|_| lengths.note(&Observation { n_flows, last: lasted, ..Observation::default() }));
+            lengths.is_coarse()
+        };
+        assert!(!note(100, 1, 60));
+        assert!(!note(10, 1, 300), "a few are answered late");
+        assert!(!note(100, 2, 590), "of several nobody knows which lasted");
+        assert!(note(10, 1, 590));
+    }
 
     #[test]
     fn touching_counts_each_window_and_day_once() {

@@ -111,7 +111,7 @@ impl Baseline {
         let corrections = if they_are_late { Corrections::of(self, theirs) } else { Corrections::of(theirs, self) };
         self.merge_newcomers(theirs, they_are_late);
         self.longest_held_secs = self.longest_held_secs.max(theirs.longest_held_secs);
-        self.longest_record_secs = self.longest_record_secs.max(theirs.longest_record_secs);
+        self.records.add(theirs.records);
         self.merge_rungs(theirs);
         for (network, correction) in &corrections.networks {
             if let Some(network) = self.networks.get_mut(network) {

@@ -330,7 +330,7 @@ pub(crate) const CASES: [Case; 46] = [
     near_miss(CheckId::Beacon, "a customer in constant use, in flow logs of ten minutes", || {
         let mut log = Log::webhooks();
         for n in 0..12 * 144 {
-            log.use_of_ten_minutes(at(0, 0, n * 10) + 7, PROVIDER);
+            log.use_of_ten_minutes(at(0, 0, n * 10) + 7, "198.51.100.9");
         }
         for n in 0..72 {
             log.use_of_ten_minutes(at(10, 0, n * 10) + n * 53 % 25, STRANGER);

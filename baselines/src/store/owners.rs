@@ -10,7 +10,7 @@ use super::error::Error;
 use super::page::Reader;
 use crate::baseline::{Baseline, DiaryDay};
 use crate::baselines::Baselines;
-use crate::known::Known;
+use crate::known::{Known, RecordLengths};
 use crate::names::Names;
 use crate::window::{HOURS_PER_WEEK, Window};
 
@@ -24,7 +24,8 @@ pub(super) fn columns() -> Vec<Column> {
         column("n_days", Kind::U32),
         column("window_peers", Kind::Bytes),
         column("longest_held_secs", Kind::U32),
-        column("longest_record_secs", Kind::U32),
+        column("n_single_records", Kind::U32),
+        column("n_long_records", Kind::U32),
     ];
     [&own, VOLUMES].concat()
 }
@@ -42,7 +43,8 @@ pub(super) fn encode(from: &Baselines, order: &Order<'_>, file: &str) -> Result<
     sheet.u32(known().map(|known| known.map_or(0, |known| known.n_days)));
     sheet.bytes(all().map(|baseline| baseline.window_peers.encode()));
     sheet.u32(all().map(|baseline| baseline.longest_held_secs));
-    sheet.u32(all().map(|baseline| baseline.longest_record_secs));
+    sheet.u32(all().map(|baseline| baseline.records.n_single));
+    sheet.u32(all().map(|baseline| baseline.records.n_long));
     sheet.volumes(all().map(|baseline| &baseline.volumes));
     sheet.finish(&super::facts())
 }
@@ -61,13 +63,14 @@ pub(super) fn decode(reader: &Reader<'_>, owners: &mut Names, of_owner: &mut Vec
                 _ => Err(page.damaged("`first` and `last` do not agree")),
             });
             let volumes = page.distributions("window_peers")?.into_iter().zip(page.volumes()?);
-            let longest = page.u32("longest_held_secs")?.iter().zip(page.u32("longest_record_secs")?);
-            let baselines = spans.zip(volumes).zip(longest).map(|((known, (window_peers, volumes)), longest)| {
+            let records = page.u32("n_single_records")?.iter().zip(page.u32("n_long_records")?);
+            let lasting = page.u32("longest_held_secs")?.iter().zip(records);
+            let baselines = spans.zip(volumes).zip(lasting).map(|((known, (window_peers, volumes)), lasting)| {
                 let known = known?;
-                let (&longest_held_secs, &longest_record_secs) = longest;
+                let (&longest_held_secs, (&n_single, &n_long)) = lasting;
                 let hours = if known.is_some() { vec![0; HOURS_PER_WEEK.into()] } else { Vec::new() };
                 let own = Baseline { known, volumes, window_peers, hours, ..Baseline::default() };
-                Ok(Baseline { longest_held_secs, longest_record_secs, ..own })
+                Ok(Baseline { longest_held_secs, records: RecordLengths { n_single, n_long }, ..own })
             });
             let baselines = baselines.collect::<Result<Vec<Baseline>, Error>>()?;
             Ok((names, baselines))

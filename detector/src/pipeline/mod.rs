@@ -157,7 +157,7 @@ fn walk_all(
         memory.baselines.age(day.first_window(), days);
         memory.incidents.forget(Window(day.first_window().0.saturating_sub(days.saturating_mul(WINDOWS_PER_DAY))));
     }
-    // What an earlier run told, and nothing came to in this one, is told.
+    // What an earlier run told and nothing came to in this one is not told again.
     let lasting = memory.incidents.lasting();
     findings.retain(|finding| lasting.contains(&finding.id));
     coverage.n_suppressed = findings.iter().filter(|finding| finding.suppressed_by.is_some()).count() as u64;

@@ -37,10 +37,8 @@ const ONE_CONTACT_MINUTES: u32 = 2;
 /// Shortest period judged by intervals. Below, every minute has contact and rhythm cannot be told from use.
 const MIN_PERIOD_MINUTES: f64 = 4.0;
 
-/// The same where flow logs aggregate over ten minutes: what is used all the time has a record in each of them. Such logs have records
-/// longer than those of one minute can be.
+/// The same where flow logs aggregate over ten minutes: what is used all the time has a record in each of them.
 const MIN_COARSE_MINUTES: f64 = 15.0;
-const COARSE_SECS: u32 = 120;
 
 /// Period from which contacts at random are so far apart that hardly two of them are taken for one.
 const SPARSE_PERIOD_MINUTES: f64 = 30.0;
@@ -123,8 +121,7 @@ impl Check for Beacon {
                         || is_explained(view, newcomer)
                         || is_one_connection(newcomer)
                 };
-                let is_coarse = view.baseline.longest_record_secs > COARSE_SECS;
-                let least = if is_coarse { MIN_COARSE_MINUTES } else { MIN_PERIOD_MINUTES };
+                let least = if view.baseline.records.is_coarse() { MIN_COARSE_MINUTES } else { MIN_PERIOD_MINUTES };
                 let by_interval =
                     rhythm(&newcomer.contacts).filter(|rhythm| rhythm.period_minutes >= least && !is_none());
                 let by_count = || {
