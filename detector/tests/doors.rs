@@ -110,6 +110,21 @@ fn an_empty_folder_is_told_with_a_hint_and_reported() {
 }
 
 #[test]
+fn a_run_that_learned_nothing_replaces_no_baseline() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [log, other, baseline] = ["flows.log", "notes.log", "baseline"].map(|name| folder.path().join(name));
+    let header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+    let record = "eni-1 10.0.0.5 203.0.113.7 40000 443 6 5 500 1774948300 1774948330 ACCEPT OK";
+    fs::write(&log, format!("{header}\n{record}\n")).expect("a file");
+    fs::write(&other, format!("{header}\n")).expect("a file");
+    let replay = |log: &Path| run(&["replay", in_words(log), "--save-baseline", in_words(&baseline)]);
+    assert!(replay(&log).status.success());
+    let before = fs::read(baseline.join("current.json")).expect("a baseline");
+    assert!(text(&replay(&other).stderr).contains("note: nothing was learned"));
+    assert_eq!(fs::read(baseline.join("current.json")).expect("a baseline"), before);
+}
+
+#[test]
 fn the_closing_line_is_the_last() {
     let output = run(&["replay", "/nonexistent/logs"]);
     assert!(text(&output.stderr).ends_with(CLOSING), "{}", text(&output.stderr));

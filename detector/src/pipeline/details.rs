@@ -207,3 +207,25 @@ fn hours(baseline: &Baseline) -> [u64; 24] {
     }
     hours
 }
+
+#[cfg(test)]
+mod tests {
+    use baselines::ladder::Network;
+    use baselines::observation::Observation;
+    use baselines::window::Window;
+
+    use super::{Baselines, details};
+
+    #[test]
+    fn functions_of_one_name_are_told_apart() {
+        let mut baselines = Baselines::default();
+        let peer = baselines.ladder.peer(1, || Network { key: "AS1".into(), label: "AS1".into() });
+        for of in ["eu-west-1:111122223333:function:api", "us-east-1:111122223333:function:api", "x:1:function:web"] {
+            let owner = baselines.owner(&format!("arn:aws:lambda:{of}"));
+            let row = Observation { owner, peer, window: Window(600), ..Observation::default() };
+            baselines.learn(owner, Window(600), &[row]);
+        }
+        let names: Vec<String> = details(&baselines, 0).into_iter().map(|detail| detail.function.name).collect();
+        assert_eq!(names, ["api of 111122223333 in eu-west-1", "api of 111122223333 in us-east-1", "web"]);
+    }
+}
