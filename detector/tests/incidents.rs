@@ -8,7 +8,8 @@ use detector::finding::{CheckId, Finding};
 use detector::pipeline::{Knowledge, Memory};
 use detector::write::json;
 
-use crate::checks::{CASES, FUNCTIONS, Log, PROVIDER, STRANGER, at, knowledge, with_list};
+use crate::checks::CASES;
+use crate::log::{FUNCTIONS, Log, PROVIDER, STRANGER, at, knowledge, with_list};
 
 /// Another nobody knows, in another network.
 const ANOTHER: &str = "192.0.2.99";

@@ -7,6 +7,7 @@ mod drills;
 mod fleets;
 mod incidents;
 mod initiator;
+mod log;
 mod oracle;
 mod samples;
 mod tidy;
