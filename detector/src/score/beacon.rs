@@ -76,6 +76,12 @@ const CONNECTIONS_PER_RECORD: f64 = 0.5;
 /// calls at random have 1.
 const MAX_DISPERSION: f64 = 0.4;
 
+/// Least dispersion of a poll that is assumed: windows cut it now before a record, now after.
+const LEAST_DISPERSION: f64 = 0.01;
+
+/// Times as dispersed as a poll that the function's own records are at the most where its rhythm is theirs.
+const DISPERSED_TIMES: f64 = 4.0;
+
 /// Bans taken off for trying three widths and for looking anew at every contact of every newcomer.
 const TRIALS_BANS: f64 = 1.0;
 
@@ -126,7 +132,7 @@ impl Check for Beacon {
                     rhythm(&newcomer.contacts).filter(|rhythm| rhythm.period_minutes >= least && !is_none());
                 let by_count = || {
                     steady(&newcomer.counts)
-                        .filter(|steady| !is_held(newcomer, steady) && !is_steady_itself(view, newcomer))
+                        .filter(|steady| !is_held(newcomer, steady) && !is_steady_itself(view, subject, newcomer, steady))
                 };
                 let rhythm = by_interval.or_else(by_count)?;
                 let candidates = if is_part_of_known { PREFIX_TRIALS_BANS } else { 0.0 };
@@ -254,12 +260,19 @@ fn is_held(newcomer: &Newcomer, steady: &Rhythm) -> bool {
 }
 
 /// Whether the function's own flow records in the same windows are as steady: then steadiness is its own.
-fn is_steady_itself(view: &View<'_>, newcomer: &Newcomer) -> bool {
-    let baseline = view.baseline;
-    let own: Vec<(Window, u32)> =
-        newcomer.counts.iter().map(|&(window, _)| (window, baseline.active.n_flows(window))).collect();
+fn is_steady_itself(view: &View<'_>, subject: Subject, newcomer: &Newcomer, poll: &Rhythm) -> bool {
+    let active = &view.baseline.active;
+    let own: Vec<(Window, u32)> = newcomer.counts.iter().map(|&(window, _)| (window, active.n_flows(window))).collect();
+    // Part of a known network is asked as steadily as that is.
+    let times = if matches!(subject, Subject::Prefix(_)) { f64::INFINITY } else { DISPERSED_TIMES };
+    lends_rhythm(&own, poll, times)
+}
+
+/// Whether a function with so many records of its own may be what is steady in a poll: they are steady, and no more than so many
+/// times as dispersed. Connections that it holds make a steady number of records, but a poll's is steadier by far.
+fn lends_rhythm(own: &[(Window, u32)], poll: &Rhythm, times: f64) -> bool {
     // A function that hardly spoke in those windows has no rhythm to lend.
-    steady(&own).is_some_and(|own| own.bans > 0.0)
+    steady(own).is_some_and(|own| own.bans > 0.0 && own.dispersion() <= poll.dispersion().max(LEAST_DISPERSION) * times)
 }
 
 /// The rhythm of a poll too fast for intervals: as many records in each window, varying far less than calls at random
@@ -340,6 +353,11 @@ enum Counted {
 }
 
 impl Rhythm {
+    /// The index of dispersion of records in windows.
+    fn dispersion(&self) -> f64 {
+        self.spread.powi(2) * f64::from(WINDOW_MINUTES) / self.period_minutes
+    }
+
     /// What was counted, in words.
     fn counted_words(&self, newcomer: &Newcomer) -> String {
         let n = self.n_contacts;
@@ -594,6 +612,20 @@ mod tests {
         assert_eq!(steady(&counts(&[4, 7, 14, 9, 10, 16, 6, 10, 3])), None, "calls at random");
         assert_eq!(steady(&counts(&[10; 4])), None);
         assert_eq!(steady(&[]), None);
+    }
+
+    #[test]
+    fn held_connections_lend_no_rhythm_to_a_poll_a_minute_and_a_schedule_does() {
+        let counts = |counts: &[u32]| counts.iter().zip(0..).map(|(&n, w)| (Window(w), n)).collect::<Vec<_>>();
+        let poll = steady(&counts(&[3, 10, 10, 10, 11, 10, 10, 10, 10, 10, 11, 4])).unwrap();
+        let held = counts(&[8, 11, 13, 12, 13, 12, 14, 13, 10, 12, 13, 9]);
+        assert!(steady(&held).is_some_and(|held| held.bans > 0.0));
+        assert!(!lends_rhythm(&held, &poll, DISPERSED_TIMES));
+        let scheduled = counts(&[8, 20, 20, 20, 20, 20, 21, 20, 20, 20, 20, 9]);
+        assert!(lends_rhythm(&scheduled, &poll, DISPERSED_TIMES));
+        assert!(!lends_rhythm(&counts(&[0; 12]), &poll, DISPERSED_TIMES), "asleep");
+        let exact = steady(&counts(&[10; 12])).unwrap();
+        assert!(lends_rhythm(&scheduled, &exact, DISPERSED_TIMES) && lends_rhythm(&held, &exact, f64::INFINITY));
     }
 
     #[test]
