@@ -236,3 +236,51 @@ fn what_was_refused_never_leads_what_got_through() {
     assert_eq!((check, addresses), (CheckId::NewDestination, vec![STRANGER.to_owned(), ANOTHER.to_owned()]));
     assert!(title.ends_with(&format!("{STRANGER} port 443/tcp")), "the refused one is not of what it says: {title}");
 }
+
+#[test]
+fn every_address_of_a_stranger_is_kept_and_the_latest_one_dates_it() {
+    let mut log = Log::steady();
+    for n in 0..40 {
+        log.call(at(10, 9, 10 * (n / 2) + 1), &format!("203.0.{}.9", 100 + n), 443, 900_000, 5000);
+    }
+    let found = findings(&log, "", &knowledge(FUNCTIONS));
+    let [finding] = &found[..] else { panic!("one finding: {found:?}") };
+    let sent: u64 = finding.destinations.iter().map(|to| to.bytes_out).sum();
+    assert_eq!((finding.destinations.len(), sent), (40, 40 * 900_000));
+    assert_eq!(finding.last_seen, at(10, 9, 191) + 20);
+}
+
+#[test]
+fn what_comes_late_belongs_to_nothing_that_began_weeks_after_it() {
+    let config = Config::defaults();
+    let run = |memory: Memory, log: &Log| {
+        let outcome = log.replay_from(memory, &config, &knowledge(FUNCTIONS));
+        (outcome.findings, outcome.memory)
+    };
+    let mut log = Log::steady();
+    log.call(at(11, 9, 31), STRANGER, 443, 20_000, 5000);
+    let (_, memory) = run(Memory::default(), &log);
+    let mut later = Log::empty();
+    later.call(at(30, 9, 31), "198.18.0.1", 8000, 90_000, 5000);
+    let (found, memory) = run(memory, &later);
+    assert_eq!(found.iter().map(addresses).collect::<Vec<_>>(), [["198.18.0.1"]]);
+    let mut late = Log::empty();
+    late.call(at(16, 9, 31), ANOTHER, 8000, 90_000, 5000);
+    let (found, _) = run(memory, &late);
+    assert_eq!(found.iter().map(addresses).collect::<Vec<_>>(), [[ANOTHER]]);
+}
+
+#[test]
+fn an_account_that_is_not_said_is_that_of_the_function() {
+    let mut log = Log::steady();
+    log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
+    let with = |account: &str| {
+        let lines = log.text.lines().enumerate();
+        let lines = lines.map(|(n, line)| format!("{line} {}\n", if n == 0 { "account-id" } else { account }));
+        let mut told = Log::empty();
+        told.text = lines.collect();
+        findings(&told, "", &knowledge(FUNCTIONS)).into_iter().map(|finding| finding.account_id).collect::<Vec<_>>()
+    };
+    assert_eq!(with("unknown"), [Some("111122223333".into())]);
+    assert_eq!(with("444455556666"), [Some("444455556666".into())]);
+}

@@ -19,6 +19,7 @@ use baselines::window::Window;
 use baselines::{Baselines, Fleet};
 use sha2::{Digest, Sha256};
 
+use self::tell::holds;
 use super::Facts;
 use super::oddity::{Oddity, Topic};
 use crate::config::Config;
@@ -100,11 +101,20 @@ pub(super) struct Judged<'a> {
 }
 
 impl<'a> Judged<'a> {
-    /// The observations of the destinations that the oddities concern.
-    fn rows(&self) -> Vec<&'a Observation> {
-        let concerned = self.oddities.iter().flat_map(|oddity| &oddity.destinations);
-        let keys: BTreeSet<(u32, u16, u8)> = concerned.map(Contacted::key).collect();
-        self.by_interface.iter().filter(|row| keys.contains(&(row.peer, row.port, row.protocol))).collect()
+    /// The destinations that the oddities name.
+    fn named(&self) -> BTreeSet<(u32, u16, u8)> {
+        self.oddities.iter().flat_map(|oddity| &oddity.destinations).map(Contacted::key).collect()
+    }
+
+    /// The observations of the destinations that the oddities concern: those named, and all of a newcomer, which names the first
+    /// few only.
+    fn rows(&self, ladder: &Ladder) -> Vec<&'a Observation> {
+        let named = self.named();
+        let is_newcomer = matches!(self.topic, Topic::Newcomer(_));
+        let is_concerned = |contacted: &Contacted| {
+            named.contains(&contacted.key()) || (is_newcomer && holds(ladder, self.topic, contacted))
+        };
+        self.by_interface.iter().filter(|row| is_concerned(&Contacted::of(row))).collect()
     }
 }
 
@@ -129,7 +139,7 @@ impl OwnIncidents {
         owner: u32,
         judged: Judged<'_>,
     ) -> Fingerprint {
-        let rows = judged.rows();
+        let rows = judged.rows(fleet.ladder);
         let at = self.ongoing(config, fleet, &judged).unwrap_or_else(|| {
             // What was deployed after the first record did not make the call.
             let until = rows.iter().map(|row| row.first).min().unwrap_or(judged.window.end());
@@ -151,14 +161,17 @@ impl OwnIncidents {
         let is_of_id = |incident: &Incident| incident.id == under;
         // What a person accepted is closed: a stranger after it was not in what they saw.
         let is_open = |incident: &Incident| under.0 == 0 && !fleet.is_accepted(incident.id.0);
-        let is_near = |then: Window| window.start() - then.end() <= config.incident_gap_secs as i64;
-        let is_going_on = |incident: &Incident| is_open(incident) && is_near(incident.last);
+        let gap = config.incident_gap_secs as i64;
+        // What arrives late may lie before all of it.
+        let is_near = |incident: &Incident, last: Window, gap: i64| {
+            window.start() - last.end() <= gap && incident.first.start() - window.end() <= gap
+        };
+        let is_going_on = |incident: &Incident| is_open(incident) && is_near(incident, incident.last, gap);
         let stranger = network(topic).map(|network| Topic::Newcomer(Subject::Network(network)));
         let is_of_stranger = |incident: &Incident| {
             is_going_on(incident) && stranger.is_some_and(|newcomer| incident.topics.contains(&newcomer))
         };
-        let is_recent =
-            |incident: &Incident| is_going_on(incident) && window.start() - incident.joined.end() <= NEWS_SECS;
+        let is_recent = |incident: &Incident| is_going_on(incident) && is_near(incident, incident.joined, NEWS_SECS);
         let latest = |is_it: &dyn Fn(&Incident) -> bool| self.0.iter().rposition(is_it);
         latest(&holds_topic)
             .or_else(|| latest(&is_of_id))
@@ -254,18 +267,23 @@ impl Incident {
 
     /// Takes in what was judged; `rows` are the observations it is about.
     fn take(&mut self, judged: Judged<'_>, rows: &[&Observation]) {
+        let named = judged.named();
         let Judged { window, topic, bans, oddities, enis, .. } = judged;
         self.lasts = true;
         if self.count == 0 || window > self.last {
             self.count += 1;
         }
+        self.first = self.first.min(window);
         self.last = self.last.max(window);
         let is_new = self.topics.len() < MAX_TOPICS && self.topics.insert(topic);
         if is_new || topic == Topic::Owner {
             self.joined = self.joined.max(window);
         }
         self.bans = self.bans.max(bans);
-        self.contact(window, topic, oddities.iter().flat_map(|oddity| &oddity.destinations));
+        // Of a newcomer everything so far, else what the window adds.
+        let is_cumulative = matches!(topic, Topic::Newcomer(_));
+        self.contact(window, is_cumulative, oddities.iter().flat_map(|oddity| &oddity.destinations));
+        self.contact(window, false, &unnamed(rows, &named));
         for oddity in oddities {
             self.hear(topic, oddity);
         }
@@ -274,15 +292,14 @@ impl Incident {
         }
     }
 
-    /// Notes what was exchanged with the destinations of a topic: of a newcomer everything so far, else what the window adds,
-    /// unless another topic told that already.
-    fn contact<'a>(&mut self, window: Window, topic: Topic, all: impl Iterator<Item = &'a Contacted>) {
-        let is_cumulative = matches!(topic, Topic::Newcomer(_));
+    /// Notes what was exchanged with destinations: everything so far, or what the window adds, unless another topic told that
+    /// already.
+    fn contact<'a>(&mut self, window: Window, is_cumulative: bool, all: impl IntoIterator<Item = &'a Contacted>) {
         if self.counted_in_window.0 != window {
             self.counted_in_window = (window, BTreeSet::new());
         }
         let mut of_topic: BTreeSet<(u32, u16, u8)> = BTreeSet::new();
-        for contacted in all.filter(|contacted| of_topic.insert(contacted.key())) {
+        for contacted in all.into_iter().filter(|contacted| of_topic.insert(contacted.key())) {
             let is_first = self.counted_in_window.1.insert(contacted.key());
             let is_full = self.destinations.len() >= MAX_DESTINATIONS;
             match self.destinations.get_mut(&contacted.key()) {
@@ -316,6 +333,15 @@ impl Incident {
             }
         }
     }
+}
+
+/// What the rows of a window tell of destinations that are not named, over all interfaces.
+fn unnamed(rows: &[&Observation], named: &BTreeSet<(u32, u16, u8)>) -> Vec<Contacted> {
+    let mut of_key: BTreeMap<(u32, u16, u8), Contacted> = BTreeMap::new();
+    for contacted in rows.iter().map(|row| Contacted::of(row)).filter(|contacted| !named.contains(&contacted.key())) {
+        of_key.entry(contacted.key()).and_modify(|known| known.add(&contacted)).or_insert(contacted);
+    }
+    of_key.into_values().collect()
 }
 
 /// Identity: a hash of owner, topic and time, nothing else, so that the same data gives the same one. The time is the number of

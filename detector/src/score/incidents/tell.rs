@@ -273,7 +273,7 @@ fn hidden_by(finding: &Finding, config: &Config, facts: &dyn Facts) -> Option<Ar
 }
 
 /// Whether a topic is about a destination.
-fn holds(ladder: &Ladder, topic: Topic, contacted: &Contacted) -> bool {
+pub(super) fn holds(ladder: &Ladder, topic: Topic, contacted: &Contacted) -> bool {
     let rungs = ladder.rungs(contacted.peer);
     match topic {
         Topic::Newcomer(Subject::Network(network)) => network == rungs.network,
