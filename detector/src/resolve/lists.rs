@@ -116,11 +116,12 @@ mod tests {
     #[test]
     fn every_written_form_of_a_line_is_read() {
         let text = "\u{feff}# header\r\n192.0.2.1\r\n\r\n192.0.2.16/28 ; comment\n  198.51.100.7\t12\n; note\n2001:db8::1 # x\n\
-                    2001:db8:1::/48\n203.0.113.9,seen,3\n203.0.113.77/25\n::ffff:192.0.2.200\n";
+                    2001:db8:1::/48\n203.0.113.9,seen,3\n203.0.113.77/25\n::ffff:192.0.2.200\n\
+                    64:ff9b::c612:1\n::ffff:198.18.7.0/120\n";
         for bytes in [text.as_bytes().to_vec(), gzip(text.as_bytes())] {
             let mut lists = Lists::default();
             let loaded = lists.add("bad", "f", &bytes).unwrap();
-            assert_eq!((loaded.entries, loaded.rejected), (8, 0), "{loaded:?}");
+            assert_eq!((loaded.entries, loaded.rejected), (10, 0), "{loaded:?}");
             for address in [
                 "192.0.2.1",
                 "192.0.2.31",
@@ -129,10 +130,13 @@ mod tests {
                 "2001:db8:1:2::3",
                 "203.0.113.1",
                 "192.0.2.200",
+                "198.18.0.1",
+                "64:ff9b::c612:1",
+                "198.18.7.9",
             ] {
                 check(&lists, address, Some("bad"));
             }
-            for address in ["192.0.2.2", "192.0.2.32", "203.0.113.128", "2001:db8::2"] {
+            for address in ["192.0.2.2", "192.0.2.32", "203.0.113.128", "2001:db8::2", "198.18.8.0"] {
                 check(&lists, address, None);
             }
         }

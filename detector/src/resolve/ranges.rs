@@ -13,6 +13,9 @@ const NOBODY: u32 = u32::MAX;
 /// NAT64's well-known prefix `64:ff9b::/96` (RFC 6052); a VPC's DNS64 answers with it, and the last 32 bits are the true peer.
 const NAT64_PREFIX: u128 = 0x0064_ff9b << 96;
 
+/// Bits of the prefixes that stand before an IPv4 address.
+const IPV4_FROM_BITS: u8 = 96;
+
 /// The IPv4 address behind an address: mapped (`::ffff:a.b.c.d`) or reached through NAT64 (`64:ff9b::a.b.c.d`).
 pub(super) fn ipv4_bits(address: Ipv6Addr) -> Option<u32> {
     let bits = address.to_bits();
@@ -31,10 +34,14 @@ pub(super) struct Blocks {
 type Block<A> = (A, A, u32);
 
 impl Blocks {
+    /// Adds a block; one of mapped addresses or of NAT64's is the IPv4 block it stands for.
     pub(super) fn add(&mut self, block: IpNet, number: u32) {
         match block {
             IpNet::V4(block) => self.add_ipv4(block.network().to_bits(), block.broadcast().to_bits(), number),
-            IpNet::V6(block) => self.add_ipv6(block.network().to_bits(), block.broadcast().to_bits(), number),
+            IpNet::V6(block) => match (ipv4_bits(block.network()), ipv4_bits(block.broadcast())) {
+                (Some(first), Some(last)) if block.prefix_len() >= IPV4_FROM_BITS => self.add_ipv4(first, last, number),
+                _ => self.add_ipv6(block.network().to_bits(), block.broadcast().to_bits(), number),
+            },
         }
     }
 
