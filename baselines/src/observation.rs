@@ -291,7 +291,8 @@ impl Collector {
         id
     }
 
-    /// The number of an interface in [`Observations::enis`]. What is told first of it stays, what was empty is filled.
+    /// The number of an interface in [`Observations::enis`]. Where logs tell different things of one, the alphabetically last wins,
+    /// whichever came first.
     pub fn eni(&mut self, eni: &Eni) -> u32 {
         let Some(&at) = self.enis.get(&eni.id) else {
             let at = self.set.enis.len() as u32;
@@ -303,7 +304,7 @@ impl Collector {
             for (mine, other) in
                 [(&mut known.account, &eni.account), (&mut known.region, &eni.region), (&mut known.vpc, &eni.vpc)]
             {
-                if mine.is_empty() {
+                if *mine < *other {
                     mine.clone_from(other);
                 }
             }

@@ -172,8 +172,8 @@ impl Groups {
                 let number = self.places.intern(text);
                 self.places.name(number)
             };
-            // `-` marks an interface whose rows never say it, so that they are not asked again.
-            seen.account = text(account, "-");
+            // `-` marks an interface whose rows never say it, so that they are not asked again. AWS may say `unknown` of those it makes.
+            seen.account = text(account.filter(|account| account.text(row) != Some("unknown")), "-");
             seen.region = text(region, "");
             seen.vpc = text(vpc, "");
         }
