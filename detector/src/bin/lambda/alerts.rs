@@ -202,7 +202,11 @@ impl Alerts {
         }
         if self.topic.strip_suffix(".fifo").is_some() {
             // Named after what was told before, not after what is told now: who takes over may know more by then.
-            let after = told.map_or_else(|| "first".to_owned(), |told| told.at.to_string());
+            let after = told.map_or_else(
+                || "first".to_owned(),
+                // Two alerts may have the same last record: what made the second one news tells them apart.
+                |told| format!("{}-{}-{}", told.at, told.n_networks, told.severity.value()),
+            );
             let once = format!("{}-{after}", finding.id);
             request = request.message_group_id(finding.id.to_string()).message_deduplication_id(once);
         }
