@@ -150,7 +150,7 @@ pub(crate) fn replay(
     let (mut outcome, learned, version) = run(request, knowledge, Mode::Replay, request.baseline, progress)?;
     if let Some(save) = save {
         // Over what it started from, only if that is still what is there.
-        let is_start = request.baseline.is_some_and(|start| start == save);
+        let is_start = request.baseline.is_some_and(|start| is_same(start, save));
         let is_replaced = !is_start && baselines::store::version(save).is_ok_and(|there| there.is_some());
         if is_replaced && outcome.coverage.n_owners == 0 {
             leave(learned);
@@ -254,6 +254,11 @@ impl Open {
             .with_context(|| unchanged(dir))?;
         Ok(())
     }
+}
+
+/// Whether two paths name one folder that is there.
+fn is_same(one: &Path, other: &Path) -> bool {
+    fs::canonicalize(one).is_ok_and(|one| fs::canonicalize(other).is_ok_and(|other| one == other))
 }
 
 fn unusable(dir: &Path) -> String {
