@@ -84,15 +84,22 @@ pub fn load(dir: &Path) -> Result<Baselines, Error> {
     load_version(dir).map(|(baselines, _)| baselines)
 }
 
-/// Reads the baseline of a folder and says which one it is, for [`save_if_unchanged`].
+/// Reads the baseline of a folder and says which one it is, for [`save_if_unchanged`]. A folder that is one version, as the state
+/// bucket holds them, is read too.
 ///
 /// # Errors
 /// Those of [`load`].
 pub fn load_version(dir: &Path) -> Result<(Baselines, Version), Error> {
     let mut pointed = version(dir)?;
+    if pointed.is_none()
+        && let Ok(manifest) = fs::read(dir.join(MANIFEST))
+    {
+        let version = Version(sha256(&manifest));
+        return read_version(dir, &version).map(|baselines| (baselines, version));
+    }
     for _ in 0..MAX_READS {
         let Some(version) = pointed else { return Err(Error::Absent { dir: dir.into() }) };
-        let read = read_version(dir, &version);
+        let read = read_version(&dir.join(VERSIONS).join(&version.0), &version);
         if !matches!(read, Err(Error::Missing { .. })) {
             return read.map(|baselines| (baselines, version));
         }
@@ -132,8 +139,7 @@ fn pointer(dir: &Path) -> Result<Option<Pointer>, Error> {
     Ok(Some(pointer))
 }
 
-fn read_version(dir: &Path, version: &Version) -> Result<Baselines, Error> {
-    let folder = dir.join(VERSIONS).join(&version.0);
+fn read_version(folder: &Path, version: &Version) -> Result<Baselines, Error> {
     let read = |name: String| {
         let path = folder.join(&name);
         match fs::read(&path) {
@@ -148,9 +154,9 @@ fn read_version(dir: &Path, version: &Version) -> Result<Baselines, Error> {
     if sha256(&manifest.1) != version.0 {
         return Err(Error::damaged(&folder.join(MANIFEST).display().to_string(), "it is not what the pointer names"));
     }
-    let names = super::file_names(&manifest.1).map_err(|error| error.within(&folder))?;
+    let names = super::file_names(&manifest.1).map_err(|error| error.within(folder))?;
     let files = names.into_iter().map(read).chain([Ok(manifest)]).collect::<Result<Vec<_>, Error>>()?;
-    decode(&files).map_err(|error| error.within(&folder))
+    decode(&files).map_err(|error| error.within(folder))
 }
 
 fn store(dir: &Path, baselines: &Baselines, may: impl Fn(Option<&Version>) -> bool) -> Result<Version, Error> {

@@ -299,6 +299,17 @@ fn damage_on_disk_is_named_by_its_path() {
 }
 
 #[test]
+fn one_version_is_read_by_itself() {
+    let root = tempfile::tempdir().unwrap();
+    let version = save(root.path(), &small()).unwrap();
+    let folder = root.path().join("versions").join(version.to_string());
+    let (read, of) = load_version(&folder).unwrap();
+    assert_eq!((dump(&read), of), (dump(&small()), version));
+    fs::write(folder.join("ports.parquet"), b"").unwrap();
+    assert!(matches!(load(&folder).unwrap_err(), Error::Damaged { .. }));
+}
+
+#[test]
 fn an_unknown_pointer_is_neither_followed_nor_replaced() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path();
