@@ -87,7 +87,6 @@ impl Incident {
         let checks: BTreeSet<CheckId> = claims.iter().map(|claim| claim.check).collect();
         let agreeing = checks.len().saturating_sub(1) as f64;
         let worst = claims.iter().map(|claim| claim.word.severity).fold(1.0, f64::max);
-        let deployed = if self.deployment.is_some() { DEPLOYMENT_BANS } else { 0.0 };
         let owner = self.owner(baselines);
         let all = evidence(&baselines.ladder, claims);
         let n_all = all.len();
@@ -97,6 +96,9 @@ impl Incident {
         let began = |first: i64| if self.first.start() - first > BACK_SECS { self.first.start() } else { first };
         let first_seen = destinations.iter().map(|d| began(d.first_seen)).min().unwrap_or(self.first.start());
         let last_seen = destinations.iter().map(|d| d.last_seen).max().unwrap_or(self.last.end());
+        // What is told only now may have begun before.
+        let deployment = self.deployment.clone().filter(|deployment| deployment.at <= first_seen);
+        let deployed = if deployment.is_some() { DEPLOYMENT_BANS } else { 0.0 };
         let eni = self.enis.values().next().cloned().unwrap_or_default();
         let named = |text: &Arc<str>| (!text.is_empty() && &**text != "-").then(|| Arc::clone(text));
         let arn = owner.arns.first().cloned().unwrap_or_default();
@@ -120,7 +122,7 @@ impl Incident {
             last_seen,
             count: self.count,
             evidence,
-            deployment: self.deployment.clone(),
+            deployment,
             suppressed_by: None,
         };
         // Only now: title and times are of all.
