@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::finding::{Activity, Finding};
+use crate::finding::{Activity, Finding, OwnerKind};
 
 use super::words::{bytes, count, cut_chars, day, minute, visible, wrap};
 use super::{Place, advice, table};
@@ -89,10 +89,14 @@ pub fn body(finding: &Finding) -> String {
         mail.command("stop it", &stop);
     }
     mail.command(
-        "judge those days again",
+        "judge it again, with logs from a week before it on",
         &format!(
-            "callout replay LOGS --baseline DIR --from {}T00:00:00Z --until {}T00:00:00Z",
-            day(finding.window.0),
+            "callout replay LOGS {} --until {}T00:00:00Z",
+            if finding.owner.kind == OwnerKind::Interface {
+                "--all-interfaces"
+            } else {
+                "--enis enis.json --functions functions.json"
+            },
             day(finding.window.1.saturating_add(86_400))
         ),
     );
@@ -189,8 +193,8 @@ Commands
   callout inspect --baseline DIR activities-api
 - stop it:
   aws lambda put-function-concurrency --function-name arn:aws:lambda:eu-west-1:111122223333:function:activities-api --reserved-concurrent-executions 0
-- judge those days again:
-  callout replay LOGS --baseline DIR --from 2026-03-31T00:00:00Z --until 2026-04-01T00:00:00Z
+- judge it again, with logs from a week before it on:
+  callout replay LOGS --enis enis.json --functions functions.json --until 2026-04-01T00:00:00Z
 
 Finding 9f2c41d70be85a1366f092ced481377b, new-destination
 ";
