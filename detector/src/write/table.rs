@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::finding::{Activity, Destination, Finding, Level, Severity, protocol_name};
+use crate::finding::{Destination, Finding, Level, Severity, protocol_name};
 
 use super::advice;
 use super::words::{bytes, clock, columns, count, cut, day, minute, second, visible, wrap};
@@ -201,13 +201,9 @@ pub(super) fn owner_words(finding: &Finding) -> String {
 /// First and last record, and in how many windows.
 pub(super) fn when(finding: &Finding) -> String {
     let windows = count(u64::from(finding.count), "window");
-    let told = match finding.activity {
-        Activity::Create => "",
-        Activity::Update => ", told before",
-    };
     let (first, last) = (finding.first_seen, finding.last_seen);
     let last = if day(first) == day(last) { clock(last) } else { second(last) };
-    format!("{} to {last} UTC, {windows}{told}", second(first))
+    format!("{} to {last} UTC, {windows}", second(first))
 }
 
 #[cfg(test)]

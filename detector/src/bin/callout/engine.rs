@@ -242,9 +242,9 @@ impl Open {
         Ok(Self { baselines, version, held })
     }
 
-    /// Whether a finding was accepted before.
-    pub(crate) fn is_accepted(&self, finding: u128) -> bool {
-        self.baselines.is_accepted(finding)
+    /// Whether a finding whose id begins with the digits was accepted before.
+    pub(crate) fn is_accepted(&self, digits: &str) -> bool {
+        self.baselines.accepted().any(|id| format!("{id:032x}").starts_with(digits))
     }
 
     /// Accepts a finding and stores the baseline, unless somebody else changed it meanwhile.
@@ -332,6 +332,9 @@ fn run(
     let pipeline::Outcome { findings, coverage, memory } = outcome;
     notes.extend(overlap(learned_until, coverage.span));
     notes.extend(unexplained(&coverage));
+    if mode != Mode::Learn {
+        notes.extend(unjudged(&coverage));
+    }
     Ok((Outcome { findings, coverage, notes, unsaved: None }, memory, version))
 }
 
@@ -346,6 +349,15 @@ fn unexplained(coverage: &Coverage) -> Option<String> {
     })
 }
 
+/// Says so where no function was known for long enough to be judged: no finding means nothing then.
+fn unjudged(coverage: &Coverage) -> Option<String> {
+    (coverage.n_owners > 0 && coverage.n_learning >= coverage.n_owners).then(|| {
+        "nothing was judged: every function is still learning, which takes `warm_up` (a week) of its logs; give logs from \
+         earlier on, or a --baseline that was learned from them"
+            .to_owned()
+    })
+}
+
 /// Says so where logs begin well before what the baseline has learned ends: it does not know one by one what it was told.
 fn overlap(learned_until: Option<i64>, read: Option<(i64, i64)>) -> Option<String> {
     /// Logs of one day tell of the last minutes of the day before.
@@ -354,7 +366,7 @@ fn overlap(learned_until: Option<i64>, read: Option<(i64, i64)>) -> Option<Strin
     (from + USUAL_SECS < until).then(|| {
         format!(
             "these logs begin at {}, and the baseline has learned up to {}: what it learned of them before counts again; \
-             --from leaves it out",
+             --from {1} leaves it out",
             rfc3339(from),
             rfc3339(until)
         )
@@ -440,6 +452,12 @@ impl Scratch for TempScratch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_finding_of_functions_that_are_all_learning_is_explained() {
+        let of = |n_owners, n_learning| unjudged(&Coverage { n_owners, n_learning, ..Coverage::default() }).is_some();
+        assert_eq!([of(0, 0), of(5, 4), of(5, 5), of(5, 6)], [false, false, true, true]);
+    }
 
     #[test]
     fn the_scratch_holds_more_parts_than_a_process_may_have_files() {

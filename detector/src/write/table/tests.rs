@@ -71,7 +71,7 @@ MEDIUM 5.0  beacon  support-bot                             2026-03-31 09:12 UTC
   to    [2001:db8:77::5]:443/tcp  AS64502 Tunnels Ltd  18.2 kB out  2.1 kB in
   why   55 of 57 contacts came 50 min apart (±2 min); the function itself runs
         about every 20 s.
-  when  2026-03-31 09:12:44 to 2026-04-02 08:13:44 UTC, 57 windows, told before
+  when  2026-03-31 09:12:44 to 2026-04-02 08:13:44 UTC, 57 windows
   next  Look for a poller among the dependencies; a new telemetry client is the
         usual innocent cause.
   id    0000000000000000000000000000003c, confidence 71 %
