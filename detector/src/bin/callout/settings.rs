@@ -40,6 +40,9 @@ impl Settings {
         if let Some(dir) = &typed.baseline {
             existing_baseline(dir)?;
         }
+        if let Some(dir) = &typed.save_baseline {
+            is_outside(dir, &typed.input.paths)?;
+        }
         let mut settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
         settings.baseline = typed.baseline;
         settings.save_baseline = typed.save_baseline;
@@ -58,6 +61,7 @@ impl Settings {
 
     /// What `learn` was asked. The baseline may be new.
     pub(crate) fn of_learn(typed: args::Learn) -> Result<Self, Failure> {
+        is_outside(&typed.baseline, &typed.input.paths)?;
         let mut settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
         settings.baseline = Some(typed.baseline);
         Ok(settings)
@@ -197,6 +201,24 @@ fn document(option: &str, path: &Path) -> Result<Document, Failure> {
     Ok(Document { origin: path.to_string_lossy().into_owned(), bytes: Bytes::from(bytes) })
 }
 
+/// Refuses a folder for a baseline that lies in one of the logs: the next run would read it as logs. Names that begin with a dot
+/// are not read.
+fn is_outside(dir: &Path, logs: &[PathBuf]) -> Result<(), Failure> {
+    let here = || std::env::current_dir().unwrap_or_default();
+    let there = dir.ancestors().find_map(|path| Some((fs::canonicalize(path).ok()?, dir.strip_prefix(path).ok()?)));
+    let (there, more) = there.unwrap_or_else(|| (here(), dir));
+    let whole = there.join(more);
+    let is_read = |path: &Path| !path.iter().any(|name| name.as_encoded_bytes().starts_with(b"."));
+    let holds = |path: &&PathBuf| {
+        let folder = fs::canonicalize(path).ok().filter(|path| path.is_dir());
+        folder.is_some_and(|folder| whole.strip_prefix(folder).is_ok_and(is_read))
+    };
+    logs.iter().find(holds).map_or(Ok(()), |path| {
+        Err(anyhow!("{} lies in {}, whose files are read as flow logs", dir.display(), path.display()))
+            .hint("keep the baseline somewhere else")
+    })
+}
+
 /// Refuses a baseline that is not there, before anything is read.
 pub(crate) fn existing_baseline(dir: &Path) -> Result<(), Failure> {
     if dir.is_dir() {
@@ -204,4 +226,23 @@ pub(crate) fn existing_baseline(dir: &Path) -> Result<(), Failure> {
     }
     Err(anyhow!("{}: there is no baseline", dir.display()))
         .hint("`callout learn PATH... --baseline DIR` creates one, and so does `callout replay --save-baseline DIR`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_baseline_among_logs_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let logs = root.path().join("logs");
+        fs::create_dir(&logs).unwrap();
+        let file = root.path().join("one.log");
+        fs::write(&file, "").unwrap();
+        let inputs = [file.clone(), logs.clone()];
+        let is_refused = |dir: &Path| is_outside(dir, &inputs).is_err();
+        assert!(is_refused(&logs) && is_refused(&logs.join("baseline")) && is_refused(&logs.join("2026/baseline")));
+        assert!(!is_refused(&logs.join(".baseline")), "what is hidden is not read");
+        assert!(!is_refused(&root.path().join("baseline")) && !is_refused(Path::new("baseline")));
+    }
 }
