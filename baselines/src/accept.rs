@@ -38,6 +38,11 @@ impl Baselines {
         accepted
     }
 
+    /// The findings that were accepted.
+    pub fn accepted(&self) -> impl Iterator<Item = u128> {
+        self.accepted.iter().copied()
+    }
+
     /// Whether a finding was accepted before.
     pub fn is_accepted(&self, finding: u128) -> bool {
         self.accepted.contains(&finding)

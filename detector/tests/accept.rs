@@ -69,6 +69,8 @@ fn what_was_accepted_is_silent_and_another_stranger_is_not() {
     let again = callout(&["accept", id, "--baseline", baseline]);
     assert_eq!(again.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&again.stdout), format!("{id} was accepted before; nothing to do\n"));
+    let again = callout(&["accept", &id[..8], "--baseline", baseline]);
+    assert_eq!(String::from_utf8_lossy(&again.stdout), format!("{} was accepted before; nothing to do\n", &id[..8]));
 }
 
 #[test]

@@ -128,7 +128,12 @@ pub fn functions(functions: &[Function], look: Look) -> String {
 pub fn function(detail: &Detail, look: Look) -> String {
     let known = &detail.function;
     let mut lines = wrap(&visible(&known.name), look.width.max(NARROWEST));
-    lines.push(format!("{} since {}, last seen {}", known.state.as_str(), day(known.since), day(known.last_seen)));
+    lines.push(format!(
+        "{}; first seen {}, last seen {}",
+        known.state.as_str(),
+        day(known.since),
+        day(known.last_seen)
+    ));
     lines.push(format!(
         "{}, {}, {}",
         count(known.n_windows, "window"),
@@ -303,7 +308,7 @@ one of 2: ads, maps  ready     2026-03-10  2026-03-31     3024     17         4
         let got = function(&detail(), Look::PLAIN);
         let expected = "\
 activities-api
-ready since 2026-03-10, last seen 2026-03-31
+ready; first seen 2026-03-10, last seen 2026-03-31
 3024 windows, 17 destinations, 4 networks
 runs about every 5 min
 

@@ -1,7 +1,6 @@
 //! `callout accept`: what a finding is about is learned as normal from now on.
 
 use anyhow::anyhow;
-use detector::finding::Fingerprint;
 use detector::write::visible;
 
 use crate::args;
@@ -21,7 +20,7 @@ const NEAR_DIGITS: usize = 4;
 const WHERE_FROM: &str = "the id is the last line of a finding (`id` in JSON); `callout inspect --baseline DIR FUNCTION` \
                           shows what is under which";
 
-const HOLDS_NOTHING: &str = "what `scan` found is in no baseline, and findings about volumes and lists hold nothing back: a \
+const HOLDS_NOTHING: &str = "what `scan` found is in no baseline, and findings about volumes, lists and scans hold nothing back: a \
                              suppression in --config hides those";
 
 pub(crate) fn run(typed: &args::Accept) -> Result<Status, Failure> {
@@ -35,7 +34,7 @@ pub(crate) fn run(typed: &args::Accept) -> Result<Status, Failure> {
             open.accept(&typed.baseline, finding)?;
             format!("accepted {finding:032x}; normal from now on:\n{}", lines.join("\n"))
         }
-        None if Fingerprint::parse(&digits).is_some_and(|Fingerprint(id)| open.is_accepted(id)) => {
+        None if open.is_accepted(&digits) => {
             format!("{digits} was accepted before; nothing to do")
         }
         None => return Err(unknown(&open.held, &digits)),
@@ -76,7 +75,7 @@ fn unknown(held: &[Held], digits: &str) -> Failure {
     let hint = if !near.is_empty() {
         format!("did you mean {}?", near.join(" or "))
     } else if held.is_empty() {
-        "nothing is under a finding in it; findings about volumes and lists hold nothing back".to_owned()
+        "nothing is under a finding in it; findings about volumes, lists and scans hold nothing back".to_owned()
     } else {
         format!("{WHERE_FROM}; {HOLDS_NOTHING}")
     };
