@@ -50,8 +50,9 @@ const MAX_DEPTH: u32 = 16;
 // Types of Thrift's compact protocol.
 const TRUE: u8 = 1;
 const FALSE: u8 = 2;
-const I32: u8 = 5;
-const STRUCT: u8 = 12;
+pub(super) const I32: u8 = 5;
+pub(super) const LIST: u8 = 9;
+pub(super) const STRUCT: u8 = 12;
 
 /// Parses the header at the start of the bytes.
 pub(super) fn parse(bytes: &[u8]) -> Result<Header, Stop> {
@@ -106,8 +107,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header, Stop> {
 }
 
 /// A reader of Thrift's compact protocol.
-struct Thrift<'a> {
-    left: &'a [u8],
+pub(super) struct Thrift<'a> {
+    pub(super) left: &'a [u8],
 }
 
 impl Thrift<'_> {
@@ -129,7 +130,7 @@ impl Thrift<'_> {
         Err(Stop::Corrupt)
     }
 
-    fn i32(&mut self) -> Result<i32, Stop> {
+    pub(super) fn i32(&mut self) -> Result<i32, Stop> {
         let number = self.varint()?;
         let number = (number >> 1) as i64 ^ -((number & 1) as i64);
         i32::try_from(number).map_err(|_| Stop::Corrupt)
@@ -142,7 +143,7 @@ impl Thrift<'_> {
     }
 
     /// Goes through the fields of a struct; `each` reads the value.
-    fn fields(&mut self, mut each: impl FnMut(&mut Self, u8, u8) -> Result<(), Stop>) -> Result<(), Stop> {
+    pub(super) fn fields(&mut self, mut each: impl FnMut(&mut Self, u8, u8) -> Result<(), Stop>) -> Result<(), Stop> {
         let mut id = 0_u8;
         loop {
             let byte = self.byte()?;
@@ -158,6 +159,13 @@ impl Thrift<'_> {
         }
     }
 
+    /// How many elements a list claims, and of which type.
+    pub(super) fn list(&mut self) -> Result<(u64, u8), Stop> {
+        let byte = self.byte()?;
+        let n = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
+        Ok((n, byte & 0x0f))
+    }
+
     /// Reads a struct whose first fields are numbers.
     fn numbers(&mut self, into: &mut [i32]) -> Result<(), Stop> {
         self.fields(|thrift, id, wire| match (into.get_mut(usize::from(id.wrapping_sub(1))), wire) {
@@ -169,7 +177,7 @@ impl Thrift<'_> {
         })
     }
 
-    fn skip(&mut self, wire: u8, depth: u32) -> Result<(), Stop> {
+    pub(super) fn skip(&mut self, wire: u8, depth: u32) -> Result<(), Stop> {
         if depth > MAX_DEPTH {
             return Err(Stop::Corrupt);
         }
@@ -182,15 +190,14 @@ impl Thrift<'_> {
                 let n = self.varint()?;
                 self.advance(n)
             }
-            9 | 10 => {
-                let byte = self.byte()?;
-                let n = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
+            LIST | 10 => {
+                let (n, of) = self.list()?;
                 for _ in 0..n {
                     // In a list, unlike in a struct, a boolean takes a byte; so every element does, and this ends.
-                    if matches!(byte & 0x0f, TRUE | FALSE) {
+                    if matches!(of, TRUE | FALSE) {
                         self.advance(1)?;
                     } else {
-                        self.skip(byte & 0x0f, depth + 1)?;
+                        self.skip(of, depth + 1)?;
                     }
                 }
                 Ok(())

@@ -6,6 +6,7 @@
 mod chunk;
 mod codes;
 mod delta;
+mod footer;
 mod header;
 mod hybrid;
 mod marks;
@@ -289,6 +290,7 @@ fn footer(object: &dyn Object) -> Result<ParquetMetaData, Fault> {
         return Err(Fault::Corrupt(format!("the footer claims {n_bytes} bytes")));
     }
     let bytes = object.read_at(body - n_bytes, n_bytes as usize)?;
+    footer::check(&bytes)?;
     Ok(ParquetMetaDataReader::decode_metadata(&bytes)?)
 }
 
