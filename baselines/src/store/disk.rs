@@ -125,6 +125,13 @@ fn pointer(dir: &Path) -> Result<Option<Pointer>, Error> {
     let origin = path.display().to_string();
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
+        // A pointer that is lost is no beginning: the next save would clear away what it named.
+        Err(error) if error.kind() == ErrorKind::NotFound && holds_version(dir) => {
+            return Err(Error::damaged(
+                &origin,
+                "it is gone, and `versions` beside it is not; put it back or remove both",
+            ));
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(Error::Io { path, doing: "reading", source }),
     };
@@ -137,6 +144,12 @@ fn pointer(dir: &Path) -> Result<Option<Pointer>, Error> {
         return Err(Error::damaged(&origin, "it does not name a version"));
     }
     Ok(Some(pointer))
+}
+
+/// Whether a folder holds some whole version.
+fn holds_version(dir: &Path) -> bool {
+    let versions = fs::read_dir(dir.join(VERSIONS)).into_iter().flatten().flatten();
+    versions.filter(|entry| entry.file_name() != INCOMING).any(|entry| entry.path().join(MANIFEST).exists())
 }
 
 fn read_version(folder: &Path, version: &Version) -> Result<Baselines, Error> {

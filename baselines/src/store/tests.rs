@@ -310,6 +310,19 @@ fn one_version_is_read_by_itself() {
 }
 
 #[test]
+fn a_lost_pointer_is_no_beginning() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path();
+    save(dir, &small()).unwrap();
+    let before = names(&dir.join("versions"));
+    fs::remove_file(dir.join("current.json")).unwrap();
+    for error in [save(dir, &learned(&told(3))).unwrap_err(), load(dir).unwrap_err(), version(dir).unwrap_err()] {
+        assert!(matches!(&error, Error::Damaged { origin, .. } if origin.ends_with("current.json")), "{error}");
+    }
+    assert_eq!(names(&dir.join("versions")), before);
+}
+
+#[test]
 fn an_unknown_pointer_is_neither_followed_nor_replaced() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path();
