@@ -117,7 +117,13 @@ pub fn load_version(dir: &Path) -> Result<(Baselines, Version), Error> {
 /// # Errors
 /// [`Error::Io`] when it cannot be read, or those of a pointer that is damaged or newer.
 pub fn version(dir: &Path) -> Result<Option<Version>, Error> {
-    Ok(pointer(dir)?.map(|pointer| Version(pointer.version)))
+    let read = || Ok(pointer(dir)?.map(|pointer| Version(pointer.version)));
+    let is_lost = || !dir.join(POINTER).exists() && holds_version(dir);
+    match read() {
+        // A writer may be about to put the first pointer into place.
+        Err(_) if is_lost() => lock(dir).and_then(|_lock| read()),
+        read => read,
+    }
 }
 
 fn pointer(dir: &Path) -> Result<Option<Pointer>, Error> {

@@ -349,11 +349,11 @@ fn unexplained(coverage: &Coverage) -> Option<String> {
     })
 }
 
-/// Says so where no function was known for long enough to be judged: no finding means nothing then.
+/// Says so where no function was known for long enough to be judged by its past: no finding means little then.
 fn unjudged(coverage: &Coverage) -> Option<String> {
     (coverage.n_owners > 0 && coverage.n_learning >= coverage.n_owners).then(|| {
-        "nothing was judged: every function is still learning, which takes `warm_up` (a week) of its logs; give logs from \
-         earlier on, or a --baseline that was learned from them"
+        "only lists and sweeps were judged: every function is still learning, which takes `warm_up` (a week) of its logs; give \
+         logs from earlier on, or a --baseline that was learned from them"
             .to_owned()
     })
 }
