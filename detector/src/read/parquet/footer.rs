@@ -5,7 +5,7 @@
 //! What it does not do: it says nothing of whether the footer is right.
 
 use super::Fault;
-use super::header::{I32, LIST, STRUCT, Stop, Thrift};
+use super::thrift::{I32, LIST, STRUCT, Stop, Thrift};
 
 /// How deep columns may nest. A flow log's do not.
 const MAX_NESTING: usize = 32;

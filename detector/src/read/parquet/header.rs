@@ -1,16 +1,9 @@
-//! Page headers: the few fields of Thrift's compact form that reading a flat column needs.
+//! Page headers: the few fields that reading a flat column needs.
 //!
 //! Where it sits: under `pages`.
-//! What it does not do: it never fails on fields it does not know; it skips them, to a depth.
+//! What it does not do: it never fails on fields it does not know.
 
-/// Why a header could not be parsed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// It goes on past the bytes at hand.
-    NeedsMore,
-    /// It is no page header.
-    Corrupt,
-}
+use super::thrift::{FALSE, I32, STRUCT, Stop, TRUE, Thrift};
 
 /// What a page holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +36,6 @@ pub(super) struct Header {
     /// The length of the header itself.
     pub(super) own_bytes: usize,
 }
-
-/// How deep unknown structs may nest; page headers of today nest three deep.
-const MAX_DEPTH: u32 = 16;
-
-// Types of Thrift's compact protocol.
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
-pub(super) const I32: u8 = 5;
-pub(super) const LIST: u8 = 9;
-pub(super) const STRUCT: u8 = 12;
 
 /// Parses the header at the start of the bytes.
 pub(super) fn parse(bytes: &[u8]) -> Result<Header, Stop> {
@@ -104,108 +87,6 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header, Stop> {
         checksum,
         own_bytes: bytes.len() - thrift.left.len(),
     })
-}
-
-/// A reader of Thrift's compact protocol.
-pub(super) struct Thrift<'a> {
-    pub(super) left: &'a [u8],
-}
-
-impl Thrift<'_> {
-    fn byte(&mut self) -> Result<u8, Stop> {
-        let (first, rest) = self.left.split_first().ok_or(Stop::NeedsMore)?;
-        self.left = rest;
-        Ok(*first)
-    }
-
-    fn varint(&mut self) -> Result<u64, Stop> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(Stop::Corrupt)
-    }
-
-    pub(super) fn i32(&mut self) -> Result<i32, Stop> {
-        let number = self.varint()?;
-        let number = (number >> 1) as i64 ^ -((number & 1) as i64);
-        i32::try_from(number).map_err(|_| Stop::Corrupt)
-    }
-
-    fn advance(&mut self, n: u64) -> Result<(), Stop> {
-        let n = usize::try_from(n).map_err(|_| Stop::Corrupt)?;
-        self.left = self.left.get(n..).ok_or(Stop::NeedsMore)?;
-        Ok(())
-    }
-
-    /// Goes through the fields of a struct; `each` reads the value.
-    pub(super) fn fields(&mut self, mut each: impl FnMut(&mut Self, u8, u8) -> Result<(), Stop>) -> Result<(), Stop> {
-        let mut id = 0_u8;
-        loop {
-            let byte = self.byte()?;
-            if byte == 0 {
-                return Ok(());
-            }
-            id = match byte >> 4 {
-                // Not by the delta from the field before: page headers have no such ids, so any other will do.
-                0 => u8::try_from(self.i32()?).unwrap_or(u8::MAX),
-                delta => id.checked_add(delta).ok_or(Stop::Corrupt)?,
-            };
-            each(self, id, byte & 0x0f)?;
-        }
-    }
-
-    /// How many elements a list claims, and of which type.
-    pub(super) fn list(&mut self) -> Result<(u64, u8), Stop> {
-        let byte = self.byte()?;
-        let n = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
-        Ok((n, byte & 0x0f))
-    }
-
-    /// Reads a struct whose first fields are numbers.
-    fn numbers(&mut self, into: &mut [i32]) -> Result<(), Stop> {
-        self.fields(|thrift, id, wire| match (into.get_mut(usize::from(id.wrapping_sub(1))), wire) {
-            (Some(number), I32) => {
-                *number = thrift.i32()?;
-                Ok(())
-            }
-            _ => thrift.skip(wire, 0),
-        })
-    }
-
-    pub(super) fn skip(&mut self, wire: u8, depth: u32) -> Result<(), Stop> {
-        if depth > MAX_DEPTH {
-            return Err(Stop::Corrupt);
-        }
-        match wire {
-            TRUE | FALSE => Ok(()),
-            3 => self.advance(1),
-            4 | I32 | 6 => self.varint().map(drop),
-            7 => self.advance(8),
-            8 => {
-                let n = self.varint()?;
-                self.advance(n)
-            }
-            LIST | 10 => {
-                let (n, of) = self.list()?;
-                for _ in 0..n {
-                    // In a list, unlike in a struct, a boolean takes a byte; so every element does, and this ends.
-                    if matches!(of, TRUE | FALSE) {
-                        self.advance(1)?;
-                    } else {
-                        self.skip(of, depth + 1)?;
-                    }
-                }
-                Ok(())
-            }
-            STRUCT => self.fields(|thrift, _, wire| thrift.skip(wire, depth + 1)),
-            _ => Err(Stop::Corrupt),
-        }
-    }
 }
 
 #[cfg(test)]

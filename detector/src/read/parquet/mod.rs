@@ -13,6 +13,7 @@ mod marks;
 mod numbers;
 mod page;
 mod pages;
+mod thrift;
 mod twin;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -14,7 +14,8 @@ use libdeflater::Decompressor;
 use crate::read::Object;
 use crate::read::gzip::RANGE_BYTES;
 use crate::read::parquet::Fault;
-use crate::read::parquet::header::{self, Header, Kind, Stop};
+use crate::read::parquet::header::{self, Header, Kind};
+use crate::read::parquet::thrift::Stop;
 
 /// Deflate cannot do better than 1032 to 1: a page that claims more is corrupt, and needs no memory to find out.
 const MAX_DEFLATE_RATIO: usize = 1032;
