@@ -19,7 +19,6 @@ use baselines::window::Window;
 use baselines::{Baselines, Fleet};
 use sha2::{Digest, Sha256};
 
-use self::tell::holds;
 use super::Facts;
 use super::oddity::{Oddity, Topic};
 use crate::config::Config;
@@ -112,7 +111,7 @@ impl<'a> Judged<'a> {
         let named = self.named();
         let is_newcomer = matches!(self.topic, Topic::Newcomer(_));
         let is_concerned = |contacted: &Contacted| {
-            named.contains(&contacted.key()) || (is_newcomer && holds(ladder, self.topic, contacted))
+            named.contains(&contacted.key()) || (is_newcomer && self.topic.holds(ladder, contacted))
         };
         self.by_interface.iter().filter(|row| is_concerned(&Contacted::of(row))).collect()
     }

@@ -1,5 +1,6 @@
 //! Oddities: what a check found odd in one window, before anybody decides whether it is worth a finding.
 
+use baselines::ladder::Ladder;
 use baselines::newcomer::{Contacted, Subject};
 
 use crate::finding::{CheckId, Evidence};
@@ -18,6 +19,22 @@ pub(super) enum Topic {
     Peer(u32),
     /// The owner as a whole.
     Owner,
+}
+
+impl Topic {
+    /// Whether it is about a destination.
+    pub(super) fn holds(self, ladder: &Ladder, contacted: &Contacted) -> bool {
+        let rungs = ladder.rungs(contacted.peer);
+        match self {
+            Self::Newcomer(Subject::Network(network)) => network == rungs.network,
+            Self::Newcomer(Subject::Prefix(prefix)) => prefix == rungs.prefix,
+            Self::Newcomer(Subject::Service(network, port, protocol)) | Self::Service(network, port, protocol) => {
+                (network, port, protocol) == (rungs.network, contacted.port, contacted.protocol)
+            }
+            Self::Peer(peer) => peer == contacted.peer,
+            Self::Owner => true,
+        }
+    }
 }
 
 /// What one check says about one topic in one window.

@@ -114,12 +114,7 @@ pub(super) fn stop_command(finding: &Finding) -> Option<String> {
 /// How long before the finding the deployment was, in words; `None` without one.
 pub(super) fn deployed(finding: &Finding) -> Option<String> {
     let deployment = finding.deployment.as_ref()?;
-    let before = finding.first_seen.saturating_sub(deployment.at);
-    Some(if before >= 0 {
-        format!("{} before", span(before.unsigned_abs()))
-    } else {
-        format!("{} after the first record", span(before.unsigned_abs()))
-    })
+    Some(format!("{} before", span(finding.first_seen.abs_diff(deployment.at))))
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl Incident {
         let of_check: Vec<Topic> =
             claims.iter().filter(|claim| claim.check == check).map(|claim| claim.topic).collect();
         let is_of_check =
-            |contacted: &&Contacted| of_check.iter().any(|topic| holds(&baselines.ladder, *topic, contacted));
+            |contacted: &&Contacted| of_check.iter().any(|topic| topic.holds(&baselines.ladder, contacted));
         let n_of_check = self.destinations.values().filter(is_of_check).count();
         let is_prefix = |topic: &Topic| matches!(topic, Topic::Newcomer(Subject::Prefix(_)));
         let is_part_of_known = of_check.iter().all(is_prefix);
@@ -136,7 +136,7 @@ impl Incident {
     /// most bytes out before.
     fn destinations(&self, claims: &[Claim<'_>], facts: &dyn Facts, baselines: &Baselines) -> Vec<Destination> {
         let rank = |contacted: &Contacted| {
-            let is_held = |claim: &Claim<'_>| holds(&baselines.ladder, claim.topic, contacted);
+            let is_held = |claim: &Claim<'_>| claim.topic.holds(&baselines.ladder, contacted);
             claims.iter().position(is_held).unwrap_or(claims.len())
         };
         let all = self.destinations.values();
@@ -164,7 +164,7 @@ impl Incident {
         let mut left = claims;
         left.retain(|claim| {
             let of_topic =
-                self.destinations.values().filter(|contacted| holds(&baselines.ladder, claim.topic, contacted));
+                self.destinations.values().filter(|contacted| claim.topic.holds(&baselines.ladder, contacted));
             let destinations = of_topic.map(|contacted| destination(contacted, facts, baselines)).collect();
             let part = Finding { check: claim.check, destinations, evidence: Vec::new(), ..whole.clone() };
             let why = hidden_by(&part, config, facts);
@@ -272,20 +272,6 @@ fn hidden_by(finding: &Finding, config: &Config, facts: &dyn Facts) -> Option<Ar
     let mut lists = finding.destinations.iter().map(|d| facts.trusted_list(baselines::ladder::from_ip(d.address)));
     let first = lists.next()??;
     lists.all(|list| list.is_some()).then_some(first)
-}
-
-/// Whether a topic is about a destination.
-pub(super) fn holds(ladder: &Ladder, topic: Topic, contacted: &Contacted) -> bool {
-    let rungs = ladder.rungs(contacted.peer);
-    match topic {
-        Topic::Newcomer(Subject::Network(network)) => network == rungs.network,
-        Topic::Newcomer(Subject::Prefix(prefix)) => prefix == rungs.prefix,
-        Topic::Newcomer(Subject::Service(network, port, protocol)) | Topic::Service(network, port, protocol) => {
-            (network, port, protocol) == (rungs.network, contacted.port, contacted.protocol)
-        }
-        Topic::Peer(peer) => peer == contacted.peer,
-        Topic::Owner => true,
-    }
 }
 
 /// A destination as a finding names it.
