@@ -16,7 +16,7 @@ use crate::names::Names;
 use crate::newcomer::{Circumstances, Newcomer, Subject};
 use crate::observation::Observation;
 use crate::watched::Watched;
-use crate::window::Window;
+use crate::window::{Day, Window};
 
 /// Everything learned.
 #[derive(Clone, Debug, Default)]
@@ -212,9 +212,27 @@ impl Baselines {
         self.of_owner.iter().map(|baseline| baseline.destinations.len()).sum()
     }
 
+    /// The latest day of activity but two, of any owner: what is told of two later ones a record with a wrong date does not say.
+    /// The first of days where there are fewer.
+    pub fn confirmed_day(&self) -> Day {
+        let mut latest = [Day(0); 3];
+        let n = latest.len();
+        let days = self.of_owner.iter().flat_map(|baseline| baseline.diary.iter().rev().take(n));
+        for day in days.map(|entry| entry.day) {
+            if latest[0] < day && !latest.contains(&day) {
+                latest[0] = day;
+                latest.sort_unstable();
+            }
+        }
+        latest[0]
+    }
+
     /// Forgets what was not met for `memory_days` and settles newcomers that aged unremarkably; once a day is enough.
     /// Numbers of [`crate::table::Table`]s given before are void afterwards; those of owners and the ladder stay.
+    ///
+    /// A day is believed when two later ones were told of, or one record with a wrong date would have all forgotten.
     pub fn age(&mut self, now: Window, memory_days: u32) {
+        let now = now.min(self.confirmed_day().first_window());
         self.of_owner.par_iter_mut().for_each(|baseline| baseline.age(now, memory_days));
         self.recount();
     }

@@ -151,4 +151,18 @@ mod tests {
         assert!(matches!(baselines.standing(0, &row), Standing::Watched(Subject::Network(_))));
         assert!(baselines.watched().count() <= MAX_NEWCOMERS);
     }
+
+    #[test]
+    fn a_record_dated_years_ahead_has_nothing_forgotten_and_days_there_do() {
+        let mut baselines = Baselines::default();
+        let age = |baselines: &mut Baselines, day: u32| baselines.age(Window((20_000 + day) * WINDOWS_PER_DAY), 90);
+        let mut n_known: Vec<usize> = Vec::new();
+        for day in [0, 1, 2, 3, 400, 4, 401, 402] {
+            let provider = if day < 400 { 1 } else { 2 };
+            learn(&mut baselines, day, [([198, provider, 100, 7], 443)].into_iter());
+            age(&mut baselines, day);
+            n_known.push(baselines.baseline(0).unwrap().networks.len());
+        }
+        assert_eq!(n_known, [1, 1, 1, 1, 2, 2, 2, 1]);
+    }
 }

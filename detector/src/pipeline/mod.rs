@@ -155,6 +155,7 @@ fn walk_all(
     if let Some(day) = memory.open_day.take().filter(|_| job.mode != Mode::Scan) {
         let days = job.config.novelty_memory_days;
         memory.baselines.age(day.first_window(), days);
+        let day = day.min(memory.baselines.confirmed_day());
         memory.incidents.forget(Window(day.first_window().0.saturating_sub(days.saturating_mul(WINDOWS_PER_DAY))));
     }
     // What an earlier run told and nothing came to in this one is not told again.
