@@ -75,11 +75,6 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// Whether it was observed long enough to be judged by its behaviour: since the warm-up, and on several days.
-    pub fn is_ready(&self, now: Window, warm_up_secs: i64, min_days: u32) -> bool {
-        self.known.is_some_and(|known| now.start() - known.first.start() >= warm_up_secs && known.n_days >= min_days)
-    }
-
     /// Counts a window of activity in its hour of the week.
     fn note_hour(&mut self, window: Window) {
         self.hours.resize(HOURS_PER_WEEK.into(), 0);

@@ -12,6 +12,7 @@ mod familiar;
 #[cfg(test)]
 mod fleet;
 pub mod follow;
+pub mod heirs;
 pub mod known;
 pub mod ladder;
 mod merge;

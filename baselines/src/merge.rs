@@ -23,6 +23,7 @@ impl Baselines {
     /// of different owners, gives what learning all of it at once gives, in distributions, ladder, diary, hours and all
     /// that was derived from them, whatever the parts' number and order; parts may meet within a day. Exact so long as:
     ///
+    /// - no owner began with another's past ([`Baselines::inherit`]), which both parts may hold.
     /// - no window of an owner is in both parts. One that is counts twice, its peers too.
     /// - nothing was forgotten in between: what was silent for the days of memory and then met again is new when
     ///   learned at once, and known for long when merged. Where the same spans were learned twice, they count twice.
@@ -106,7 +107,7 @@ impl Numbers {
 
 impl Baseline {
     /// Adds what another learner knows of the same owner, under the same numbers.
-    fn merge(&mut self, theirs: &Self) {
+    pub(crate) fn merge(&mut self, theirs: &Self) {
         let they_are_late = order_in_time(self) <= order_in_time(theirs);
         let corrections = if they_are_late { Corrections::of(self, theirs) } else { Corrections::of(theirs, self) };
         self.merge_newcomers(theirs, they_are_late);

@@ -9,7 +9,7 @@ use detector::pipeline::{Knowledge, Memory};
 use detector::write::json;
 
 use crate::checks::CASES;
-use crate::log::{FUNCTIONS, Log, PROVIDER, STRANGER, at, knowledge, with_list};
+use crate::log::{ENIS, FUNCTIONS, Log, PROVIDER, STRANGER, at, knowledge, with_list};
 
 /// Another nobody knows, in another network.
 const ANOTHER: &str = "192.0.2.99";
@@ -283,4 +283,58 @@ fn an_account_that_is_not_said_is_that_of_the_function() {
     };
     assert_eq!(with("unknown"), [Some("111122223333".into())]);
     assert_eq!(with("444455556666"), [Some("444455556666".into())]);
+}
+
+/// The functions of the steady log's interface, by name.
+fn sharing(names: &[&str]) -> Knowledge {
+    let function =
+        |name: &&str| FUNCTIONS.replace("\"api\"", &format!("{name:?}")).replace(":api", &format!(":{name}"));
+    let mut knowledge = Knowledge::default();
+    knowledge.inventory.add_enis("enis.json", ENIS.as_bytes()).expect("interfaces");
+    for name in names {
+        knowledge.inventory.add_functions("more.json", function(name).as_bytes()).expect("functions");
+    }
+    knowledge
+}
+
+/// A steady function for sixteen days; others share its interface before and after the tenth. Whom a stranger who is called once
+/// on a day is found with.
+fn owner_of_stranger(day: i64, before: &[&str], after: &[&str]) -> Vec<String> {
+    let mut log = Log::steady();
+    for n in 0..4 * 144 {
+        log.call(at(12, 0, n * 10) + n * 37 % 300, PROVIDER, 443, 900, 5000);
+    }
+    log.call(at(day, 9, 31), STRANGER, 8000, 20_000, 5000);
+    let [first, second] = log.cut(at(10, 0, 0));
+    let config = Config::defaults();
+    let known = first.replay_from(Baselines::default(), &config, &sharing(before)).memory;
+    let found = second.replay_from(known, &config, &sharing(after)).findings;
+    found.iter().flat_map(|finding| &finding.owner.functions).map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_function_that_joins_or_leaves_an_interface_does_not_blind_the_watch_over_it() {
+    let alone: &[&str] = &["api"];
+    assert_eq!(owner_of_stranger(10, &["api", "maps"], alone), ["api"], "on the day on which one left");
+    assert_eq!(owner_of_stranger(10, alone, &["api", "maps"]), [""; 0], "what one brings is learned for three days");
+    assert_eq!(owner_of_stranger(14, alone, &["api", "maps"]), ["api", "maps"]);
+    assert_eq!(owner_of_stranger(14, alone, &["news"]), [""; 0], "another function's interface is another's");
+}
+
+#[test]
+fn what_is_told_of_functions_goes_on_under_its_id_when_one_leaves_them() {
+    let mut log = Log::steady();
+    for n in 0..12 {
+        log.call(at(9, 4 * n, 31), STRANGER, 8000, 20_000, 5000);
+    }
+    let [first, second] = log.cut(at(10, 0, 0));
+    let config = Config::defaults();
+    let first = first.replay_from(Baselines::default(), &config, &sharing(&["api", "maps"]));
+    let second = second.replay_from(first.memory, &config, &sharing(&["api"]));
+    let told = |findings: &[Finding]| -> Vec<(String, usize)> {
+        findings.iter().map(|finding| (finding.id.to_string(), finding.owner.functions.len())).collect()
+    };
+    let [(id, 2)] = &told(&first.findings)[..] else { panic!("{:?}", first.findings) };
+    assert_eq!(told(&second.findings), [(id.clone(), 1)]);
+    assert_eq!(second.findings[0].count, 12, "all of it");
 }

@@ -13,7 +13,7 @@ use detector::read::{InMemory, Object};
 /// 2026-03-02T00:00:00Z, a Monday.
 const START: i64 = 1_772_409_600;
 
-const ENIS: &str = r#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1","InterfaceType":"lambda","SubnetId":"subnet-1",
+pub(crate) const ENIS: &str = r#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1","InterfaceType":"lambda","SubnetId":"subnet-1",
     "Groups":[{"GroupId":"sg-1"}],"PrivateIpAddress":"10.0.0.5","PrivateIpAddresses":[{"PrivateIpAddress":"10.0.0.5"}]}]}"#;
 pub(crate) const FUNCTIONS: &str = r#"{"Functions":[{"FunctionName":"api","FunctionArn":"arn:aws:lambda:eu-west-1:111122223333:function:api",
     "Version":"$LATEST","CodeSha256":"x","LastModified":"2026-01-01T00:00:00.000+0000",

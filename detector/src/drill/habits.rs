@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use baselines::Baselines;
+use baselines::heirs::functions;
 use baselines::ladder::{from_ip, is_private, to_ip};
 use baselines::window::{Day, Window};
 
@@ -135,6 +136,6 @@ impl Habits {
 
     /// Whether the owner is called so: by name or by ARN, whole or one of those that share an interface.
     pub(super) fn is_called(&self, typed: &str) -> bool {
-        self.owner.split(',').any(|arn| arn == typed || arn.rsplit(':').next() == Some(typed))
+        functions(&self.owner).any(|arn| arn == typed || arn.rsplit(':').next() == Some(typed))
     }
 }

@@ -21,6 +21,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use baselines::Baselines;
+use baselines::heirs::functions;
 use baselines::observation::Observations;
 use baselines::window::WINDOW_SECS;
 
@@ -249,7 +250,7 @@ fn suits(stage: Stage<'_>, habits: &Habits, shape: char, form: char, dice: &Dice
 
 /// Puts a deployment of an owner's first function into the inventory.
 fn deploy(knowledge: &mut Knowledge, owner: &str, at: i64) {
-    let arn = owner.split(',').next().unwrap_or(owner);
+    let arn = functions(owner).next().unwrap_or(owner);
     let name = arn.rsplit(':').next().unwrap_or(arn);
     let modified = jiff::Timestamp::from_second(at).map(|at| at.strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string());
     let page = serde_json::json!({ "Functions": [{

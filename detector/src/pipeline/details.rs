@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use baselines::Baselines;
 use baselines::baseline::Baseline;
 use baselines::distribution::Counts;
+use baselines::heirs::functions;
 use baselines::ladder::to_ip;
 use baselines::newcomer::Subject;
 
@@ -63,7 +64,7 @@ fn function(
     let known = baseline.known?;
     Some(Function {
         name: short_names(name),
-        ids: name.split(',').map(str::to_owned).collect(),
+        ids: functions(name).map(str::to_owned).collect(),
         state: if is_ready { State::Ready } else { State::Learning },
         since: known.first.start(),
         last_seen: known.last.end() - 1,
@@ -136,7 +137,7 @@ pub fn held(baselines: &Baselines) -> Vec<Held> {
 
 /// The names of an owner's functions, without the rest of their ARNs.
 pub(crate) fn short_names(owner: &str) -> String {
-    let names: Vec<&str> = owner.split(',').map(|arn| arn.rsplit(':').next().unwrap_or(arn)).collect();
+    let names: Vec<&str> = functions(owner).map(|arn| arn.rsplit(':').next().unwrap_or(arn)).collect();
     names.join(", ")
 }
 

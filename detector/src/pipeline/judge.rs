@@ -8,6 +8,7 @@ use std::io;
 
 use baselines::baseline::{Found, Learned};
 use baselines::follow::Open;
+use baselines::heirs::Memberships;
 use baselines::ladder::Network;
 use baselines::observation::{Observation, Ranks};
 use baselines::{Baselines, Fleet};
@@ -39,6 +40,7 @@ pub(super) struct Judge<'a> {
     /// The baselines' numbers of the networks that came up: an owner has many addresses, and putting its name together for
     /// each would take longer than all else that is asked of an address once.
     networks: HashMap<resolve::Owner, u32, FixedState>,
+    memberships: Memberships,
 }
 
 /// One owner's rows of an hour, and what becomes of them.
@@ -84,7 +86,7 @@ impl<'a> Judge<'a> {
     pub(super) fn new(job: &'a Job<'a>, tables: &'a Tables, first: First, ranks: &'a Ranks) -> Self {
         let owners = Numbers::new(first.owners, |owner| ranks.owner(owner));
         let peers = Numbers::new(first.peers, |peer| ranks.peer(peer));
-        Self { job, tables, ranks, owners, peers, networks: HashMap::default() }
+        Self { job, tables, ranks, owners, peers, networks: HashMap::default(), memberships: Memberships::default() }
     }
 
     /// Judges the parts of an hour and learns them; where a thread is free, the next is taken up meanwhile.
@@ -98,7 +100,7 @@ impl<'a> Judge<'a> {
         hour: Hour,
         mut parts: impl Iterator<Item = io::Result<PartRows>> + Send,
     ) -> io::Result<Account> {
-        self.number(baselines, hour);
+        self.number(scorer, baselines, hour);
         let (mut account, mut learned) = (Account::default(), Vec::new());
         let mut taken = parts.next().transpose()?;
         while let Some(part) = taken {
@@ -156,10 +158,17 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Gives the hour's owners and peers their numbers in the baselines.
-    fn number(&mut self, baselines: &mut Baselines, hour: Hour) {
+    /// Gives the hour's owners and peers their numbers in the baselines; an owner that is new by name only begins with the past
+    /// of those it comes from.
+    fn number(&mut self, scorer: &mut Scorer<'_>, baselines: &mut Baselines, hour: Hour) {
         let (set, knowledge, networks) = (&self.tables.set, self.job.knowledge, &mut self.networks);
-        self.owners.give(hour, |owner| Some(baselines.owner(&set.owners.name(owner))));
+        let warm_up = Scorer::warm_up(self.job.config.warm_up_secs as i64);
+        self.owners.give(hour, |owner| {
+            let owner = baselines.owner(&set.owners.name(owner));
+            let from = baselines.inherit(owner, hour.day(), warm_up, &mut self.memberships);
+            scorer.incidents.hand_over(&from, owner);
+            Some(owner)
+        });
         self.peers.give(hour, |peer| {
             let told = set.peers.get(peer as usize)?;
             Some(baselines.ladder.peer_numbered(told.address, |ladder| {

@@ -3,6 +3,8 @@
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+use baselines::heirs::functions;
+
 use super::Knowledge;
 use crate::finding::Deployment;
 use crate::resolve::{Attribution, AwsBlock, Network, public_resolver};
@@ -74,7 +76,7 @@ impl Facts for Knowledge {
     }
 
     fn deployment(&self, owner: &str, from: i64, until: i64) -> Option<Deployment> {
-        let all = owner.split(',').flat_map(|arn| self.inventory.deployments(arn));
+        let all = functions(owner).flat_map(|arn| self.inventory.deployments(arn));
         let latest =
             all.filter(|deployment| (from..until).contains(&deployment.at)).max_by_key(|deployment| deployment.at)?;
         Some(Deployment {
@@ -85,7 +87,7 @@ impl Facts for Knowledge {
     }
 
     fn vpc(&self, owner: &str) -> Option<Arc<str>> {
-        owner.split(',').find_map(|arn| self.inventory.function(arn)?.vpc.clone())
+        functions(owner).find_map(|arn| self.inventory.function(arn)?.vpc.clone())
     }
 
     fn aws_service(&self, address: u128) -> Option<Arc<str>> {

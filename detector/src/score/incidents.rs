@@ -9,6 +9,7 @@
 mod stored;
 mod tell;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -210,6 +211,16 @@ impl Incidents {
         }
     }
 
+    /// Has an owner go on with those of owners it comes from.
+    pub fn hand_over(&mut self, from: &[u32], to: u32) {
+        let mut own = self.take(to);
+        own.0.extend(
+            from.iter().flat_map(|&owner| self.take(owner).0).map(|incident| Incident { owner: to, ..incident }),
+        );
+        own.0.sort_by_key(|incident| incident.first);
+        self.put(to, own);
+    }
+
     fn iter(&self) -> impl Iterator<Item = &Incident> {
         self.of_owner.values().flat_map(|own| &own.0)
     }
@@ -238,6 +249,9 @@ impl Incidents {
     pub(super) fn findings(&self, config: &Config, facts: &dyn Facts, baselines: &Baselines) -> Vec<Finding> {
         let mut findings: Vec<Finding> =
             self.iter().map(|incident| incident.finding(config, facts, baselines)).collect();
+        // One goes on in two owners where both go on to be, of which the later comes from the earlier.
+        findings.sort_by_key(|finding| (finding.id, Reverse(finding.last_seen)));
+        findings.dedup_by_key(|finding| finding.id);
         findings.sort_by_key(|finding| (finding.first_seen, finding.id));
         findings
     }

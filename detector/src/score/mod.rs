@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use baselines::baseline::{Baseline, Found, Learned, Standing};
 use baselines::follow::Open;
+use baselines::heirs::WarmUp;
 use baselines::newcomer::Subject;
 use baselines::observation::{Eni, Observation};
 use baselines::window::{Day, Window};
@@ -187,8 +188,8 @@ impl<'a> Scorer<'a> {
         let subjects = Self::follow(fleet, own, seen);
         let Own { baseline, open, .. } = own;
         let Seen { window, rows, found } = seen;
-        let warm_up_secs = self.config.warm_up_secs as i64;
-        let is_ready = Self::is_ready(baseline, window, warm_up_secs);
+        let warm_up = Self::warm_up(self.config.warm_up_secs as i64);
+        let is_ready = baseline.is_ready(window, warm_up);
         let are_refusals_judged = self.config.checks.contains(&CheckId::RejectedEgress);
         let view = View {
             fleet,
@@ -199,7 +200,7 @@ impl<'a> Scorer<'a> {
             subjects: &subjects,
             open,
             is_ready,
-            warm_up_secs,
+            warm_up,
             needed_bans: needed_bans(self.config.sensitivity),
             are_refusals_judged,
             prior: &self.prior.1,
@@ -244,7 +245,12 @@ impl<'a> Scorer<'a> {
 
     /// Whether an owner was observed long enough to be judged by its behaviour.
     pub fn is_ready(baseline: &Baseline, now: Window, warm_up_secs: i64) -> bool {
-        baseline.is_ready(now, warm_up_secs, Self::READY_DAYS)
+        baseline.is_ready(now, Self::warm_up(warm_up_secs))
+    }
+
+    /// What an owner must have been observed for to be judged by its behaviour.
+    pub fn warm_up(secs: i64) -> WarmUp {
+        WarmUp { secs, n_days: Self::READY_DAYS }
     }
 
     /// How many owners meet new networks so often that novelty alone says nothing about them.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use baselines::Fleet;
 use baselines::baseline::{Baseline, Found, Standing};
 use baselines::follow::Open;
+use baselines::heirs::WarmUp;
 use baselines::ladder::{Rungs, is_private, to_ip};
 use baselines::newcomer::{Newcomer, Subject};
 use baselines::observation::Observation;
@@ -37,7 +38,7 @@ pub(super) struct View<'a> {
     /// Whether the owner was observed long enough to be judged by its behaviour.
     pub(super) is_ready: bool,
     /// How long an owner is observed before it is judged.
-    pub(super) warm_up_secs: i64,
+    pub(super) warm_up: WarmUp,
     /// Bans a topic needs to be told.
     pub(super) needed_bans: f64,
     /// Whether what was refused is told as such, [`super::rejected_egress`].
@@ -79,10 +80,7 @@ impl View<'_> {
 
     /// Whether a newcomer was met after the owner's warm-up.
     pub(super) fn was_met_ready(&self, newcomer: &Newcomer) -> bool {
-        self.baseline.known.is_some_and(|known| {
-            newcomer.met.n_days >= super::Scorer::READY_DAYS
-                && newcomer.known.first.start() - known.first.start() >= self.warm_up_secs
-        })
+        self.baseline.was_ready(newcomer.known.first, newcomer.met.n_days, self.warm_up)
     }
 
     /// Whether a newcomer is one more block of a service that AWS runs and the function uses: which of its addresses answers

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use baselines::Baselines;
+use baselines::heirs::functions;
 use baselines::ladder::{Ladder, to_ip};
 use baselines::newcomer::{Contacted, Subject};
 
@@ -181,7 +182,7 @@ impl Incident {
         if !name.starts_with("arn:") {
             return Owner { kind: OwnerKind::Interface, functions: Vec::new(), arns: Vec::new(), eni_ids: vec![name] };
         }
-        let arns: Vec<Arc<str>> = name.split(',').map(Arc::from).collect();
+        let arns: Vec<Arc<str>> = functions(&name).map(Arc::from).collect();
         let functions = arns.iter().map(|arn| arn.rsplit(':').next().unwrap_or_default().into()).collect();
         let kind = if arns.len() == 1 { OwnerKind::Function } else { OwnerKind::Shared };
         Owner { kind, functions, arns, eni_ids }

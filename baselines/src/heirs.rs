@@ -1,0 +1,229 @@
+//! Heirs: owners that are new by name only.
+//!
+//! Functions that share an interface are one owner. When a function joins or leaves them they are another one, of which nothing is
+//! known, though nearly all it does was seen for months. So an owner begins with what is known of those it comes from: for each of
+//! its functions the one that this function was active in last. Where one of its functions was in none, what that brings is
+//! its own to learn: such an owner is judged once it was active itself for some days, not for the whole warm-up, or functions
+//! that often change would never be judged.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::baseline::Baseline;
+use crate::baselines::Baselines;
+use crate::names::Names;
+use crate::window::{Day, Window};
+
+/// The functions that an owner's name names.
+pub fn functions(owner: &str) -> impl Iterator<Item = &str> {
+    owner.split(',')
+}
+
+/// What an owner must have been observed for to be judged by its behaviour.
+#[derive(Clone, Copy, Debug)]
+pub struct WarmUp {
+    /// Since its first window.
+    pub secs: i64,
+    /// Days on which it was active.
+    pub n_days: u32,
+}
+
+impl Baseline {
+    /// Whether it was observed long enough to be judged by its behaviour: for the warm-up, or, where it began with another's past, on
+    /// as many days as that asks for.
+    pub fn is_ready(&self, now: Window, warm_up: WarmUp) -> bool {
+        self.known.is_some_and(|known| self.was_ready(now, known.n_days, warm_up))
+    }
+
+    /// Whether it had been observed long enough at a time, having been active on `n_days` by then.
+    pub fn was_ready(&self, at: Window, n_days: u32, warm_up: WarmUp) -> bool {
+        self.known.is_some_and(|known| {
+            let is_warm = at.start() - known.first.start() >= warm_up.secs;
+            n_days >= warm_up.n_days && (is_warm || self.has_past(known.first.min(at).day(), warm_up))
+        })
+    }
+
+    /// Whether what was seen before a day suffices to be judged by.
+    fn has_past(&self, before: Day, warm_up: WarmUp) -> bool {
+        let n_days = self.diary.partition_point(|entry| entry.day < before);
+        let is_long = |first: Day| before.first_window().start() - first.first_window().start() >= warm_up.secs;
+        n_days >= warm_up.n_days as usize && self.diary.first().is_some_and(|first| is_long(first.day))
+    }
+
+    /// Whether nothing was learned.
+    fn is_blank(&self) -> bool {
+        self.known.is_none() && self.diary.is_empty()
+    }
+}
+
+/// The owners that each function is one of, as far as they were noted.
+#[derive(Debug, Default)]
+pub struct Memberships {
+    owners_of: HashMap<Box<str>, Vec<u32>>,
+    n_noted: usize,
+}
+
+impl Memberships {
+    fn note(&mut self, owners: &Names) {
+        for (owner, name) in (0..).zip(owners.iter()).skip(self.n_noted) {
+            for function in functions(name) {
+                self.owners_of.entry(function.into()).or_default().push(owner);
+            }
+        }
+        self.n_noted = owners.len();
+    }
+}
+
+impl Baselines {
+    /// Has an owner of which nothing was learned begin with the past of those it comes from, as far as that suffices to be
+    /// judged by; gives their numbers, in the order of their names.
+    pub fn inherit(&mut self, owner: u32, today: Day, warm_up: WarmUp, memberships: &mut Memberships) -> Vec<u32> {
+        if !self.baseline(owner).is_some_and(Baseline::is_blank) {
+            return Vec::new();
+        }
+        memberships.note(&self.owners);
+        let name = self.owners.name(owner);
+        let donors: Vec<Option<u32>> = functions(&name)
+            .map(|function| {
+                let of_function = memberships.owners_of.get(function).into_iter().flatten().copied();
+                let known = of_function.filter_map(|donor| Some((donor, self.baseline(donor)?)));
+                let has_past = known.filter(|(_, baseline)| baseline.has_past(today, warm_up));
+                let last = has_past.map(|(donor, baseline)| (baseline.known.map(|known| known.last), donor));
+                last.max_by_key(|&(last, donor)| {
+                    let name = self.owners.name(donor);
+                    (last, Reverse(functions(&name).count()), Reverse(name))
+                })
+            })
+            .map(|donor| donor.map(|(_, donor)| donor))
+            .collect();
+        let mut from: Vec<u32> = donors.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        from.sort_by_key(|&donor| self.owners.name(donor));
+        let mut past = Baseline::default();
+        for donor in from.iter().filter_map(|&donor| self.baseline(donor)) {
+            past.merge(donor);
+        }
+        if donors.iter().any(Option::is_none) {
+            past.known = None;
+        }
+        if let Some(baseline) = self.baseline_mut(owner).filter(|_| !from.is_empty()) {
+            *baseline = past;
+            self.recount();
+        }
+        from
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baseline::Standing;
+    use crate::ladder::{Network, from_ip};
+    use crate::newcomer::{Circumstances, Subject};
+    use crate::observation::Observation;
+    use crate::window::WINDOWS_PER_DAY;
+
+    const WARM_UP: WarmUp = WarmUp { secs: 7 * 86_400, n_days: 3 };
+
+    fn at(day: u32) -> Window {
+        Window((20_000 + day) * WINDOWS_PER_DAY)
+    }
+
+    /// A row to a host of a network of its own.
+    fn row(baselines: &mut Baselines, network: u8, window: Window) -> Observation {
+        let key = || Network { key: format!("AS{network}").into(), label: format!("AS{network}").into() };
+        let peer = baselines.ladder.peer(from_ip([203, network, 113, 7].into()), key);
+        Observation { peer, port: 443, protocol: 6, window, n_flows: 1, bytes_out: 900, ..Observation::default() }
+    }
+
+    /// Has an owner call some networks once a day.
+    fn learn(baselines: &mut Baselines, name: &str, days: std::ops::Range<u32>, networks: &[u8]) -> u32 {
+        let owner = baselines.owner(name);
+        for day in days {
+            let rows: Vec<Observation> = networks.iter().map(|&network| row(baselines, network, at(day))).collect();
+            baselines.follow(owner, at(day), &rows, |_, _, _| Circumstances::default());
+            baselines.learn(owner, at(day), &rows);
+        }
+        owner
+    }
+
+    /// Has an owner begin on a day; gives its number and the names of those it comes from.
+    fn begin(baselines: &mut Baselines, name: &str, day: u32) -> (u32, Vec<String>) {
+        let owner = baselines.owner(name);
+        let from = baselines.inherit(owner, at(day).day(), WARM_UP, &mut Memberships::default());
+        (owner, from.into_iter().map(|donor| baselines.owners.name(donor).to_string()).collect())
+    }
+
+    fn knows(baselines: &mut Baselines, owner: u32, network: u8) -> bool {
+        let row = row(baselines, network, at(99));
+        !matches!(baselines.standing(owner, &row), Standing::New(_))
+    }
+
+    fn is_ready(baselines: &Baselines, owner: u32, day: u32) -> bool {
+        baselines.baseline(owner).unwrap().is_ready(at(day), WARM_UP)
+    }
+
+    #[test]
+    fn those_that_stay_when_one_leaves_go_on_as_before() {
+        let mut baselines = Baselines::default();
+        learn(&mut baselines, "api,maps", 0..10, &[1, 2]);
+        let (api, from) = begin(&mut baselines, "api", 10);
+        assert_eq!(from, ["api,maps"]);
+        assert!(knows(&mut baselines, api, 1) && knows(&mut baselines, api, 2) && !knows(&mut baselines, api, 3));
+        learn(&mut baselines, "api", 10..11, &[1]);
+        assert!(is_ready(&baselines, api, 10));
+        assert_eq!(begin(&mut baselines, "api", 11).1, [""; 0], "it has a past of its own by now");
+    }
+
+    #[test]
+    fn with_one_that_joins_what_was_known_stays_and_three_days_are_learned() {
+        let mut baselines = Baselines::default();
+        learn(&mut baselines, "api", 0..10, &[1]);
+        let (both, from) = begin(&mut baselines, "api,maps", 10);
+        assert_eq!(from, ["api"]);
+        assert!(knows(&mut baselines, both, 1));
+        assert_eq!(baselines.fleet().n_owners_knowing(0), 2);
+        for (day, expected) in [(10, false), (11, false), (12, true)] {
+            learn(&mut baselines, "api,maps", day..day + 1, &[1, 2]);
+            assert_eq!(is_ready(&baselines, both, day), expected, "on day {day}");
+        }
+        let baseline = baselines.baseline(both).unwrap();
+        assert!(!baseline.was_ready(at(4), 3, WARM_UP), "what the other met in its warm-up was met in one");
+        assert!(baseline.was_ready(at(8), 3, WARM_UP));
+        let (all, from) = begin(&mut baselines, "api,maps,news", 13);
+        assert_eq!(from, ["api,maps"], "the latest of them");
+        assert!(knows(&mut baselines, all, 2) && !is_ready(&baselines, all, 13));
+    }
+
+    #[test]
+    fn two_that_come_together_know_what_both_knew() {
+        let mut baselines = Baselines::default();
+        learn(&mut baselines, "api", 0..10, &[1]);
+        learn(&mut baselines, "maps", 1..11, &[2]);
+        learn(&mut baselines, "news", 0..11, &[3]);
+        let (both, from) = begin(&mut baselines, "api,maps", 11);
+        assert_eq!(from, ["api", "maps"]);
+        assert_eq!([1, 2, 3].map(|network| knows(&mut baselines, both, network)), [true, true, false]);
+        assert!(is_ready(&baselines, both, 11));
+    }
+
+    #[test]
+    fn nothing_comes_of_strangers_or_of_a_short_past() {
+        let mut baselines = Baselines::default();
+        learn(&mut baselines, "api", 0..6, &[1]);
+        assert_eq!(begin(&mut baselines, "api,maps", 6).1, [""; 0]);
+        learn(&mut baselines, "api", 6..9, &[1]);
+        assert_eq!(begin(&mut baselines, "maps,news", 9).1, [""; 0]);
+        assert_eq!(begin(&mut baselines, "api,maps", 9).1, ["api"]);
+    }
+
+    #[test]
+    fn what_is_under_a_finding_stays_under_it() {
+        let mut baselines = Baselines::default();
+        let api = learn(&mut baselines, "api,maps", 0..10, &[1]);
+        learn(&mut baselines, "api,maps", 9..10, &[2]);
+        baselines.set_finding(api, Subject::Network(1), 7);
+        let (heir, _) = begin(&mut baselines, "maps", 10);
+        assert_eq!(baselines.baseline(heir).unwrap().finding(Subject::Network(1)), 7);
+        assert_eq!(baselines.accept(7).len(), 2, "in both of them");
+    }
+}
