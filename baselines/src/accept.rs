@@ -3,8 +3,13 @@
 //! Takes a finding's id; gives what it held back. What is under a finding is otherwise never learned as normal
 //! ([`crate::newcomer::Newcomer::has_settled`]).
 
+use std::collections::BTreeMap;
+
+use crate::baseline::ServiceKey;
 use crate::baselines::Baselines;
-use crate::newcomer::Subject;
+use crate::known::{Totals, Volumes};
+use crate::ladder::Ladder;
+use crate::newcomer::{Contacted, Newcomer, Subject};
 
 /// Something a finding held back, known from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +22,7 @@ pub struct Accepted {
 
 impl Baselines {
     /// Makes everything under a finding known: it is watched no longer, and what is exchanged with it from now on enters the
-    /// distributions. Gives what that was, sorted; nothing when the id holds nothing back.
+    /// distributions, as does what was: who accepts a call accepts the next one of its size. Gives what that was, sorted; nothing when the id holds nothing back.
     ///
     /// Numbers of newcomers given before are void afterwards.
     pub fn accept(&mut self, finding: u128) -> Vec<Accepted> {
@@ -30,6 +35,18 @@ impl Baselines {
             return accepted;
         }
         for baseline in &mut self.of_owner {
+            let held: Vec<Newcomer> = baseline
+                .newcomers
+                .iter()
+                .filter(|(_, newcomer)| newcomer.finding() == finding)
+                .map(|(_, newcomer)| newcomer.open())
+                .collect();
+            for (key, volumes) in held.iter().flat_map(|newcomer| sent(&self.ladder, newcomer)) {
+                baseline.volumes.merge(&volumes);
+                if let Some(service) = baseline.services.get_mut(&key) {
+                    service.volumes.merge(&volumes);
+                }
+            }
             baseline.newcomers.retain(|_, newcomer| newcomer.finding() != finding);
         }
         self.accepted.insert(finding);
@@ -47,6 +64,31 @@ impl Baselines {
     pub fn is_accepted(&self, finding: u128) -> bool {
         self.accepted.contains(&finding)
     }
+}
+
+/// What was exchanged with a newcomer, by port of its network, in the latest windows: each window's share is that of its records.
+fn sent(ladder: &Ladder, newcomer: &Newcomer) -> BTreeMap<ServiceKey, Volumes> {
+    let mut by_service: BTreeMap<ServiceKey, Contacted> = BTreeMap::new();
+    for destination in &newcomer.destinations {
+        let key = (ladder.rungs(destination.peer).network, destination.port, destination.protocol);
+        by_service.entry(key).or_default().add(destination);
+    }
+    let share = |amount: u64, n: u32| (u128::from(amount) * u128::from(n)).checked_div(newcomer.n_flows.into());
+    let share = |amount: u64, n: u32| share(amount, n).and_then(|share| share.try_into().ok()).unwrap_or(0);
+    let volumes = |all: Contacted| {
+        let mut volumes = Volumes::default();
+        for &(window, n) in &newcomer.counts {
+            let totals = Totals {
+                n_flows: share(all.n_flows, n) as u32,
+                bytes_out: share(all.bytes_out, n),
+                bytes_in: share(all.bytes_in, n),
+                ..Totals::default()
+            };
+            volumes.add(window, &totals);
+        }
+        volumes
+    };
+    by_service.into_iter().map(|(key, all)| (key, volumes(all))).collect()
 }
 
 #[cfg(test)]
@@ -118,5 +160,19 @@ mod tests {
         baselines.age(Window(START.0 + 11 * WINDOWS_PER_DAY), MEMORY_DAYS);
         assert_eq!(standing(&mut baselines, 2), Standing::Settled);
         assert!(baselines.baseline(0).map(|baseline| baseline.volumes.window_bytes().n()) > before);
+    }
+
+    #[test]
+    fn what_was_sent_under_the_finding_enters_the_distributions() {
+        let mut baselines = baselines();
+        let first = open_findings(&baselines)[0];
+        let key = (1, 443, 6);
+        let bytes = |baselines: &Baselines| {
+            let volumes = &baselines.baseline(0).unwrap().services.get(&key).unwrap().volumes;
+            volumes.window_bytes().max().max(volumes.open_window.1.bytes_out)
+        };
+        assert_eq!(bytes(&baselines), 0);
+        baselines.accept(first);
+        assert_eq!(bytes(&baselines), 5000, "that of a window, not of both");
     }
 }

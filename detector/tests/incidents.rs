@@ -172,6 +172,24 @@ fn a_stranger_after_an_accepted_one_is_told_apart() {
 }
 
 #[test]
+fn who_accepts_an_upload_accepts_the_next_one_of_its_size() {
+    let knowledge = knowledge(FUNCTIONS);
+    let mut log = Log::steady();
+    log.call(at(10, 9, 31), STRANGER, 443, 3_000_000, 5000);
+    let mut memory = Memory::default();
+    let told = log.walk(&mut memory, &knowledge);
+    let [first] = &told[..] else { panic!("one finding: {told:?}") };
+    assert_eq!(memory.baselines.accept(first.id.0).len(), 1);
+    for (bytes, expected) in [(3_000_000, 0), (90_000_000, 1)] {
+        let mut later = Log::empty();
+        later.call(at(12, 9, 31), STRANGER, 443, bytes, 5000);
+        let mut memory = memory.clone();
+        let told = later.walk(&mut memory, &knowledge).into_iter().filter(|finding| finding.last_seen > at(12, 0, 0));
+        assert_eq!(told.count(), expected, "{bytes}");
+    }
+}
+
+#[test]
 fn records_that_arrive_later_make_no_other_finding_of_it() {
     let mut log = Log::steady();
     log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
