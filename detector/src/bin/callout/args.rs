@@ -22,6 +22,16 @@ Exit status:
   1  a finding met --fail-on
   2  could not finish: a usage error, or an input that could not be read (the others were)";
 
+const EXIT_STATUS_WITHOUT_FINDINGS: &str = "\
+Exit status:
+  0  ran to the end
+  2  could not finish: a usage error, or an input that could not be read (the others were)";
+
+/// Whether an option is about findings, of which some commands have none.
+fn is_of_findings(option: &clap::Arg) -> bool {
+    ["format", "output", "min_severity", "fail_on"].contains(&option.get_id().as_str())
+}
+
 /// Finds the calls a compromised dependency of an AWS Lambda function makes, in VPC flow logs.
 #[derive(Debug, Parser)]
 #[command(name = "callout", version, about, after_help = EXIT_STATUS, styles = STYLES, max_term_width = 100)]
@@ -36,7 +46,8 @@ pub(crate) enum Command {
     #[command(after_help = EXIT_STATUS)]
     Replay(Replay),
     /// Create or extend a baseline; judge nothing
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_help = EXIT_STATUS_WITHOUT_FINDINGS)]
+    #[command(mut_args(|option| if is_of_findings(&option) { option.hide(true) } else { option }))]
     Learn(Learn),
     /// Judge against a fixed baseline; learn nothing
     #[command(after_help = EXIT_STATUS)]
@@ -45,6 +56,8 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// Play call-outs of known shapes on your own functions, in memory, and tell which are found
     #[command(after_help = EXIT_STATUS)]
+    #[command(mut_arg("format", |option| option.hide_possible_values(true).help("`table` for people, or `json` (callout.drill/1)")))]
+    #[command(mut_arg("output", |option| option.help("Write the account there instead of stdout")))]
     Drill(Drill),
     /// Accept a finding: what it is about is learned as normal from now on
     Accept(Accept),
