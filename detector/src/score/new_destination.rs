@@ -7,7 +7,7 @@
 //! False positives: a deployment that adds an endpoint, a service that moves to another network owner. Both are told
 //! once, with the deployment named where there was one.
 
-use baselines::newcomer::{Newcomer, Subject};
+use baselines::newcomer::{Circumstances, Newcomer, Subject};
 
 use super::oddity::{Oddity, PRIVATE_BANS, Topic};
 use super::view::{View, bytes_words, is_all_refused};
@@ -82,9 +82,8 @@ fn news_words(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> String 
         return format!("after its first day the network brought {n:.0} such in {n_days:.0} days of use");
     }
     let (n_new, n_days) = novelty::days_counted(view.baseline, newcomer.known.first.day(), |day| day.networks);
-    format!(
-        "apart from earlier findings, this function met new networks on {n_new} of {n_days} active days, the first two not counted"
-    )
+    let n_new = if n_new == 0 { "none".to_owned() } else { n_new.to_string() };
+    format!("{n_new} of its {n_days} active days brought new networks (the first two and earlier findings not counted)")
 }
 
 /// What speaks against a newcomer in one respect.
@@ -125,16 +124,27 @@ fn first_contact(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Part
         expected: quantity((novelty::chance(subject, met, view.prior) * 1000.0).round() / 1000.0),
         surprise,
         statement: format!(
-            "first {} {}, none in the {} before; {}; {} of {} functions know the {what}",
+            "first {} {}, none in the {} before; {}{}",
             if is_all_refused(newcomer) { "attempt to reach" } else { "contact with" },
             view.subject_words(subject),
             View::age_words(newcomer),
             news_words(view, subject, newcomer),
-            met.n_owners_knowing,
-            met.n_owners,
+            known_to_words(met, what),
         ),
     };
     Part { bans: (surprise - novelty::familiarity(met) - inside).max(0.0), severity: SEVERITY, evidence }
+}
+
+/// How many of the other functions know the network or prefix; nothing where there are none.
+fn known_to_words(met: &Circumstances, what: &str) -> String {
+    match (met.n_owners_knowing, met.n_owners.saturating_sub(1)) {
+        (_, 0) => String::new(),
+        (0, 1) => format!("; the other function does not know the {what}"),
+        (0, others) => format!("; none of the {others} other functions knows the {what}"),
+        (1, 1) => format!("; the other function knows the {what}"),
+        (1, others) => format!("; 1 of the {others} other functions knows the {what}"),
+        (n, others) => format!("; {n} of the {others} other functions know the {what}"),
+    }
 }
 
 /// That more was sent than received.
@@ -219,5 +229,20 @@ mod tests {
         assert!(hundredths(20_000, 0) > hundredths(10_000, 0) && hundredths(20_000, 0) < 90);
         let of_answers = [1 << 20, 1 << 19, 300_000].map(|bytes_in| hundredths(1 << 20, bytes_in));
         assert_eq!(of_answers, [0, 40, 90]);
+    }
+
+    #[test]
+    fn a_function_is_not_counted_among_the_others() {
+        for (n_owners_knowing, n_owners, expected) in [
+            (0, 1, ""),
+            (0, 2, "; the other function does not know the network"),
+            (1, 2, "; the other function knows the network"),
+            (0, 5, "; none of the 4 other functions knows the network"),
+            (1, 5, "; 1 of the 4 other functions knows the network"),
+            (3, 5, "; 3 of the 4 other functions know the network"),
+        ] {
+            let met = Circumstances { n_owners_knowing, n_owners, ..Circumstances::default() };
+            assert_eq!(known_to_words(&met, "network"), expected);
+        }
     }
 }
