@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use baselines::baseline::{Baseline, DiaryDay};
+use baselines::baseline::{Baseline, DiaryDay, ServiceKnown};
 use baselines::ladder::{Ladder, is_private};
 use baselines::newcomer::{Circumstances, Subject};
 use baselines::observation::Observation;
@@ -37,6 +37,9 @@ const PRIOR_WITHOUT_FLEET: f64 = 0.02;
 /// Owners that their spread is measured over at the least, and days of each.
 const SPREAD_OWNERS: usize = 8;
 const SPREAD_DAYS: f64 = 3.0;
+
+/// Networks of an owner from which on the share of them that a port is used with says how likely it is with another.
+const MANY_NETWORKS: usize = 20;
 
 /// What the fleet meets that is new, by rung.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -147,16 +150,26 @@ fn new_ports(baseline: &Baseline, now: Day) -> (f64, f64) {
 /// Days on which a port was first used with some network, weighted by age; not under a finding.
 fn days_of_port(baseline: &Baseline, now: Day, port: (u16, u8)) -> f64 {
     let past: BTreeSet<Day> = baseline.diary.iter().skip(RAMP_DAYS).map(|entry| entry.day).collect();
-    let is_told = |network: u32| {
+    let first = uses_of_port(baseline, port).map(|service| service.known.first.day());
+    let days: BTreeSet<Day> = first.filter(|day| *day < now && past.contains(day)).collect();
+    days.into_iter().map(|day| weight(day, now)).sum()
+}
+
+/// The networks a port is used with, other than under a finding.
+fn uses_of_port(baseline: &Baseline, port: (u16, u8)) -> impl Iterator<Item = &ServiceKnown> {
+    let is_told = move |network: u32| {
         baseline.finding(Subject::Network(network)) != 0
             || baseline.finding(Subject::Service(network, port.0, port.1)) != 0
     };
-    let first = baseline
-        .services()
-        .filter(|&(&(network, number, protocol), _)| (number, protocol) == port && !is_told(network))
-        .map(|(_, service)| service.known.first.day());
-    let days: BTreeSet<Day> = first.filter(|day| *day < now && past.contains(day)).collect();
-    days.into_iter().map(|day| weight(day, now)).sum()
+    let of_port = baseline.services().filter(move |(key, _)| (key.1, key.2) == port && !is_told(key.0));
+    of_port.map(|(_, service)| service)
+}
+
+/// The share of an owner's networks that it uses a port with; 0 where it knows too few for that to mean anything. Who serves a
+/// hundred customers, ten of them on port 8080, meets the eleventh in a network of the others some day.
+fn share_of_port(baseline: &Baseline, port: (u16, u8)) -> f64 {
+    let n_networks = baseline.networks().count();
+    if n_networks < MANY_NETWORKS { 0.0 } else { uses_of_port(baseline, port).count() as f64 / n_networks as f64 }
 }
 
 /// On how many of an owner's active days before a day something new came that was not told, and of how many: counted, not
@@ -180,7 +193,8 @@ pub(super) fn circumstances(
         // A port that the function uses with one network after the other is no news with the next.
         Subject::Service(_, port, protocol) => {
             let (n_new, exposure) = days_with_news(baseline, now.day(), |day| day.services);
-            (n_new.max(days_of_port(baseline, now.day(), (port, protocol))), exposure)
+            let by_port = days_of_port(baseline, now.day(), (port, protocol));
+            (n_new.max(by_port).max(share_of_port(baseline, (port, protocol)) * exposure), exposure)
         }
         // How this very network wanders, not how others do.
         Subject::Prefix(_) => baseline.network(rungs.network).map_or((0.0, 0.0), |network| {
