@@ -256,6 +256,9 @@ const COARSE_SECS: i64 = 120;
 /// One record in so many lasts longer where they aggregate over ten.
 const COARSE_ONE_IN: u64 = 10;
 
+/// Records of an owner that show it: of fewer, all may be of short use.
+const ENOUGH_RECORDS: u32 = 200;
+
 /// How long an owner's flow records last, of windows in which one told of a destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordLengths {
@@ -274,14 +277,19 @@ impl RecordLengths {
     }
 
     /// Adds others.
-    pub(crate) fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.n_single = self.n_single.saturating_add(other.n_single);
         self.n_long = self.n_long.saturating_add(other.n_long);
     }
 
     /// Whether flow logs aggregate over ten minutes, as far as records show: what is used all the time has one in each of them then.
-    /// Where they aggregate over one, a record that seems to last longer is one that was answered late.
-    pub fn is_coarse(self) -> bool {
+    /// Where they aggregate over one, a record that seems to last longer is one that was answered late. Those of an owner with few records are taken to be as long as the `fleet`'s.
+    pub fn are_coarse(self, fleet: Self) -> bool {
+        let is_fleet_asked = self.n_single < ENOUGH_RECORDS && !self.is_coarse();
+        if is_fleet_asked { fleet.is_coarse() } else { self.is_coarse() }
+    }
+
+    fn is_coarse(self) -> bool {
         u64::from(self.n_long) * COARSE_ONE_IN > u64::from(self.n_single)
     }
 }
@@ -294,15 +302,20 @@ mod tests {
     #[test]
     fn records_tell_over_how_long_logs_aggregate() {
         let mut lengths = RecordLengths::default();
-        assert!(!lengths.is_coarse(), "nothing is known");
+        assert!(!lengths.are_coarse(lengths), "nothing is known");
         let mut note = |n: u32, n_flows, lasted| {
             (0..n).for_each(|_| lengths.note(&Observation { n_flows, last: lasted, ..Observation::default() }));
-            lengths.is_coarse()
+            lengths.are_coarse(RecordLengths::default())
         };
         assert!(!note(100, 1, 60));
         assert!(!note(10, 1, 300), "a few are answered late");
         assert!(!note(100, 2, 590), "of several nobody knows which lasted");
         assert!(note(10, 1, 590));
+        let coarse = lengths;
+        let of_short_use = |n_single| RecordLengths { n_single, n_long: 0 };
+        assert!(of_short_use(60).are_coarse(coarse), "too few to say");
+        assert!(!of_short_use(600).are_coarse(coarse) && !of_short_use(60).are_coarse(of_short_use(600)));
+        assert!(RecordLengths { n_single: 60, n_long: 30 }.are_coarse(of_short_use(600)), "its own say enough");
     }
 
     #[test]

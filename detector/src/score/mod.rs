@@ -31,6 +31,7 @@ use std::sync::Arc;
 use baselines::baseline::{Baseline, Found, Learned, Standing};
 use baselines::follow::Open;
 use baselines::heirs::WarmUp;
+use baselines::known::RecordLengths;
 use baselines::newcomer::Subject;
 use baselines::observation::{Eni, Observation};
 use baselines::window::{Day, Window};
@@ -107,6 +108,7 @@ pub struct Scorer<'a> {
     config: &'a Config,
     facts: &'a dyn Facts,
     prior: (Day, Prior),
+    records: RecordLengths,
     /// Incidents so far.
     pub incidents: Incidents,
 }
@@ -143,13 +145,21 @@ impl<'a> Scorer<'a> {
 
     /// A judge that has seen nothing yet.
     pub fn new(config: &'a Config, facts: &'a dyn Facts) -> Self {
-        Self { config, facts, prior: (Day(0), Prior::default()), incidents: Incidents::default() }
+        Self {
+            config,
+            facts,
+            prior: (Day(0), Prior::default()),
+            records: RecordLengths::default(),
+            incidents: Incidents::default(),
+        }
     }
 
     /// Looks at the fleet before a day is judged.
     pub fn begin(&mut self, baselines: &Baselines, day: Day) {
         if self.prior.0 != day {
             self.prior = (day, Prior::of(baselines, day));
+            self.records = RecordLengths::default();
+            baselines.iter().for_each(|(_, baseline)| self.records.add(baseline.records));
         }
     }
 
@@ -204,6 +214,7 @@ impl<'a> Scorer<'a> {
             needed_bans: needed_bans(self.config.sensitivity),
             are_refusals_judged,
             prior: &self.prior.1,
+            fleet_records: self.records,
             facts: self.facts,
         };
         let mut topics: BTreeMap<Topic, Vec<Oddity>> = BTreeMap::new();

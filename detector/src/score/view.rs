@@ -6,6 +6,7 @@ use baselines::Fleet;
 use baselines::baseline::{Baseline, Found, Standing};
 use baselines::follow::Open;
 use baselines::heirs::WarmUp;
+use baselines::known::RecordLengths;
 use baselines::ladder::{Rungs, is_private, to_ip};
 use baselines::newcomer::{Newcomer, Subject};
 use baselines::observation::Observation;
@@ -45,6 +46,8 @@ pub(super) struct View<'a> {
     pub(super) are_refusals_judged: bool,
     /// What the fleet's owners meet that is new.
     pub(super) prior: &'a Prior,
+    /// How long the flow records of the fleet last.
+    pub(super) fleet_records: RecordLengths,
     /// What the user's files say.
     pub(super) facts: &'a dyn Facts,
 }
