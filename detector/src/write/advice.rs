@@ -103,12 +103,24 @@ pub(super) fn inspect_command(finding: &Finding) -> String {
     format!("callout inspect --baseline DIR {}", shell_word(names.first().map_or("", AsRef::as_ref)))
 }
 
-/// The command that stops a function, if the finding names exactly one.
-pub(super) fn stop_command(finding: &Finding) -> Option<String> {
+/// The commands that stop a function and let it run again, if the finding names exactly one.
+pub(super) fn stop_commands(finding: &Finding) -> Option<[String; 2]> {
     let [name] = finding.owner.functions.as_slice() else { return None };
     let name = finding.owner.arns.first().unwrap_or(name);
     let name = shell_word(name);
-    Some(format!("aws lambda put-function-concurrency --function-name {name} --reserved-concurrent-executions 0"))
+    Some([
+        format!("aws lambda put-function-concurrency --function-name {name} --reserved-concurrent-executions 0"),
+        format!("aws lambda delete-function-concurrency --function-name {name}"),
+    ])
+}
+
+/// What to do where the finding turns out to be all right, in AWS. Volumes, scans and lists hold nothing back to accept.
+pub(super) fn accept_step(finding: &Finding) -> Option<String> {
+    let holds_nothing = matches!(finding.check, CheckId::EgressVolume | CheckId::FanOut | CheckId::ThreatList);
+    let id = finding.id;
+    (!holds_nothing).then(|| {
+        format!("If it is all right, add {id} to knowledge/accepted.txt below the stack's StateUri: it is normal then.")
+    })
 }
 
 /// How long before the finding the deployment was, in words; `None` without one.

@@ -78,15 +78,16 @@ pub fn body(finding: &Finding) -> String {
     }
 
     mail.heading("What to do next");
-    for step in advice::steps(finding) {
+    for step in advice::steps(finding).into_iter().chain(advice::accept_step(finding)) {
         mail.item(&step);
     }
 
     mail.heading("Commands");
     // Commands are never broken: a broken one does something else.
     mail.command("what is known of it", &advice::inspect_command(finding));
-    if let Some(stop) = advice::stop_command(finding) {
+    if let Some([stop, undo]) = advice::stop_commands(finding) {
         mail.command("stop it", &stop);
+        mail.command("let it run again, where nothing was reserved before", &undo);
     }
     mail.command(
         "judge it again, with logs from a week before it on",
@@ -187,12 +188,16 @@ What to do next
   Hosting.
 - If nobody can explain it, set the function's reserved concurrency to 0,
   then rotate the secrets in its environment and its role's sessions.
+- If it is all right, add 9f2c41d70be85a1366f092ced481377b to
+  knowledge/accepted.txt below the stack's StateUri: it is normal then.
 
 Commands
 - what is known of it:
   callout inspect --baseline DIR activities-api
 - stop it:
   aws lambda put-function-concurrency --function-name arn:aws:lambda:eu-west-1:111122223333:function:activities-api --reserved-concurrent-executions 0
+- let it run again, where nothing was reserved before:
+  aws lambda delete-function-concurrency --function-name arn:aws:lambda:eu-west-1:111122223333:function:activities-api
 - judge it again, with logs from a week before it on:
   callout replay LOGS --enis enis.json --functions functions.json --until 2026-04-01T00:00:00Z
 
