@@ -55,6 +55,7 @@ pub(super) struct Page {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct RawPage {
     schema: Option<String>,
     taken_at: Option<String>,
