@@ -22,7 +22,8 @@ pub struct Accepted {
 
 impl Baselines {
     /// Makes everything under a finding known: it is watched no longer, and what is exchanged with it from now on enters the
-    /// distributions, as does what was: who accepts a call accepts the next one of its size. Gives what that was, sorted; nothing when the id holds nothing back.
+    /// distributions, as does what was: who accepts a call accepts the next one of its size. Gives what that was, sorted; nothing when
+    /// the id holds nothing back.
     ///
     /// Numbers of newcomers given before are void afterwards.
     pub fn accept(&mut self, finding: u128) -> Vec<Accepted> {

@@ -60,17 +60,18 @@ impl Baseline {
 #[derive(Debug, Default)]
 pub struct Memberships {
     owners_of: HashMap<Box<str>, Vec<u32>>,
-    n_noted: usize,
+    n_noted: u32,
 }
 
 impl Memberships {
     fn note(&mut self, owners: &Names) {
-        for (owner, name) in (0..).zip(owners.iter()).skip(self.n_noted) {
-            for function in functions(name) {
+        let n = owners.len() as u32;
+        for owner in self.n_noted..n {
+            for function in functions(&owners.name(owner)) {
                 self.owners_of.entry(function.into()).or_default().push(owner);
             }
         }
-        self.n_noted = owners.len();
+        self.n_noted = n;
     }
 }
 
@@ -83,19 +84,15 @@ impl Baselines {
         }
         memberships.note(&self.owners);
         let name = self.owners.name(owner);
-        let donors: Vec<Option<u32>> = functions(&name)
-            .map(|function| {
-                let of_function = memberships.owners_of.get(function).into_iter().flatten().copied();
-                let known = of_function.filter_map(|donor| Some((donor, self.baseline(donor)?)));
-                let has_past = known.filter(|(_, baseline)| baseline.has_past(today, warm_up));
-                let last = has_past.map(|(donor, baseline)| (baseline.known.map(|known| known.last), donor));
-                last.max_by_key(|&(last, donor)| {
-                    let name = self.owners.name(donor);
-                    (last, Reverse(functions(&name).count()), Reverse(name))
-                })
+        let donor_of = |function| {
+            let owners = memberships.owners_of.get(function).into_iter().flatten().copied();
+            let has_past = |donor: &u32| self.baseline(*donor).is_some_and(|past| past.has_past(today, warm_up));
+            owners.filter(has_past).max_by_key(|&donor| {
+                let (name, known) = (self.owners.name(donor), self.baseline(donor).and_then(|past| past.known));
+                (known.map(|known| known.last), Reverse(functions(&name).count()), Reverse(name))
             })
-            .map(|donor| donor.map(|(_, donor)| donor))
-            .collect();
+        };
+        let donors: Vec<Option<u32>> = functions(&name).map(donor_of).collect();
         let mut from: Vec<u32> = donors.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
         from.sort_by_key(|&donor| self.owners.name(donor));
         let mut past = Baseline::default();
@@ -214,6 +211,16 @@ mod tests {
         learn(&mut baselines, "api", 6..9, &[1]);
         assert_eq!(begin(&mut baselines, "maps,news", 9).1, [""; 0]);
         assert_eq!(begin(&mut baselines, "api,maps", 9).1, ["api"]);
+    }
+
+    #[test]
+    fn a_past_is_stored_before_its_heir_was_active_itself() {
+        let mut baselines = Baselines::default();
+        learn(&mut baselines, "api", 0..10, &[1]);
+        begin(&mut baselines, "api,maps", 10);
+        let stored = crate::store::encode(&baselines).expect("it fits");
+        let loaded = crate::store::decode(&stored).expect("as written");
+        assert_eq!(crate::fleet::dump(&loaded), crate::fleet::dump(&baselines));
     }
 
     #[test]

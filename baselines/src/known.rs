@@ -283,7 +283,8 @@ impl RecordLengths {
     }
 
     /// Whether flow logs aggregate over ten minutes, as far as records show: what is used all the time has one in each of them then.
-    /// Where they aggregate over one, a record that seems to last longer is one that was answered late. Those of an owner with few records are taken to be as long as the `fleet`'s.
+    /// Where they aggregate over one, a record that seems to last longer is one that was answered late. Those of an owner with few
+    /// records are taken to be as long as the `fleet`'s.
     pub fn are_coarse(self, fleet: Self) -> bool {
         let is_fleet_asked = self.n_single < ENOUGH_RECORDS && !self.is_coarse();
         if is_fleet_asked { fleet.is_coarse() } else { self.is_coarse() }

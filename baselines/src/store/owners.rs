@@ -165,8 +165,9 @@ pub(super) fn decode_hours(reader: &Reader<'_>, owners: &Names, of_owner: &mut [
         },
         |rows| {
             for (owner, hour, n) in rows {
-                let hours = of_owner.get_mut(owner as usize).map(|baseline| &mut baseline.hours);
-                let slot = hours.and_then(|hours| hours.get_mut(usize::from(hour)));
+                let Some(Baseline { hours, .. }) = of_owner.get_mut(owner as usize) else { continue };
+                hours.resize(HOURS_PER_WEEK.into(), 0);
+                let slot = hours.get_mut(usize::from(hour));
                 *slot.ok_or_else(|| reader.damaged("an hour is outside the week"))? = n;
             }
             Ok(())

@@ -127,7 +127,8 @@ impl Check for Beacon {
                         || is_explained(view, newcomer)
                         || is_one_connection(newcomer)
                 };
-                let least = if view.baseline.records.are_coarse(view.fleet_records) { MIN_COARSE_MINUTES } else { MIN_PERIOD_MINUTES };
+                let is_coarse = view.baseline.records.are_coarse(view.fleet_records);
+                let least = if is_coarse { MIN_COARSE_MINUTES } else { MIN_PERIOD_MINUTES };
                 let by_interval =
                     rhythm(&newcomer.contacts).filter(|rhythm| rhythm.period_minutes >= least && !is_none());
                 let by_count = || {
