@@ -9,7 +9,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, Learned};
 use crate::baselines::Baselines;
 use crate::names::Names;
 use crate::window::{Day, Window};
@@ -102,9 +102,10 @@ impl Baselines {
         if donors.iter().any(Option::is_none) {
             past.known = None;
         }
+        let (networks, prefixes) = (past.familiar_networks().collect(), past.familiar_prefixes().collect());
         if let Some(baseline) = self.baseline_mut(owner).filter(|_| !from.is_empty()) {
             *baseline = past;
-            self.recount();
+            self.note(&Learned { networks, prefixes, ..Learned::default() });
         }
         from
     }
@@ -178,7 +179,13 @@ mod tests {
         let (both, from) = begin(&mut baselines, "api,maps", 10);
         assert_eq!(from, ["api"]);
         assert!(knows(&mut baselines, both, 1));
-        assert_eq!(baselines.fleet().n_owners_knowing(0), 2);
+        let knowing = |baselines: &Baselines| {
+            let fleet = baselines.fleet();
+            (fleet.n_owners_knowing(0), fleet.n_owners_knowing_prefix(0))
+        };
+        assert_eq!(knowing(&baselines), (2, 2));
+        baselines.recount();
+        assert_eq!(knowing(&baselines), (2, 2), "as derived anew");
         for (day, expected) in [(10, false), (11, false), (12, true)] {
             learn(&mut baselines, "api,maps", day..day + 1, &[1, 2]);
             assert_eq!(is_ready(&baselines, both, day), expected, "on day {day}");
