@@ -74,8 +74,10 @@ fn sent(ladder: &Ladder, newcomer: &Newcomer) -> BTreeMap<ServiceKey, Volumes> {
         let key = (ladder.rungs(destination.peer).network, destination.port, destination.protocol);
         by_service.entry(key).or_default().add(destination);
     }
-    let share = |amount: u64, n: u32| (u128::from(amount) * u128::from(n)).checked_div(newcomer.n_flows.into());
-    let share = |amount: u64, n: u32| share(amount, n).and_then(|share| share.try_into().ok()).unwrap_or(0);
+    let share = |amount: u64, n: u32| -> u64 {
+        let share = (u128::from(amount) * u128::from(n)).checked_div(newcomer.n_flows.into());
+        share.and_then(|share| share.try_into().ok()).unwrap_or(0)
+    };
     let volumes = |all: Contacted| {
         let mut volumes = Volumes::default();
         for &(window, n) in &newcomer.counts {
