@@ -379,6 +379,29 @@ mod tests {
     }
 
     #[test]
+    fn a_port_used_with_a_share_of_many_networks_is_as_likely_with_another() {
+        let mut baselines = Baselines::default();
+        let owner = baselines.owner("f");
+        let window = Window(20_000 * WINDOWS_PER_DAY);
+        let mut call = |network: u8, port: u16| {
+            let key: Arc<str> = format!("AS{network}").into();
+            let peer =
+                baselines.ladder.peer(from_ip([203, network, 113, 7].into()), || Network { label: key.clone(), key });
+            let row = Observation { peer, port, protocol: 6, window, n_flows: 1, ..Observation::default() };
+            baselines.learn(owner, window, &[row]);
+            let baseline = baselines.baseline(owner).unwrap();
+            [8080, 443, 22].map(|port| share_of_port(baseline, (port, 6)))
+        };
+        for network in 0..18 {
+            call(network, 443);
+        }
+        assert_eq!((call(0, 8080), call(18, 8080)), ([0.0; 3], [0.0; 3]), "of few networks a share says nothing");
+        assert_eq!(call(19, 443), [0.1, 0.95, 0.0]);
+        let surprise = |n_new| surprise(Subject::Service(0, 8080, 6), &met(n_new, 10.0), &Prior::default());
+        assert!(surprise(0.1 * 10.0) < 1.6 && surprise(0.0) > 1.6, "no finding by itself any more");
+    }
+
+    #[test]
     fn a_fleet_of_none_has_the_default_prior() {
         let prior = Prior::of(&Baselines::default(), Day(20_000));
         assert_eq!(prior, Prior::default());
