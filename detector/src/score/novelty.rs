@@ -390,13 +390,13 @@ mod tests {
             let row = Observation { peer, port, protocol: 6, window, n_flows: 1, ..Observation::default() };
             baselines.learn(owner, window, &[row]);
             let baseline = baselines.baseline(owner).unwrap();
-            [8080, 443, 22].map(|port| share_of_port(baseline, (port, 6)))
+            [8080, 443, 22].map(|port| (share_of_port(baseline, (port, 6)) * 100.0).round() as u32)
         };
         for network in 0..18 {
             call(network, 443);
         }
-        assert_eq!((call(0, 8080), call(18, 8080)), ([0.0; 3], [0.0; 3]), "of few networks a share says nothing");
-        assert_eq!(call(19, 443), [0.1, 0.95, 0.0]);
+        assert_eq!((call(0, 8080), call(18, 8080)), ([0; 3], [0; 3]), "of few networks a share says nothing");
+        assert_eq!(call(19, 443), [10, 95, 0], "hundredths");
         let surprise = |n_new| surprise(Subject::Service(0, 8080, 6), &met(n_new, 10.0), &Prior::default());
         assert!(surprise(0.1 * 10.0) < 1.6 && surprise(0.0) > 1.6, "no finding by itself any more");
     }
