@@ -88,8 +88,8 @@ pub struct Limits {
     pub max_inflated_bytes: u64,
     /// Parquet inside gzip may inflate to so many bytes; it has to be held as a whole.
     pub max_spooled_bytes: u64,
-    /// A page of a Parquet column may have so many bytes, inflated.
-    pub max_page_bytes: usize,
+    /// The pages that are read at once of all columns of a Parquet unit may have so many bytes, stored and inflated.
+    pub max_pages_bytes: usize,
     /// A line of text may have so many bytes; a record of all fields has about a thousand.
     pub max_line_bytes: usize,
     /// Rows in a batch. Changes speed, never results.
@@ -108,7 +108,7 @@ impl Limits {
         max_inflated_ratio: 250,
         max_inflated_bytes: 4 << 30,
         max_spooled_bytes: 128 << 20,
-        max_page_bytes: 128 << 20,
+        max_pages_bytes: 256 << 20,
         max_line_bytes: 16 << 10,
         max_batch_rows: 16 << 10,
         max_unit_rows: 1 << 20,

@@ -14,8 +14,9 @@ use crate::read::parquet::codes::{AddressCodes, Codes, TextCodes};
 use crate::read::parquet::header::{Header, Kind};
 use crate::read::parquet::marks::Marks;
 use crate::read::parquet::numbers::Numbers;
-use crate::read::parquet::page::{Page, Physical, Rows, spelled};
+use crate::read::parquet::page::{Page, Physical, Rows, SPELLED_TIMES, spelled};
 use crate::read::parquet::pages::Pages;
+use crate::read::parquet::room::Room;
 use crate::read::parquet::twin::Passed;
 use crate::read::parquet::{Fault, File, Unit};
 use crate::read::rule::Rule;
@@ -44,7 +45,6 @@ pub(super) struct Chunk {
     target: Target,
     /// Rows before the unit's first.
     n_to_skip: usize,
-    max_page_bytes: usize,
     /// Pages gone through since the last batch began, where another column may be the same one.
     passed: Option<Vec<Passed>>,
     // Used again from batch to batch.
@@ -53,7 +53,7 @@ pub(super) struct Chunk {
 
 impl Chunk {
     /// Goes to the first row of the unit; without a field it is the log status.
-    pub(super) fn open(file: &File, unit: Unit, at: usize, field: Option<Field>) -> Result<Self, Fault> {
+    pub(super) fn open(file: &File, unit: Unit, at: usize, field: Option<Field>, room: &Room) -> Result<Self, Fault> {
         let group = file.metadata.row_group(unit.row_group);
         let chunk = group.column(at);
         if chunk.column_descr().max_rep_level() == 0 && chunk.num_values() != group.num_rows() {
@@ -76,14 +76,13 @@ impl Chunk {
             },
         };
         Ok(Self {
-            pages: Pages::open(&file.object, chunk, file.limits.max_page_bytes)?,
+            pages: Pages::open(&file.object, chunk, room)?,
             page: Page::empty(),
             is_optional: chunk.column_descr().max_def_level() == 1,
             physical,
             is_spelled: matches!(target, Target::Text(_)) && !is_text,
             target,
             n_to_skip: unit.first_row as usize,
-            max_page_bytes: file.limits.max_page_bytes,
             passed: None,
             levels: Vec::new(),
         })
@@ -176,7 +175,9 @@ impl Chunk {
                 }
                 Kind::DataV1 { .. } | Kind::DataV2 { .. } => {
                     let stored = self.pages.take(&header, &mut self.page.bytes)?;
-                    self.page.start(&header, self.is_optional, self.physical, self.max_page_bytes)?;
+                    self.page.start(&header, self.is_optional, self.physical)?;
+                    let n_times = if self.is_spelled { SPELLED_TIMES } else { 1 };
+                    self.pages.holds(self.page.bytes.len().saturating_mul(n_times))?;
                     if self.is_spelled {
                         self.page.spell(self.physical);
                     }

@@ -13,6 +13,7 @@ mod marks;
 mod numbers;
 mod page;
 mod pages;
+mod room;
 mod thrift;
 mod twin;
 
@@ -25,6 +26,7 @@ use crate::flow::{Field, FlowBatch};
 use crate::read::batch::{self, Column};
 use crate::read::field::Places;
 use crate::read::parquet::chunk::Chunk;
+use crate::read::parquet::room::Room;
 use crate::read::parquet::twin::Twin;
 use crate::read::{Account, Each, Error, Limits, Object, rule};
 
@@ -155,12 +157,12 @@ impl File {
     }
 
     /// Where each field's column comes from, in the order of fields.
-    fn sources(&self, unit: Unit) -> Result<Vec<(Field, Source)>, Fault> {
+    fn sources(&self, unit: Unit, room: &Room) -> Result<Vec<(Field, Source)>, Fault> {
         let mut sources: Vec<(Field, Source)> = Vec::with_capacity(Field::COUNT);
         for field in Field::ALL {
             let Some(at) = self.places.of(field) else { continue };
             let original = batch::original(field).and_then(|original| self.places.of(original));
-            let twin = original.and_then(|original| Twin::open(self, unit, at, original));
+            let twin = original.and_then(|original| Twin::open(self, unit, at, original, room));
             if twin.is_some() {
                 let original = sources.iter_mut().find(|(other, _)| batch::original(field) == Some(*other));
                 if let Some((_, Source::Chunk(chunk))) = original {
@@ -169,15 +171,15 @@ impl File {
             }
             sources.push((
                 field,
-                twin.map_or_else(|| self.chunk(unit, field).map(Source::Chunk), |twin| Ok(Source::Twin(twin)))?,
+                twin.map_or_else(|| self.chunk(unit, field, room).map(Source::Chunk), |twin| Ok(Source::Twin(twin)))?,
             ));
         }
         Ok(sources)
     }
 
-    fn chunk(&self, unit: Unit, field: Field) -> Result<Box<Chunk>, Fault> {
+    fn chunk(&self, unit: Unit, field: Field, room: &Room) -> Result<Box<Chunk>, Fault> {
         let at = self.places.of(field).ok_or(Fault::CutOff)?;
-        Chunk::open(self, unit, at, Some(field)).map(Box::new)
+        Chunk::open(self, unit, at, Some(field), room).map(Box::new)
     }
 }
 
@@ -189,17 +191,20 @@ struct Rows<'a> {
     account: Account,
     status: Option<Chunk>,
     sources: Vec<(Field, Source)>,
+    room: Room,
 }
 
 impl<'a> Rows<'a> {
     fn open(file: &'a File, unit: Unit) -> Result<Self, Fault> {
-        let status = file.places.status.map(|at| Chunk::open(file, unit, at, None)).transpose()?;
-        Ok(Self { file, unit, n_done: 0, account: Account::default(), status, sources: file.sources(unit)? })
+        let room = Room::new(file.limits.max_pages_bytes);
+        let status = file.places.status.map(|at| Chunk::open(file, unit, at, None, &room)).transpose()?;
+        let sources = file.sources(unit, &room)?;
+        Ok(Self { file, unit, n_done: 0, account: Account::default(), status, sources, room })
     }
 
     /// The next rows of traffic; `None` at the end.
     fn next(&mut self) -> Result<Option<FlowBatch>, Fault> {
-        let Self { file, unit, n_done, account, status, sources } = self;
+        let Self { file, unit, n_done, account, status, sources, room } = self;
         while *n_done < unit.n_rows {
             let n_rows = (unit.n_rows - *n_done).min(file.limits.max_batch_rows.max(1) as u64) as usize;
             let position = unit.position + *n_done;
@@ -218,7 +223,7 @@ impl<'a> Rows<'a> {
                         continue;
                     }
                     let rest = Unit { first_row: unit.first_row + *n_done, ..*unit };
-                    *source = Source::Chunk(file.chunk(rest, *field)?);
+                    *source = Source::Chunk(file.chunk(rest, *field, room)?);
                 }
                 let Source::Chunk(chunk) = source else { continue };
                 columns.push((*field, chunk.column(n_rows, &mut marks)?));

@@ -15,8 +15,8 @@ pub(super) const RLE: i32 = 3;
 pub(super) const BIT_PACKED: i32 = 4;
 pub(super) const RLE_DICTIONARY: i32 = 8;
 
-/// The most rows a page with the deprecated bit-packed levels may have; their writers made pages of a megabyte.
-const MAX_LISTED: usize = 1 << 22;
+/// What a page of deltas may unfold to. Unfolding takes up to three times as much for a moment.
+const MAX_UNFOLDED_BYTES: usize = 64 << 20;
 
 /// How values are stored in a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,9 @@ pub(super) fn split_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(u32::from_le_bytes(*len) as usize)
 }
 
+/// How many times as long numbers are as text, at most: four bytes become some thirty.
+pub(super) const SPELLED_TIMES: usize = 8;
+
 /// Plain numbers as plain text; with at least the twelve digits of an account id, which lost its zeros as a number.
 pub(super) fn spelled(physical: Physical, plain: &[u8]) -> Vec<u8> {
     let mut spelled = Vec::new();
@@ -78,9 +81,16 @@ pub(super) fn spelled(physical: Physical, plain: &[u8]) -> Vec<u8> {
     spelled
 }
 
-/// The same of one that was a float on its way: NaN is how some writers say that a value is missing.
+/// The same of one that was a float on its way: NaN is how some writers say that a value is missing. What is no id is kept
+/// short.
 fn spelled_float(number: f64) -> String {
-    if number.is_nan() { MISSING.to_owned() } else { format!("{number:012}") }
+    if number.is_nan() {
+        MISSING.to_owned()
+    } else if number.fract().abs() > 0.0 || number.abs() >= 1e15 {
+        format!("{number:e}")
+    } else {
+        format!("{number:012}")
+    }
 }
 
 enum Levels {
@@ -88,8 +98,8 @@ enum Levels {
     Full,
     /// A level per row: 1 where there is a value.
     Mixed(Hybrid),
-    /// The same, spelled out (the deprecated bit-packed levels).
-    Listed { present: Vec<u32>, at: usize },
+    /// A bit per row, from the most significant on, unlike everything else in Parquet: the deprecated form. The next row's.
+    Bits { at: usize },
 }
 
 enum Values {
@@ -137,13 +147,7 @@ impl Page {
     }
 
     /// Starts a page whose body is in `bytes` already.
-    pub(super) fn start(
-        &mut self,
-        header: &Header,
-        is_optional: bool,
-        physical: Physical,
-        max_bytes: usize,
-    ) -> Result<(), Fault> {
+    pub(super) fn start(&mut self, header: &Header, is_optional: bool, physical: Physical) -> Result<(), Fault> {
         let n = header.n_values;
         let (levels_start, levels_end, encoding) = match header.kind {
             Kind::DataV2 { level_bytes, repetition_bytes, .. } => {
@@ -166,12 +170,7 @@ impl Page {
         self.levels = if !is_optional || matches!(header.kind, Kind::DataV2 { n_nulls: 0, .. }) {
             Levels::Full
         } else if encoding == BIT_PACKED {
-            if n > MAX_LISTED {
-                return Err(damaged());
-            }
-            // The deprecated form goes from the most significant bit, unlike everything else in Parquet.
-            let bits = levels.iter().flat_map(|byte| (0..8).rev().map(move |bit| u32::from(byte >> bit & 1)));
-            Levels::Listed { present: bits.take(n).collect(), at: 0 }
+            Levels::Bits { at: 0 }
         } else {
             let mut hybrid = Hybrid::new(1, levels_start)?;
             if hybrid.is_all(levels, 1, n)? { Levels::Full } else { Levels::Mixed(hybrid) }
@@ -196,7 +195,7 @@ impl Page {
                 let plain = if encoded.is_empty() {
                     Vec::new()
                 } else {
-                    let plain = delta::to_plain(other, physical, encoded, n, max_bytes)?;
+                    let plain = delta::to_plain(other, physical, encoded, n, MAX_UNFOLDED_BYTES)?;
                     plain.ok_or_else(|| Fault::Unsupported(format!("Parquet encoding {other} of this type")))?
                 };
                 self.bytes.truncate(levels_end);
@@ -232,9 +231,11 @@ impl Page {
                 hybrid.read(self.bytes.get(..self.levels_end).unwrap_or_default(), n, levels)?;
                 levels.iter().map(|level| *level as usize).sum()
             }
-            Levels::Listed { present, at } => {
+            Levels::Bits { at } => {
+                let packed = self.bytes.get(..self.levels_end).unwrap_or_default();
+                let bit = |row: usize| packed.get(row / 8).map_or(0, |byte| u32::from(byte >> (7 - row % 8) & 1));
                 levels.clear();
-                levels.extend(present.get(*at..*at + n).ok_or_else(damaged)?);
+                levels.extend((*at..*at + n).map(bit));
                 *at += n;
                 levels.iter().map(|level| *level as usize).sum()
             }
@@ -301,7 +302,7 @@ mod tests {
             own_bytes: 0,
         };
         let mut page = Page { bytes: [&levels, values].concat(), ..Page::empty() };
-        page.start(&header, true, Physical::I32, usize::MAX)?;
+        page.start(&header, true, Physical::I32)?;
         let mut read = Vec::new();
         // In two parts, as where a batch ends within a page.
         for n in [2, 9] {
@@ -325,5 +326,11 @@ mod tests {
     fn what_is_no_number_is_missing() {
         let plain = [7.0, f64::NAN].map(f64::to_le_bytes).concat();
         assert_eq!(spelled(Physical::F64, &plain), b"\x0c\0\0\x00000000000007\x01\0\0\0-");
+        let plain = [f64::MAX, f64::MIN_POSITIVE, -1.5, f64::NEG_INFINITY].map(f64::to_le_bytes).concat();
+        assert!(spelled(Physical::F64, &plain).len() <= SPELLED_TIMES * plain.len());
+        let plain = [u64::MAX, i64::MIN.cast_unsigned()].map(u64::to_le_bytes).concat();
+        for physical in [Physical::U64, Physical::I64, Physical::I32, Physical::U32, Physical::F32, Physical::F64] {
+            assert!(spelled(physical, &plain).len() <= SPELLED_TIMES * plain.len(), "{physical:?}");
+        }
     }
 }

@@ -15,10 +15,14 @@ use crate::read::Object;
 use crate::read::gzip::RANGE_BYTES;
 use crate::read::parquet::Fault;
 use crate::read::parquet::header::{self, Header, Kind};
+use crate::read::parquet::room::{Room, Share};
 use crate::read::parquet::thrift::Stop;
 
 /// Deflate cannot do better than 1032 to 1: a page that claims more is corrupt, and needs no memory to find out.
 const MAX_DEFLATE_RATIO: usize = 1032;
+
+/// What an entry of a dictionary takes at most, beside its text: it is kept in its converted form.
+const ENTRY_BYTES: usize = 48;
 
 /// How the pages of a chunk are compressed.
 enum Codec {
@@ -37,16 +41,14 @@ pub(super) struct Pages {
     /// Fetched and not used yet.
     range: Bytes,
     codec: Codec,
-    max_page_bytes: usize,
+    /// What a page takes, and what the dictionary does.
+    page: Share,
+    dictionary: Share,
 }
 
 impl Pages {
     /// Goes to the first page of a chunk.
-    pub(super) fn open(
-        object: &Arc<dyn Object>,
-        chunk: &ColumnChunkMetaData,
-        max_page_bytes: usize,
-    ) -> Result<Self, Fault> {
+    pub(super) fn open(object: &Arc<dyn Object>, chunk: &ColumnChunkMetaData, room: &Room) -> Result<Self, Fault> {
         let codec = match chunk.compression_codec() {
             CompressionCodec::UNCOMPRESSED => Codec::None,
             CompressionCodec::GZIP => Codec::Gzip(Decompressor::new()),
@@ -64,7 +66,8 @@ impl Pages {
         if end > object.size() {
             return Err(Fault::Corrupt("a column chunk reaches past the end of the object".to_owned()));
         }
-        Ok(Self { object: Arc::clone(object), offset, end, range: Bytes::new(), codec, max_page_bytes })
+        let (page, dictionary) = (room.share(), room.share());
+        Ok(Self { object: Arc::clone(object), offset, end, range: Bytes::new(), codec, page, dictionary })
     }
 
     /// The next page's header; `None` at the chunk's end. Its body has to be taken or skipped.
@@ -74,14 +77,17 @@ impl Pages {
                 return Ok(None);
             }
             match header::parse(&self.range) {
-                Ok(header) if header.inflated_bytes > self.max_page_bytes => {
-                    let n = header.inflated_bytes;
-                    return Err(Fault::Corrupt(format!(
-                        "a page claims {n} bytes; at most {} are read",
-                        self.max_page_bytes
-                    )));
-                }
                 Ok(header) => {
+                    let n_bytes = header.stored_bytes.saturating_add(header.inflated_bytes);
+                    match header.kind {
+                        Kind::Dictionary => {
+                            let n_kept = header.n_values.saturating_mul(ENTRY_BYTES);
+                            self.dictionary.reach(n_bytes.saturating_add(n_kept))?;
+                        }
+                        Kind::DataV1 { .. } | Kind::DataV2 { .. } => self.page.reach(n_bytes)?,
+                        // Skipped.
+                        Kind::Other => {}
+                    }
                     self.range.advance(header.own_bytes);
                     return Ok(Some(header));
                 }
@@ -92,6 +98,11 @@ impl Pages {
                 Err(_) => return Err(Fault::Corrupt("a page header is damaged".to_owned())),
             }
         }
+    }
+
+    /// Sees to it that there is room for a page that was rewritten to so many bytes.
+    pub(super) fn holds(&mut self, n_bytes: usize) -> Result<(), Fault> {
+        self.page.reach(n_bytes)
     }
 
     /// Leaves a page's body out.
@@ -230,7 +241,8 @@ mod tests {
                 end: body.len() as u64,
                 range: Bytes::new(),
                 codec: Codec::None,
-                max_page_bytes: 1 << 20,
+                page: Room::new(1 << 20).share(),
+                dictionary: Room::new(0).share(),
             };
             let header = Header {
                 kind: Kind::DataV1 { level_encoding: 3 },

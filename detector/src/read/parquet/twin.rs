@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::read::parquet::chunk::physical;
 use crate::read::parquet::header::Header;
 use crate::read::parquet::pages::Pages;
+use crate::read::parquet::room::Room;
 use crate::read::parquet::{File, Unit};
 
 /// A page a column went through: its header, and its body as it is stored unless nothing of it was needed.
@@ -22,15 +23,14 @@ pub(super) struct Twin(Pages);
 
 impl Twin {
     /// Goes to a chunk's first page, if it may be the same as the other one.
-    pub(super) fn open(file: &File, unit: Unit, at: usize, other: usize) -> Option<Self> {
+    pub(super) fn open(file: &File, unit: Unit, at: usize, other: usize, room: &Room) -> Option<Self> {
         let group = file.metadata.row_group(unit.row_group);
         let (chunk, other) = (group.column(at), group.column(other));
         let stored = |chunk: &ColumnChunkMetaData| {
             let levels = chunk.column_descr().max_def_level();
             (physical(chunk), levels, chunk.compression_codec(), chunk.compressed_size(), chunk.uncompressed_size())
         };
-        let pages =
-            (stored(chunk) == stored(other)).then(|| Pages::open(&file.object, chunk, file.limits.max_page_bytes));
+        let pages = (stored(chunk) == stored(other)).then(|| Pages::open(&file.object, chunk, room));
         pages?.ok().map(Self)
     }
 

@@ -348,9 +348,29 @@ fn parquet_that_claims_too_much() {
     let mut encrypted = whole.clone();
     encrypted[at + 4..].copy_from_slice(b"PARE");
     assert!(refused(encrypted).contains("encrypted"));
-    let limits = Limits { max_page_bytes: 100, ..Limits::DEFAULT };
+    let limits = Limits { max_pages_bytes: 100, ..Limits::DEFAULT };
     let error = read_with(InMemory::new("object", whole), &limits).unwrap_err();
     assert!(error.to_string().contains("a page claims"), "{error}");
+}
+
+#[test]
+fn pages_have_a_limit_together() {
+    let whole = parquet(&sample(), Variant { has_dictionary: false, ..LIKE_AWS });
+    let with = |max_pages_bytes| {
+        let limits = Limits { max_pages_bytes, ..Limits::DEFAULT };
+        read_with(InMemory::new("object", whole.clone()), &limits)
+    };
+    let mut max_bytes = 100;
+    let mut last = None;
+    while let Err(error) = with(max_bytes) {
+        last = Some((max_bytes, error.to_string()));
+        max_bytes += max_bytes / 8;
+    }
+    let (max_bytes, message) = last.unwrap();
+    let numbers: Vec<usize> =
+        message.split_ascii_whitespace().filter_map(|word| word.trim_end_matches(',').parse().ok()).collect();
+    let [page, together, max] = numbers[..] else { panic!("{message}") };
+    assert!(page < max_bytes && together > max_bytes && max == max_bytes, "{message}");
 }
 
 #[test]
