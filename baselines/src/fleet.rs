@@ -34,6 +34,8 @@ impl Told {
         let (network, prefix, host) = self.to;
         match network {
             0 => from_ip([10, 0, prefix, host].into()),
+            // Behind NAT64, whose blocks are as long as those of IPv4.
+            6 => from_ip([0x64, 0xff9b, 0, 0, 0, 0, 203 << 8 | 6, u16::from(prefix) << 8 | u16::from(host)].into()),
             5.. => from_ip([0x2001, 0xdb8, network.into(), prefix.into(), 0, 0, 0, host.into()].into()),
             _ => from_ip([203, network, prefix, host].into()),
         }

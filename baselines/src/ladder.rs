@@ -37,14 +37,20 @@ impl Prefix {
     }
 }
 
-impl fmt::Display for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = match self.0 {
+impl Prefix {
+    /// How many bits are the block's, as it is written: an IPv4 block is written as such.
+    pub fn n_bits(self) -> u8 {
+        match self.0 {
             block if is_ipv4(block) => 24,
             block if is_nat64(block) => 120,
             _ => 48,
-        };
-        write!(f, "{}/{length}", to_ip(self.0))
+        }
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", to_ip(self.0), self.n_bits())
     }
 }
 

@@ -9,7 +9,7 @@ use super::page::{Reader, Rise, address};
 use crate::baseline::{NetworkKnown, PrefixKnown, ServiceKey, ServiceKnown};
 use crate::baselines::Baselines;
 use crate::known::Known;
-use crate::ladder::{Ladder, Network, Prefix, is_ipv4};
+use crate::ladder::{Ladder, Network, Prefix};
 use crate::names::Names;
 use crate::table::Table;
 
@@ -170,7 +170,7 @@ pub(super) fn decode_prefixes(
         |page| {
             let parse = |text: Option<&str>| text.and_then(prefix);
             let blocks: Option<Vec<Prefix>> = page.texts("prefix")?.iter().map(parse).collect();
-            let blocks = blocks.ok_or_else(|| page.damaged("`prefix` is no block of 24 or 48 bits"))?;
+            let blocks = blocks.ok_or_else(|| page.damaged("`prefix` is no block"))?;
             let known = page.codes("network", names)?.into_iter().zip(page.known()?);
             let keys = page.codes("owner", owners)?.into_iter().zip(blocks);
             Ok(keys.zip(known.map(|(network, known)| PrefixKnown { known, network })).collect::<Vec<_>>())
@@ -184,10 +184,10 @@ pub(super) fn decode_prefixes(
 
 /// A block as it is written, its address and length those of a [`Prefix`].
 pub(super) fn prefix(text: &str) -> Option<Prefix> {
-    let (start, len) = text.split_once('/')?;
+    let (start, n_bits) = text.split_once('/')?;
     let start = address(start)?;
-    let expected = if is_ipv4(start) { "24" } else { "48" };
-    (len == expected && Prefix::of(start).0 == start).then_some(Prefix(start))
+    let block = Prefix::of(start);
+    (block.0 == start && n_bits.parse() == Ok(block.n_bits())).then_some(block)
 }
 
 pub(super) fn port_columns() -> Vec<Column> {
