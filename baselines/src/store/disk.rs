@@ -62,7 +62,7 @@ struct Pointer {
 /// Stores a baseline in a folder, which is made if need be. What another run stored meanwhile is replaced.
 ///
 /// # Errors
-/// [`Error::Io`] when the disk refuses; [`Error::Newer`], [`Error::Foreign`] or [`Error::Damaged`] when the folder holds
+/// [`Error::Io`] when the disk refuses; [`Error::OneVersion`]; [`Error::Newer`], [`Error::Foreign`] or [`Error::Damaged`] when the folder holds
 /// something this program must not replace. The folder then holds what it held before.
 pub fn save(dir: &Path, baselines: &Baselines) -> Result<Version, Error> {
     store(dir, baselines, |_| true)
@@ -110,6 +110,15 @@ pub fn load_version(dir: &Path) -> Result<(Baselines, Version), Error> {
         }
     }
     Err(Error::Changed { dir: dir.into() })
+}
+
+/// Checks that a folder may hold a baseline, whether there is one or not.
+///
+/// # Errors
+/// [`Error::OneVersion`] for a folder that is a version itself: what was stored in it would hide that.
+pub fn check_holder(dir: &Path) -> Result<(), Error> {
+    let is_version = !dir.join(POINTER).exists() && dir.join(MANIFEST).exists();
+    if is_version { Err(Error::OneVersion { dir: dir.into() }) } else { Ok(()) }
 }
 
 /// Which baseline a folder holds, `None` when it holds none.
@@ -182,6 +191,7 @@ fn store(dir: &Path, baselines: &Baselines, may: impl Fn(Option<&Version>) -> bo
     let files = encode(baselines)?;
     let manifest = files.iter().find(|(name, _)| name == MANIFEST).map_or(&[][..], |(_, bytes)| bytes);
     let version = Version(sha256(manifest));
+    check_holder(dir)?;
     let versions = dir.join(VERSIONS);
     fs::create_dir_all(&versions).map_err(at(&versions, "making the folder"))?;
     let _lock = lock(dir)?;

@@ -14,6 +14,12 @@ pub enum Error {
         /// The folder.
         dir: PathBuf,
     },
+    /// The folder is one version of a baseline, as the state bucket holds them: to be read only.
+    #[error("{}: one version of a baseline, which can be read but not written to", dir.display())]
+    OneVersion {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// A later program wrote it.
     #[error(
         "{origin} was written by a newer callout; it is `{found}`, this callout reads `{readable}`: update callout"

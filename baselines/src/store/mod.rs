@@ -51,7 +51,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rayon::prelude::*;
 
-pub use self::disk::{Version, load, load_version, save, save_if_unchanged, version};
+pub use self::disk::{Version, check_holder, load, load_version, save, save_if_unchanged, version};
 pub use self::error::Error;
 pub use self::observations::{OBSERVATIONS_SCHEMA, Sourced, decode_observations, encode_observations};
 

@@ -305,6 +305,11 @@ fn one_version_is_read_by_itself() {
     let folder = root.path().join("versions").join(version.to_string());
     let (read, of) = load_version(&folder).unwrap();
     assert_eq!((dump(&read), of), (dump(&small()), version));
+    // What was stored in it would hide it.
+    for stored in [save(&folder, &small()), save_if_unchanged(&folder, &small(), None)] {
+        assert!(matches!(stored.unwrap_err(), Error::OneVersion { .. }));
+    }
+    assert!(check_holder(&folder).is_err() && check_holder(root.path()).is_ok() && !folder.join("versions").exists());
     fs::write(folder.join("ports.parquet"), b"").unwrap();
     assert!(matches!(load(&folder).unwrap_err(), Error::Damaged { .. }));
 }

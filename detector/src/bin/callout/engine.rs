@@ -280,6 +280,7 @@ fn load_version(dir: &Path) -> anyhow::Result<(Memory, Version)> {
 
 /// Makes the folder of a baseline before a run: a wrong path costs a second, not an hour.
 fn make(dir: &Path) -> anyhow::Result<()> {
+    baselines::store::check_holder(dir).context("give another folder")?;
     fs::create_dir_all(dir).with_context(|| format!("the folder {} cannot be made", dir.display()))
 }
 

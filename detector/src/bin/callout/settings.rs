@@ -44,9 +44,9 @@ impl Settings {
             is_outside(dir, &typed.input.paths)?;
         }
         let mut settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
-        settings.baseline = typed.baseline;
+        settings.listing.beside.extend(typed.save_baseline.as_deref().map(files_below).into_iter().flatten());
         settings.save_baseline = typed.save_baseline;
-        Ok(settings)
+        Ok(settings.starting_from(typed.baseline))
     }
 
     /// What `drill` was asked.
@@ -54,25 +54,22 @@ impl Settings {
         if let Some(dir) = &typed.baseline {
             existing_baseline(dir)?;
         }
-        let mut settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
-        settings.baseline = typed.baseline;
-        Ok(settings)
+        let settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
+        Ok(settings.starting_from(typed.baseline))
     }
 
     /// What `learn` was asked. The baseline may be new.
     pub(crate) fn of_learn(typed: args::Learn) -> Result<Self, Failure> {
         is_outside(&typed.baseline, &typed.input.paths)?;
-        let mut settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
-        settings.baseline = Some(typed.baseline);
-        Ok(settings)
+        let settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
+        Ok(settings.starting_from(Some(typed.baseline)))
     }
 
     /// What `scan` was asked.
     pub(crate) fn of_scan(typed: args::Scan) -> Result<Self, Failure> {
         existing_baseline(&typed.baseline)?;
-        let mut settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
-        settings.baseline = Some(typed.baseline);
-        Ok(settings)
+        let settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
+        Ok(settings.starting_from(Some(typed.baseline)))
     }
 
     fn new(
@@ -108,6 +105,13 @@ impl Settings {
             console,
             progress: run.progress,
         })
+    }
+
+    /// The same from a baseline on: no file of it may be written to.
+    fn starting_from(mut self, baseline: Option<PathBuf>) -> Self {
+        self.listing.beside.extend(baseline.as_deref().map(files_below).into_iter().flatten());
+        self.baseline = baseline;
+        self
     }
 
     /// What the engine is asked.
@@ -156,6 +160,21 @@ fn span(input: &args::Input) -> Result<(Option<i64>, Option<i64>), Failure> {
     // Records have whole seconds: the first one not before the time.
     let second = |time: jiff::Timestamp| time.as_second() + i64::from(time.subsec_nanosecond() > 0);
     Ok((input.from.map(second), input.until.map(second)))
+}
+
+/// The files of a folder and of its folders; none of one that is not there.
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        // Never through links, which may lead back.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
 }
 
 /// The settings of a file, if one is given, with the warm-up that was typed.
@@ -231,6 +250,21 @@ pub(crate) fn existing_baseline(dir: &Path) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_files_of_a_baseline_are_known() {
+        let root = tempfile::tempdir().unwrap();
+        let [pointer, table] = ["current.json", "versions/9f2c/owners.parquet"].map(|name| root.path().join(name));
+        fs::create_dir_all(table.parent().unwrap()).unwrap();
+        for file in [&pointer, &table] {
+            fs::write(file, "").unwrap();
+        }
+        std::os::unix::fs::symlink(root.path(), root.path().join("loop")).unwrap();
+        let files = files_below(root.path());
+        assert!(files.contains(&pointer) && files.contains(&table), "{files:?}");
+        assert_eq!(files.len(), 3, "{files:?}");
+        assert_eq!(files_below(&root.path().join("new")), [""; 0].map(PathBuf::from));
+    }
 
     #[test]
     fn a_baseline_among_logs_is_refused() {
