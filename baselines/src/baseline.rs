@@ -406,7 +406,16 @@ impl Baseline {
                 self.note_hour(window);
             }
         }
+        let n_entries = self.diary.len();
         self.diary_of(window.day());
+        // After a record with a wrong date all days lie before the last one, and count all the same.
+        let is_another_day = self.diary.len() > n_entries;
+        if let Some(known) = self.known.as_mut().filter(|_| is_another_day)
+            && known.first.day() < window.day()
+            && window.day() < known.last.day()
+        {
+            known.n_days += 1;
+        }
         self.note_activity(window, rows, found);
         let mut total = Totals::default();
         for (row, found) in rows.iter().zip(found) {

@@ -14,6 +14,11 @@ use crate::baselines::Baselines;
 use crate::names::Names;
 use crate::window::{Day, Window};
 
+/// Whether an owner's name names functions; else it is an interface's id.
+pub fn is_function(owner: &str) -> bool {
+    owner.starts_with("arn:")
+}
+
 /// The functions that an owner's name names.
 pub fn functions(owner: &str) -> impl Iterator<Item = &str> {
     owner.split(',')
@@ -208,6 +213,16 @@ mod tests {
         assert_eq!(from, ["api", "maps"]);
         assert_eq!([1, 2, 3].map(|network| knows(&mut baselines, both, network)), [true, true, false]);
         assert!(is_ready(&baselines, both, 11));
+    }
+
+    #[test]
+    fn a_wrong_date_does_not_keep_a_function_learning() {
+        let mut baselines = Baselines::default();
+        let api = learn(&mut baselines, "api", 0..1, &[1]);
+        learn(&mut baselines, "api", 200..201, &[1]);
+        learn(&mut baselines, "api", 1..8, &[1]);
+        assert!(is_ready(&baselines, api, 8));
+        assert_eq!(baselines.baseline(api).unwrap().known.map(|known| known.n_days), Some(9));
     }
 
     #[test]

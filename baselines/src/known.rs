@@ -27,29 +27,29 @@ impl Known {
     /// Met in a window. Windows come in order of event time; a window told twice counts once, a late one only widens.
     pub fn touch(&mut self, window: Window) {
         if window > self.last {
-            self.n_windows += 1;
-            self.n_days += u32::from(window.day() > self.last.day());
+            self.n_windows = self.n_windows.saturating_add(1);
+            self.n_days = self.n_days.saturating_add((window.day() > self.last.day()).into());
             self.last = window;
         } else if window < self.first {
-            self.n_windows += 1;
-            self.n_days += u32::from(window.day() < self.first.day());
+            self.n_windows = self.n_windows.saturating_add(1);
+            self.n_days = self.n_days.saturating_add((window.day() < self.first.day()).into());
             self.first = window;
         }
     }
 
     /// Adds what another learner knew of the same rung. Exact when the two spans follow each other in time, at most
-    /// sharing a window; where they interleave, windows and days they share are counted twice.
+    /// sharing a window. Where they interleave, they may have met it on the same days: it counts what one of them is sure of.
     pub fn merge(&mut self, other: &Self) {
         let is_early = (self.first, self.last) <= (other.first, other.last);
         let (early, late) = if is_early { (*self, *other) } else { (*other, *self) };
         let shared_windows = u32::from(early.last == late.first);
         let shared_days = u32::from(early.last.day() == late.first.day());
-        *self = Self {
-            first: early.first,
-            last: early.last.max(late.last),
-            n_windows: early.n_windows + late.n_windows - shared_windows,
-            n_days: early.n_days + late.n_days - shared_days,
+        let (n_windows, n_days) = if late.first < early.last {
+            (early.n_windows.max(late.n_windows), early.n_days.max(late.n_days))
+        } else {
+            (early.n_windows + late.n_windows - shared_windows, early.n_days + late.n_days - shared_days)
         };
+        *self = Self { first: early.first, last: early.last.max(late.last), n_windows, n_days };
     }
 }
 
@@ -298,6 +298,28 @@ impl RecordLengths {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::window::WINDOWS_PER_DAY;
+
+    #[test]
+    fn days_that_two_learners_share_are_not_two() {
+        let of = |days: &[u32]| {
+            let mut known = Known::new(Window(days[0] * WINDOWS_PER_DAY));
+            days[1..].iter().for_each(|day| known.touch(Window(day * WINDOWS_PER_DAY)));
+            known
+        };
+        let merged = |one: &[u32], other: &[u32]| {
+            let (mut one, other) = (of(one), of(other));
+            let mut back = other;
+            back.merge(&one);
+            one.merge(&other);
+            assert_eq!(one, back);
+            (one.n_windows, one.n_days)
+        };
+        assert_eq!(merged(&[1, 2], &[3, 4]), (4, 4), "one after the other");
+        assert_eq!(merged(&[1, 2], &[2, 4]), (3, 3), "at most a window shared");
+        assert_eq!(merged(&[4, 5], &[4, 5]), (2, 2));
+        assert_eq!(merged(&[1, 2, 9], &[4, 5]), (3, 3), "at least");
+    }
     use proptest::prelude::*;
 
     #[test]
