@@ -1,8 +1,9 @@
 //! A cloud that fails: nothing is lost.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -69,6 +70,35 @@ fn a_failing_cloud_loses_nothing() {
         alerts.iter().filter(|alert| alert["MessageAttributes"]["activity"]["Value"] == "create").count()
     };
     assert_eq!(created(&cloud.alerts()), cloud.findings().len());
+}
+
+#[test]
+fn puts_that_s3_did_not_decide_on_are_tried_again() {
+    let objects = objects();
+    let cloud = Cloud::start(&json!({}));
+    explain(&cloud);
+    for (key, bytes) in &objects {
+        cloud.put(LOGS, key, bytes.clone());
+    }
+    let seen = Mutex::new(BTreeSet::new());
+    let body =
+        "<Error><Code>ConditionalRequestConflict</Code><Message>A conflicting operation occurred.</Message></Error>";
+    let (address, faults) = proxy::start(
+        cloud.address,
+        Arc::new(move |_, request: &Message| {
+            // The first put of each object.
+            let is_first =
+                request.method() == "PUT" && seen.lock().is_ok_and(|mut seen| seen.insert(request.path().to_owned()));
+            if is_first { Fault::Answered(409, body) } else { Fault::None }
+        }),
+    );
+    let events: Vec<Value> = objects.iter().map(|(key, bytes)| notification(key, bytes.len())).collect();
+    let answer = Function::behind(&cloud, address, "detect", &[]).invoke(&batch(&events)).given();
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+    Function::behind(&cloud, address, "learn", &[]).invoke(&json!({})).given();
+    assert!(faults.load(Ordering::Relaxed) as usize > objects.len());
+    assert_eq!(cloud.findings(), replayed(&objects));
+    assert_eq!(learned(&cloud), undisturbed(&objects));
 }
 
 /// Whether the pointer was stored.

@@ -6,12 +6,17 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
 /// Times a body that broke off is asked for again. The SDK retries requests, not bodies.
 const BODY_TRIES: u32 = 5;
+
+/// Times a put is tried that S3 did not decide on: another one was under way, or what was there is gone.
+const PUT_TRIES: u32 = 8;
 
 /// Objects read side by side.
 pub(crate) const AT_ONCE: usize = 16;
@@ -163,7 +168,8 @@ impl State {
     /// Writes an object on a condition.
     ///
     /// A put whose answer was lost is repeated by the SDK and then meets what it wrote itself: it is a conflict only when
-    /// what is there differs.
+    /// what is there differs. Where S3 decided nothing (409, `ConditionalRequestConflict`) it is tried again, as AWS says in
+    /// "Conditional writes".
     pub(crate) async fn put(
         &self,
         key: &str,
@@ -171,6 +177,40 @@ impl State {
         notes: &[(&str, &str)],
         condition: Condition<'_>,
     ) -> Result<Put, Error> {
+        let mut tries = 0;
+        loop {
+            let error = match self.put_once(key, &bytes, notes, condition).await {
+                Ok(tag) => return Ok(Put::Written(tag)),
+                Err(error) => error,
+            };
+            // 404 answers an `If-Match` on what was deleted meanwhile.
+            if !matches!(status(&error), Some(404 | 409 | 412)) || error.code() == Some("NoSuchBucket") {
+                return Err(self.error("writing", key, &error));
+            }
+            let there = self.get(key).await?;
+            let is_own = |there: &Stored| {
+                there.bytes == bytes && notes.iter().all(|(name, value)| there.note(name) == Some(value))
+            };
+            let is_open = status(&error) == Some(409) || there.is_none() && matches!(condition, Condition::Absent);
+            match there {
+                Some(there) if is_own(&there) && !notes.is_empty() => return Ok(Put::Written(there.tag)),
+                _ if !is_open => return Ok(Put::Conflict),
+                _ => tries += 1,
+            }
+            if tries == PUT_TRIES {
+                return Err(self.error("writing", key, &error));
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25 << tries)).await;
+        }
+    }
+
+    async fn put_once(
+        &self,
+        key: &str,
+        bytes: &Bytes,
+        notes: &[(&str, &str)],
+        condition: Condition<'_>,
+    ) -> Result<String, SdkError<PutObjectError, HttpResponse>> {
         let kind =
             if key.strip_suffix(".json").is_some() { "application/json" } else { "application/vnd.apache.parquet" };
         let mut request = self.client.put_object().bucket(&self.bucket).key(format!("{}{key}", self.prefix));
@@ -181,22 +221,8 @@ impl State {
         for (name, value) in notes {
             request = request.metadata(*name, *value);
         }
-        let answer = request.content_type(kind).body(ByteStream::from(bytes.clone())).send().await;
-        match answer {
-            Ok(answer) => Ok(Put::Written(answer.e_tag().unwrap_or_default().to_owned())),
-            // 404 answers an `If-Match` on what was deleted meanwhile.
-            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) && error.code() != Some("NoSuchBucket") => {
-                let there = self.get(key).await?;
-                let is_own = |there: &Stored| {
-                    there.bytes == bytes && notes.iter().all(|(name, value)| there.note(name) == Some(value))
-                };
-                match there {
-                    Some(there) if is_own(&there) && !notes.is_empty() => Ok(Put::Written(there.tag)),
-                    _ => Ok(Put::Conflict),
-                }
-            }
-            Err(error) => Err(self.error("writing", key, &error)),
-        }
+        let answer = request.content_type(kind).body(ByteStream::from(bytes.clone())).send().await?;
+        Ok(answer.e_tag().unwrap_or_default().to_owned())
     }
 
     /// Deletes an object; one that is not there is deleted already.
@@ -241,10 +267,10 @@ impl State {
         &self,
         doing: &'static str,
         key: &str,
-        error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>,
+        error: &SdkError<E, HttpResponse>,
     ) -> Error
     where
-        SdkError<E, aws_sdk_s3::config::http::HttpResponse>: ProvideErrorMetadata,
+        SdkError<E, HttpResponse>: ProvideErrorMetadata,
     {
         let why = match (status(error), error.code()) {
             (_, Some("NoSuchBucket")) => "there is no such bucket; check `CALLOUT_STATE_BUCKET`".to_owned(),
@@ -255,6 +281,6 @@ impl State {
     }
 }
 
-fn status<E>(error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>) -> Option<u16> {
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|raw| raw.status().as_u16())
 }
