@@ -6,7 +6,7 @@
 //! ```text
 //!  alert=pending, until=T   somebody is telling; after T that invocation cannot be alive any more and another takes over
 //!  alert=sent, told=T       told when the finding's last record was of T, with its severity and how many networks it named
-//!  alert=none               suppressed: stored and counted, not told
+//!  alert=none               not told: suppressed, or over before it could be
 //! ```
 //!
 //! So a crash loses no alert. One that falls between the topic's answer and the note `sent` repeats it, with the same id; a
@@ -66,12 +66,13 @@ pub(crate) enum Delivered {
 }
 
 impl Alerts {
-    /// Stores a finding and tells it if that is due.
-    pub(crate) async fn deliver(&self, finding: &Finding) -> anyhow::Result<Delivered> {
+    /// Stores a finding and tells it if that is due. One that was delivered before and is not stored any more has expired: it is
+    /// stored anew, and told when something comes to it.
+    pub(crate) async fn deliver(&self, finding: &Finding, was_delivered: bool) -> anyhow::Result<Delivered> {
         let key = format!("findings/{}.json", finding.id);
         for _ in 0..MAX_ROUNDS {
             let there = self.state.get(&key).await?;
-            let step = self.step(&key, finding, there.as_ref())?;
+            let step = self.step(&key, finding, was_delivered, there.as_ref())?;
             let (bytes, told, alert, becomes) = match step {
                 Step::Done(becomes) => return Ok(becomes),
                 Step::Write { bytes, told, becomes } => (bytes, told, None, becomes),
@@ -100,13 +101,13 @@ impl Alerts {
     }
 
     /// What to do, given what is stored.
-    fn step(&self, key: &str, finding: &Finding, there: Option<&Stored>) -> anyhow::Result<Step> {
+    fn step(&self, key: &str, finding: &Finding, was_delivered: bool, there: Option<&Stored>) -> anyhow::Result<Step> {
         let is_hidden = finding.suppressed_by.is_some();
         let text = json::render(finding);
         let as_alert = |finding: &Finding, activity| Box::new(Finding { activity, ..finding.clone() });
         let Some(there) = there else {
             let (bytes, told) = (text.into(), None);
-            return Ok(if is_hidden {
+            return Ok(if is_hidden || was_delivered {
                 Step::Write { bytes, told, becomes: Delivered::Settled }
             } else {
                 Step::Tell { bytes, told, alert: as_alert(finding, Activity::Create) }
@@ -137,7 +138,9 @@ impl Alerts {
                 let becomes = if is_untold { Delivered::Later } else { Delivered::Settled };
                 (is_due || is_overdue, becomes)
             }
-            // Begun by one who is gone, or hidden before.
+            // Hidden before: that a list or a suppression went makes no news of what is long over.
+            Some("none") => (rank(finding) > rank(&known), Delivered::Settled),
+            // Begun by one who is gone.
             _ => (true, Delivered::Settled),
         };
         Ok(match (is_due && !is_hidden, is_newer) {
@@ -363,6 +366,43 @@ mod tests {
         json::parse(text).unwrap()
     }
 
+    fn alerts() -> Alerts {
+        let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::Config::builder().behavior_version_latest().build());
+        let sns = aws_sdk_sns::Client::from_conf(aws_sdk_sns::Config::builder().behavior_version_latest().build());
+        Alerts {
+            state: State::new(s3, "state", ""),
+            sns,
+            topic: String::new(),
+            format: AlertFormat::Mail,
+            repeat_secs: 3600,
+            by: "me".to_owned(),
+            deadline_millis: now_millis(),
+        }
+    }
+
+    #[test]
+    fn what_is_over_is_not_told_because_a_list_went_or_the_finding_expired() {
+        let alerts = alerts();
+        let hidden = Finding { suppressed_by: Some("ours".into()), ..finding() };
+        let there = Stored {
+            bytes: json::render(&hidden).into(),
+            tag: String::new(),
+            notes: vec![("alert".to_owned(), "none".to_owned())],
+        };
+        let step = |finding: &Finding, was_delivered, there| match alerts.step("k", finding, was_delivered, there) {
+            Ok(Step::Write { .. }) => "stored",
+            Ok(Step::Tell { .. }) => "told",
+            Ok(Step::Done(_)) => "nothing",
+            Err(error) => panic!("{error}"),
+        };
+        let more = Finding { count: 2, ..finding() };
+        assert_eq!(step(&hidden, true, Some(&there)), "nothing");
+        assert_eq!(step(&finding(), true, Some(&there)), "stored");
+        assert_eq!(step(&more, true, Some(&there)), "told", "it goes on");
+        assert_eq!(step(&finding(), false, None), "told");
+        assert_eq!(step(&finding(), true, None), "stored", "it was told before it expired");
+    }
+
     #[test]
     fn a_network_nobody_was_told_of_is_told_at_once_or_after_the_interval() {
         let of_networks = |n: u32| {
@@ -371,23 +411,13 @@ mod tests {
             finding.destinations = (0..n).map(to).collect();
             finding
         };
-        let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::Config::builder().behavior_version_latest().build());
-        let sns = aws_sdk_sns::Client::from_conf(aws_sdk_sns::Config::builder().behavior_version_latest().build());
-        let alerts = Alerts {
-            state: State::new(s3, "state", ""),
-            sns,
-            topic: String::new(),
-            format: AlertFormat::Mail,
-            repeat_secs: 3600,
-            by: "me".to_owned(),
-            deadline_millis: now_millis(),
-        };
+        let alerts = alerts();
         let ago = |secs: i64| (now_millis() - secs * 1000).to_string();
         let step = |told: u32, now: u32, ago: String| {
             let mut notes = Told::of(&of_networks(told)).notes().to_vec();
             notes.extend([("alert".to_owned(), "sent".to_owned()), ("until".to_owned(), ago)]);
             let there = Stored { bytes: json::render(&of_networks(now)).into(), tag: String::new(), notes };
-            match alerts.step("k", &of_networks(now), Some(&there)).unwrap() {
+            match alerts.step("k", &of_networks(now), true, Some(&there)).unwrap() {
                 Step::Done(becomes) | Step::Write { becomes, .. } => becomes,
                 Step::Tell { .. } => Delivered::Told,
             }

@@ -116,7 +116,7 @@ impl Door {
             if told.get(&id) == Some(&digest) {
                 continue;
             }
-            match alerts.deliver(finding).await {
+            match alerts.deliver(finding, told.contains_key(&id)).await {
                 Ok(delivered) => {
                     if delivered == Delivered::Told {
                         invocation.metrics.count("Alerts", 1);
