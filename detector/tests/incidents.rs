@@ -340,6 +340,44 @@ fn a_function_that_joins_or_leaves_an_interface_does_not_blind_the_watch_over_it
 }
 
 #[test]
+fn what_one_function_did_is_not_told_of_those_that_came_later() {
+    let mut log = Log::steady();
+    for n in 0..4 * 144 {
+        log.call(at(12, 0, n * 10) + n * 37 % 300, PROVIDER, 443, 900, 5000);
+    }
+    log.call(at(9, 9, 31), STRANGER, 8000, 20_000, 5000);
+    let [first, rest] = log.cut(at(10, 0, 0));
+    let [second, third] = rest.cut(at(12, 0, 0));
+    let mut memory = Memory::default();
+    for (part, names) in [(first, &["api"][..]), (second, &["api", "maps"]), (third, &["maps"])] {
+        let found = part.walk(&mut memory, &sharing(names));
+        let owners: Vec<_> = found.iter().map(|finding| finding.owner.functions.clone()).collect();
+        assert_eq!(owners, [["api".into()]], "while {names:?} share the interface");
+    }
+}
+
+#[test]
+fn what_was_found_long_ago_is_told_and_what_comes_back_after_all_was_forgotten_is_another() {
+    let mut log = Log::steady();
+    for day in 12..140 {
+        log.call(at(day, 9, 0), PROVIDER, 443, 900, 5000);
+    }
+    log.call(at(9, 9, 31), STRANGER, 8000, 20_000, 5000);
+    let config = Config::defaults();
+    let replay = |log: &Log, known| log.replay_from(known, &config, &knowledge(FUNCTIONS));
+    let [once] = &replay(&log, Memory::default()).findings[..] else { panic!("told, however long ago") };
+    assert_eq!(once.first_seen, at(9, 9, 31));
+    log.call(at(130, 9, 31), STRANGER, 8000, 90_000, 5000);
+    let whole = replay(&log, Memory::default()).findings;
+    let times: Vec<_> = whole.iter().map(|finding| (finding.first_seen, finding.count)).collect();
+    assert_eq!(times, [(at(9, 9, 31), 1), (at(130, 9, 31), 1)]);
+    assert_eq!(whole[0], *once);
+    let [before, after] = log.cut(at(125, 0, 0));
+    let parts = replay(&after, replay(&before, Memory::default()).memory).findings;
+    assert_eq!(parts, whole[1..]);
+}
+
+#[test]
 fn what_is_told_of_functions_goes_on_under_its_id_when_one_leaves_them() {
     let mut log = Log::steady();
     for n in 0..12 {

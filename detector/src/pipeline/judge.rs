@@ -100,7 +100,7 @@ impl<'a> Judge<'a> {
         hour: Hour,
         mut parts: impl Iterator<Item = io::Result<PartRows>> + Send,
     ) -> io::Result<Account> {
-        self.number(scorer, baselines, hour);
+        self.number(baselines, hour);
         let (mut account, mut learned) = (Account::default(), Vec::new());
         let mut taken = parts.next().transpose()?;
         while let Some(part) = taken {
@@ -160,13 +160,12 @@ impl<'a> Judge<'a> {
 
     /// Gives the hour's owners and peers their numbers in the baselines; an owner that is new by name only begins with the past
     /// of those it comes from.
-    fn number(&mut self, scorer: &mut Scorer<'_>, baselines: &mut Baselines, hour: Hour) {
+    fn number(&mut self, baselines: &mut Baselines, hour: Hour) {
         let (set, knowledge, networks) = (&self.tables.set, self.job.knowledge, &mut self.networks);
         let warm_up = Scorer::warm_up(self.job.config.warm_up_secs as i64);
         self.owners.give(hour, |owner| {
             let owner = baselines.owner(&set.owners.name(owner));
-            let from = baselines.inherit(owner, hour.day(), warm_up, &mut self.memberships);
-            scorer.incidents.hand_over(&from, owner);
+            baselines.inherit(owner, hour.day(), warm_up, &mut self.memberships);
             Some(owner)
         });
         self.peers.give(hour, |peer| {

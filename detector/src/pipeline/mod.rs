@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use baselines::Baselines;
 use baselines::observation::Observations;
-use baselines::window::{Day, WINDOWS_PER_DAY, Window};
+use baselines::window::Day;
 
 use crate::config::Config;
 use crate::coverage::Coverage;
@@ -152,15 +152,14 @@ fn walk_all(
 ) -> std::io::Result<Outcome> {
     memory.incidents.begin_run();
     let (mut findings, mut memory) = walk::walk(job, shelf, memory, &mut coverage)?;
-    if let Some(day) = memory.open_day.take().filter(|_| job.mode != Mode::Scan) {
-        let days = job.config.novelty_memory_days;
-        memory.baselines.age(day.first_window(), days);
-        let day = day.min(memory.baselines.confirmed_day());
-        memory.incidents.forget(Window(day.first_window().0.saturating_sub(days.saturating_mul(WINDOWS_PER_DAY))));
-    }
-    // What an earlier run told and nothing came to in this one is not told again.
+    // What an earlier run told and nothing came to in this one is not told again. Of this one all is, however long ago.
     let lasting = memory.incidents.lasting();
     findings.retain(|finding| lasting.contains(&finding.id));
+    if let Some(day) = memory.open_day.take().filter(|_| job.mode != Mode::Scan) {
+        memory.baselines.age(day.first_window(), job.config.novelty_memory_days);
+        let day = day.min(memory.baselines.confirmed_day());
+        memory.incidents.forget(day, job.config);
+    }
     coverage.n_suppressed = findings.iter().filter(|finding| finding.suppressed_by.is_some()).count() as u64;
     coverage.n_findings = findings.len() as u64 - coverage.n_suppressed;
     Ok(Outcome { findings, coverage, memory })
@@ -268,12 +267,21 @@ pub struct Observed {
     pub coverage: Coverage,
 }
 
+/// Why an object gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotRead {
+    /// In words, causes included.
+    pub why: String,
+    /// Whether it is another kind of log, in order as such: nothing is missing without it.
+    pub is_other_log: bool,
+}
+
 /// Reads one object, for a door that keeps observations itself and walks them later. What an interface did that the inventory
 /// does not know yet is kept under its id; [`walk_observations`] asks again whose it is.
 ///
 /// # Errors
-/// In words, causes included: why the object could not be read. Nothing of it may be used then.
-pub fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, String> {
+/// [`NotRead`]: nothing of the object may be used then.
+pub fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, NotRead> {
     gather::observe(job, object)
 }
 

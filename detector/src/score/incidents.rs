@@ -9,14 +9,13 @@
 mod stored;
 mod tell;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use baselines::ladder::{Ladder, to_ip};
 use baselines::newcomer::{Contacted, Subject};
 use baselines::observation::{Eni, Observation};
-use baselines::window::Window;
+use baselines::window::{Day, WINDOWS_PER_DAY, Window};
 use baselines::{Baselines, Fleet};
 use sha2::{Digest, Sha256};
 
@@ -26,7 +25,8 @@ use crate::config::Config;
 use crate::finding::{CheckId, Deployment, Evidence, Finding, Fingerprint};
 pub use stored::Error as StoredError;
 
-/// Destinations an incident remembers, far above what a finding lists: a sweep must not grow without bound.
+/// Destinations an incident remembers, far above what a finding lists: a sweep must not grow without bound. Those to which the most
+/// was sent: nor may a sweep crowd out a call.
 const MAX_DESTINATIONS: usize = 1024;
 
 /// Topics an incident remembers, and words of checks on them: the same.
@@ -149,7 +149,7 @@ impl OwnIncidents {
         });
         #[expect(clippy::indexing_slicing, reason = "`at` was found in or just pushed to this very vector")]
         let incident = &mut self.0[at];
-        incident.take(judged, &rows);
+        incident.take(judged, &rows, fleet.ladder);
         incident.id
     }
 
@@ -157,7 +157,10 @@ impl OwnIncidents {
     fn ongoing(&self, config: &Config, fleet: Fleet<'_>, judged: &Judged<'_>) -> Option<usize> {
         let &Judged { window, topic, under, .. } = judged;
         // The owner as a whole is no thing that goes on: two sweeps weeks apart are two.
-        let holds_topic = |incident: &Incident| topic != Topic::Owner && incident.topics.contains(&topic);
+        // Nor is what ended so long ago that baselines have forgotten it.
+        let horizon = horizon(window.day(), config);
+        let holds_topic =
+            |incident: &Incident| topic != Topic::Owner && incident.topics.contains(&topic) && incident.last >= horizon;
         let is_of_id = |incident: &Incident| incident.id == under;
         // What a person accepted is closed: a stranger after it was not in what they saw.
         let is_open = |incident: &Incident| under.0 == 0 && !fleet.is_accepted(incident.id.0);
@@ -198,6 +201,11 @@ impl OwnIncidents {
     }
 }
 
+/// The first window that is remembered on a day: what ended before it is forgotten.
+fn horizon(day: Day, config: &Config) -> Window {
+    Window(day.first_window().0.saturating_sub(config.novelty_memory_days.saturating_mul(WINDOWS_PER_DAY)))
+}
+
 impl Incidents {
     /// Takes out those of an owner, to be added to.
     pub fn take(&mut self, owner: u32) -> OwnIncidents {
@@ -209,16 +217,6 @@ impl Incidents {
         if !own.0.is_empty() {
             self.of_owner.insert(owner, own);
         }
-    }
-
-    /// Has an owner go on with those of owners it comes from.
-    pub fn hand_over(&mut self, from: &[u32], to: u32) {
-        let mut own = self.take(to);
-        own.0.extend(
-            from.iter().flat_map(|&owner| self.take(owner).0).map(|incident| Incident { owner: to, ..incident }),
-        );
-        own.0.sort_by_key(|incident| incident.first);
-        self.put(to, own);
     }
 
     fn iter(&self) -> impl Iterator<Item = &Incident> {
@@ -247,11 +245,22 @@ impl Incidents {
 
     /// The findings of all incidents, sorted by time of the first record, then id.
     pub(super) fn findings(&self, config: &Config, facts: &dyn Facts, baselines: &Baselines) -> Vec<Finding> {
-        let mut findings: Vec<Finding> =
-            self.iter().map(|incident| incident.finding(config, facts, baselines)).collect();
-        // One goes on in two owners where both go on to be, of which the later comes from the earlier.
-        findings.sort_by_key(|finding| (finding.id, Reverse(finding.last_seen)));
-        findings.dedup_by_key(|finding| finding.id);
+        let mut of_id: BTreeMap<Fingerprint, Vec<&Incident>> = BTreeMap::new();
+        for incident in self.iter() {
+            of_id.entry(incident.id).or_default().push(incident);
+        }
+        let mut findings: Vec<Finding> = of_id
+            .into_values()
+            .map(|mut parts| {
+                // What was told of an owner goes on in those that begin with its past.
+                parts.sort_by_cached_key(|part| (part.first, baselines.owners.name(part.owner)));
+                let owners: Vec<u32> = parts.iter().map(|part| part.owner).collect();
+                match parts[..] {
+                    [one] => one.finding(&owners, config, facts, baselines),
+                    _ => Incident::together(&parts).finding(&owners, config, facts, baselines),
+                }
+            })
+            .collect();
         findings.sort_by_key(|finding| (finding.first_seen, finding.id));
         findings
     }
@@ -278,8 +287,40 @@ impl Incident {
         }
     }
 
+    /// Parts of one incident that several owners had, in order of their beginning, as one. What they tell of one destination may
+    /// be partly the same: it counts as what tells most.
+    fn together(parts: &[&Self]) -> Self {
+        let mut parts = parts.iter().copied();
+        let mut all = parts.next().cloned().unwrap_or_else(|| Self::new(Fingerprint(0), 0, Window(0)));
+        for part in parts {
+            all.last = all.last.max(part.last);
+            all.joined = all.joined.max(part.joined);
+            all.count = all.count.saturating_add(part.count);
+            all.bans = all.bans.max(part.bans);
+            all.lasts |= part.lasts;
+            all.topics.extend(&part.topics);
+            for (&(topic, check), word) in &part.words {
+                all.keep(topic, check, word.clone());
+            }
+            for (key, contacted) in &part.destinations {
+                let known = all.destinations.entry(*key).or_insert(*contacted);
+                *known = Contacted {
+                    n_flows: known.n_flows.max(contacted.n_flows),
+                    bytes_out: known.bytes_out.max(contacted.bytes_out),
+                    bytes_in: known.bytes_in.max(contacted.bytes_in),
+                    first: known.first.min(contacted.first),
+                    last: known.last.max(contacted.last),
+                    ..*known
+                };
+            }
+            all.enis.extend(part.enis.iter().map(|(id, eni)| (Arc::clone(id), eni.clone())));
+            all.deployment = all.deployment.or_else(|| part.deployment.clone());
+        }
+        all
+    }
+
     /// Takes in what was judged; `rows` are the observations it is about.
-    fn take(&mut self, judged: Judged<'_>, rows: &[&Observation]) {
+    fn take(&mut self, judged: Judged<'_>, rows: &[&Observation], ladder: &Ladder) {
         let named = judged.named();
         let Judged { window, topic, bans, oddities, enis, .. } = judged;
         self.lasts = true;
@@ -295,10 +336,13 @@ impl Incident {
         self.bans = self.bans.max(bans);
         // Of a newcomer everything so far, else what the window adds.
         let is_cumulative = matches!(topic, Topic::Newcomer(_));
-        self.contact(window, is_cumulative, oddities.iter().flat_map(|oddity| &oddity.destinations));
-        self.contact(window, false, &unnamed(rows, &named));
-        for oddity in oddities {
-            self.hear(topic, oddity);
+        self.contact(window, is_cumulative, oddities.iter().flat_map(|oddity| &oddity.destinations), ladder);
+        self.contact(window, false, &unnamed(rows, &named), ladder);
+        // What is not among the topics could not be stored.
+        if self.topics.contains(&topic) {
+            for oddity in oddities {
+                self.hear(topic, oddity);
+            }
         }
         for eni in rows.iter().filter_map(|row| enis.get(row.eni as usize)) {
             self.enis.entry(Arc::clone(&eni.id)).or_insert_with(|| eni.clone());
@@ -307,21 +351,35 @@ impl Incident {
 
     /// Notes what was exchanged with destinations: everything so far, or what the window adds, unless another topic told that
     /// already.
-    fn contact<'a>(&mut self, window: Window, is_cumulative: bool, all: impl IntoIterator<Item = &'a Contacted>) {
+    fn contact<'a>(
+        &mut self,
+        window: Window,
+        is_cumulative: bool,
+        all: impl IntoIterator<Item = &'a Contacted>,
+        ladder: &Ladder,
+    ) {
         if self.counted_in_window.0 != window {
             self.counted_in_window = (window, BTreeSet::new());
         }
         let mut of_topic: BTreeSet<(u32, u16, u8)> = BTreeSet::new();
         for contacted in all.into_iter().filter(|contacted| of_topic.insert(contacted.key())) {
             let is_first = self.counted_in_window.1.insert(contacted.key());
-            let is_full = self.destinations.len() >= MAX_DESTINATIONS;
             match self.destinations.get_mut(&contacted.key()) {
                 Some(known) if is_cumulative => *known = *contacted,
                 Some(known) if is_first => known.add(contacted),
-                None if !is_full => {
+                Some(_) => {}
+                None => {
                     self.destinations.insert(contacted.key(), *contacted);
                 }
-                _ => {}
+            }
+        }
+        let n_surplus = self.destinations.len().saturating_sub(MAX_DESTINATIONS);
+        if n_surplus > 0 {
+            let weight = |to: &Contacted| (to.bytes_out, ladder.rungs(to.peer).address, to.port, to.protocol);
+            let mut by_weight: Vec<_> = self.destinations.iter().map(|(key, to)| (weight(to), *key)).collect();
+            by_weight.sort_unstable();
+            for (_, key) in by_weight.into_iter().take(n_surplus) {
+                self.destinations.remove(&key);
             }
         }
     }
@@ -329,14 +387,17 @@ impl Incident {
     /// Keeps what a check says of a topic, unless it said more before. Of too many words the weakest goes.
     fn hear(&mut self, topic: Topic, oddity: Oddity) {
         let Oddity { check, bans, severity, evidence, .. } = oddity;
+        self.keep(topic, check, Word { bans, severity, evidence });
+    }
+
+    fn keep(&mut self, topic: Topic, check: CheckId, mut word: Word) {
         let key = (topic, check);
-        let mut word = Word { bans, severity, evidence };
         if check == CheckId::EgressVolume
             && let Some(known) = self.words.remove(&key)
         {
             word.join(known);
         }
-        if self.words.get(&key).is_none_or(|known| known.bans <= bans) {
+        if self.words.get(&key).is_none_or(|known| known.bans <= word.bans) {
             self.words.insert(key, word);
         }
         if self.words.len() > MAX_WORDS {
@@ -417,6 +478,64 @@ mod tests {
         assert!(incident.words.contains_key(&(Topic::Owner, CheckId::FanOut)), "however late");
         assert!(!incident.words.contains_key(&(Topic::Peer(0), CheckId::FanOut)));
         assert_eq!(incident.words.len(), MAX_WORDS);
+    }
+
+    #[test]
+    fn of_too_many_topics_those_kept_have_the_words() {
+        let mut incident = Incident::new(Fingerprint(1), 0, Window(0));
+        for peer in 0..=MAX_TOPICS as u32 {
+            let topic = Topic::Peer(peer);
+            let bans = 2.0 + f64::from(peer);
+            let (check, severity, evidence, destinations) = (CheckId::FanOut, 5.0, Vec::new(), Vec::new());
+            let oddities = vec![Oddity { check, topic, bans, severity, evidence, destinations }];
+            let (window, under) = (Window(0), Fingerprint(0));
+            let judged = Judged { window, topic, bans, oddities, under, by_interface: &[], enis: &[] };
+            incident.take(judged, &[], &Ladder::default());
+        }
+        assert_eq!((incident.topics.len(), incident.words.len()), (MAX_TOPICS, MAX_WORDS));
+        assert!(incident.words.keys().all(|(topic, _)| incident.topics.contains(topic)), "or they could not be stored");
+    }
+
+    #[test]
+    fn a_sweep_does_not_crowd_out_a_call() {
+        let mut incident = Incident::new(Fingerprint(1), 0, Window(0));
+        let to = |port, bytes_out| {
+            let (protocol, n_flows, bytes_in, first, last) = (6, 1, 0, 0, 0);
+            Contacted { peer: 0, port, protocol, n_flows, bytes_out, bytes_in, first, last }
+        };
+        let mut ladder = Ladder::default();
+        ladder.peer(7, || baselines::ladder::Network { key: "AS1".into(), label: "AS1".into() });
+        let sweep: Vec<Contacted> = (0..3000).map(|port| to(port, 44)).collect();
+        incident.contact(Window(0), false, &sweep, &ladder);
+        incident.contact(Window(1), true, &[to(8443, 900)], &ladder);
+        assert_eq!(incident.destinations.len(), MAX_DESTINATIONS);
+        assert!(incident.destinations.contains_key(&(0, 8443, 6)));
+        let mut other_way_round = Incident::new(Fingerprint(1), 0, Window(0));
+        other_way_round.contact(Window(0), false, sweep.iter().rev(), &ladder);
+        other_way_round.contact(Window(1), true, &[to(8443, 900)], &ladder);
+        assert_eq!(other_way_round.destinations, incident.destinations);
+    }
+
+    #[test]
+    fn what_several_owners_have_of_one_incident_is_told_whole() {
+        let to = |peer, first, last, bytes_out| {
+            let (port, protocol, n_flows, bytes_in) = (443, 6, 2, 1);
+            Contacted { peer, port, protocol, n_flows, bytes_out, bytes_in, first, last }
+        };
+        let part = |owner, first, last, count, all: &[Contacted]| Incident {
+            last: Window(last),
+            joined: Window(last),
+            count,
+            bans: f64::from(count),
+            destinations: all.iter().map(|to| (to.key(), *to)).collect(),
+            ..Incident::new(Fingerprint(1), owner, Window(first))
+        };
+        let before = part(0, 5, 9, 4, &[to(1, 10, 50, 300), to(2, 20, 30, 400)]);
+        let after = part(1, 20, 30, 3, &[to(1, 10, 90, 500)]);
+        let all = Incident::together(&[&before, &after]);
+        assert_eq!((all.first, all.last, all.count), (Window(5), Window(30), 7));
+        assert_eq!(all.destinations.into_values().collect::<Vec<_>>(), [to(1, 10, 90, 500), to(2, 20, 30, 400)]);
+        assert!((all.bans - 4.0).abs() < 1e-9);
     }
 
     #[test]

@@ -11,7 +11,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use baselines::window::{WINDOWS_PER_DAY, WINDOWS_PER_HOUR, Window};
+use baselines::window::{WINDOWS_PER_HOUR, Window};
+use detector::config::Config;
 use detector::finding::Finding;
 use detector::write::json;
 use serde_json::{Value, json};
@@ -99,7 +100,7 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
     }
     invocation.newest = sets.iter().flat_map(|(_, set)| set.rows.iter().map(|row| row.last)).max();
     let (told, delivered) = door.deliver(invocation, &world, &round.findings, &learned.told).await;
-    round.note_told(told, world.config.novelty_memory_days);
+    round.note_told(told, &world.config);
     let is_changed = round.has_changed(&learned);
     if is_changed && !store(door, &mut round.next, tag.as_deref()).await? {
         return Ok(Folded::Lost);
@@ -135,7 +136,8 @@ async fn settle_and_walk(
     until: Window,
 ) -> anyhow::Result<Round> {
     let mut settled = rows_between(sets, learned, Window(0), until);
-    let n_repeated = without_told(&mut door.sets, &door.state, learned, &mut settled).await?;
+    let told = without_told(&mut door.sets, &door.state, learned, &mut settled, u64::MAX).await?;
+    let n_repeated = told.unwrap_or_default();
     let n_late = settled.iter().flat_map(|(_, set)| &set.rows).filter(|row| row.window < learned.until).count();
     invocation.metrics.count("Late", n_late as u64);
     let n_folded: u64 = settled.iter().map(|(_, set)| set.rows.len() as u64).sum();
@@ -162,12 +164,11 @@ async fn look_ahead(world: &World, next: &Learned, sets: &[Set]) -> anyhow::Resu
 
 impl Round {
     /// Remembers what was told of the findings there are, and forgets incidents as the baseline forgets.
-    fn note_told(&mut self, told: BTreeMap<String, String>, memory_days: u32) {
+    fn note_told(&mut self, told: BTreeMap<String, String>, config: &Config) {
         let ids: BTreeSet<String> = self.findings.iter().map(|finding| finding.id.to_string()).collect();
         self.next.told = told;
         self.next.told.retain(|id, _| ids.contains(id));
-        let horizon = self.next.until.0.saturating_sub(memory_days.saturating_mul(WINDOWS_PER_DAY));
-        self.next.memory.incidents.forget(Window(horizon));
+        self.next.memory.incidents.forget(self.next.until.day(), config);
     }
 
     /// Whether there is anything to store.

@@ -11,10 +11,11 @@ use baselines::Baselines;
 use baselines::ladder::{Network, Prefix, from_ip, to_ip};
 use baselines::newcomer::{Contacted, Subject};
 use baselines::observation::Eni;
-use baselines::window::Window;
+use baselines::window::{Day, Window};
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, Incidents, Word};
+use super::{Incident, Incidents, Word, horizon};
+use crate::config::Config;
 use crate::finding::{self, CheckId, Deployment, Evidence, Fingerprint, Quantity};
 use crate::score::oddity::Topic;
 
@@ -194,8 +195,9 @@ impl Incidents {
         Ok(out)
     }
 
-    /// Forgets incidents that ended before a window, as baselines forget what was not met for so long.
-    pub fn forget(&mut self, before: Window) {
+    /// Forgets incidents that ended too long before a day, as baselines forget what was not met for so long.
+    pub fn forget(&mut self, day: Day, config: &Config) {
+        let before = horizon(day, config);
         self.of_owner.retain(|_, own| {
             own.0.retain(|incident| incident.last >= before);
             !own.0.is_empty()
@@ -483,9 +485,10 @@ mod tests {
     #[test]
     fn old_incidents_are_forgotten() {
         let mut incidents = sample(&mut Baselines::default());
-        incidents.forget(Window(9));
+        let config = Config { novelty_memory_days: 90, ..Config::defaults() };
+        incidents.forget(Day(90), &config);
         assert_eq!(incidents.len(), 1);
-        incidents.forget(Window(10));
+        incidents.forget(Day(91), &config);
         assert_eq!((incidents.is_empty(), incidents.len()), (true, 0));
     }
 }

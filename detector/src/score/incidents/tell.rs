@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use baselines::Baselines;
-use baselines::heirs::functions;
+use baselines::heirs::{functions, is_function};
 use baselines::ladder::{Ladder, to_ip};
 use baselines::newcomer::{Contacted, Subject};
 
-use super::{Incident, Word, topic_words};
+use super::{Incident, MAX_DESTINATIONS, Word, topic_words};
 use crate::config::Config;
-use crate::finding::{Activity, CheckId, Destination, Evidence, Finding, Owner, OwnerKind, Severity, protocol_name};
+use crate::finding::{Activity, CheckId, Destination, Evidence, Finding, Owner, OwnerKind, Severity, port_words};
 use crate::score::oddity::Topic;
 use crate::score::{Facts, needed_bans, total_bans};
 
@@ -38,7 +38,9 @@ struct Claim<'a> {
 }
 
 impl Incident {
-    pub(super) fn finding(&self, config: &Config, facts: &dyn Facts, baselines: &Baselines) -> Finding {
+    /// The finding it makes, of some owners: its own, and those of which it is told under the same id.
+    pub(super) fn finding(&self, owners: &[u32], config: &Config, facts: &dyn Facts, baselines: &Baselines) -> Finding {
+        let owner = &self.owner(owners, baselines);
         let claim = |(&(topic, check), word)| Claim { topic, check, word };
         let mut claims: Vec<Claim<'_>> = self.words.iter().map(claim).filter(|claim| claim.word.bans > 0.0).collect();
         claims.sort_by_cached_key(|claim| topic_words(&baselines.ladder, claim.topic));
@@ -55,13 +57,13 @@ impl Incident {
             let by_bans = || b.word.bans.total_cmp(&a.word.bans).then(a.check.cmp(&b.check));
             is_refused(a).cmp(&is_refused(b)).then_with(|| knows(b).cmp(&knows(a))).then_with(by_bans)
         });
-        let whole = self.tell(&claims, self.bans, config, facts, baselines);
+        let whole = self.tell(owner, &claims, self.bans, config, facts, baselines);
         let (left, hidden_by) = self.left(&whole, claims, config, facts, baselines);
         let Some(reason) = hidden_by else { return whole };
         // What is hidden is not told beside what is left, but its destinations are kept.
         let left_bans = most_bans(&left);
         if left_bans >= needed_bans(config.sensitivity) {
-            self.tell(&left, left_bans, config, facts, baselines)
+            self.tell(owner, &left, left_bans, config, facts, baselines)
         } else {
             Finding { suppressed_by: Some(reason), ..whole }
         }
@@ -70,6 +72,7 @@ impl Incident {
     /// The finding that claims make, the weightiest first.
     fn tell(
         &self,
+        owner: &Owner,
         claims: &[Claim<'_>],
         bans: f64,
         config: &Config,
@@ -83,12 +86,13 @@ impl Incident {
         let is_of_check =
             |contacted: &&Contacted| of_check.iter().any(|topic| topic.holds(&baselines.ladder, contacted));
         let n_of_check = self.destinations.values().filter(is_of_check).count();
+        let is_cut = self.destinations.len() >= MAX_DESTINATIONS;
         let is_prefix = |topic: &Topic| matches!(topic, Topic::Newcomer(Subject::Prefix(_)));
         let is_part_of_known = of_check.iter().all(is_prefix);
         let checks: BTreeSet<CheckId> = claims.iter().map(|claim| claim.check).collect();
         let agreeing = checks.len().saturating_sub(1) as f64;
         let worst = claims.iter().map(|claim| claim.word.severity).fold(1.0, f64::max);
-        let owner = self.owner(baselines);
+        let owner = owner.clone();
         let all = evidence(&baselines.ladder, claims);
         let n_all = all.len();
         let evidence = few_of_each(all);
@@ -111,7 +115,7 @@ impl Incident {
             activity: if self.count > 1 { Activity::Update } else { Activity::Create },
             severity: Severity::new(worst + agreeing * AGREEMENT_SEVERITY),
             confidence: confidence(bans + deployed),
-            title: title(check, &owner, &destinations, n_of_check, is_part_of_known),
+            title: title(check, &owner, &destinations, (n_of_check, is_cut), is_part_of_known),
             description: String::new(),
             account_id: named(&eni.account).or_else(|| account.map(Arc::from)),
             region: named(&eni.region).or_else(|| region.map(Arc::from)),
@@ -129,7 +133,7 @@ impl Incident {
         // Only now: title and times are of all.
         let n_left_out = finding.destinations.len().saturating_sub(config.max_destinations_per_finding);
         finding.destinations.truncate(config.max_destinations_per_finding);
-        finding.description = description(&finding, n_unsaid, n_left_out);
+        finding.description = description(&finding, n_unsaid, (n_left_out, is_cut));
         finding
     }
 
@@ -176,13 +180,18 @@ impl Incident {
         (left, reason)
     }
 
-    fn owner(&self, baselines: &Baselines) -> Owner {
-        let name = baselines.owners.name(self.owner);
+    /// Whose it is: the functions that all of its owners have, which may have made every call; where there is none, all of theirs.
+    fn owner(&self, owners: &[u32], baselines: &Baselines) -> Owner {
+        let names: Vec<Arc<str>> = owners.iter().map(|&owner| baselines.owners.name(owner)).collect();
         let eni_ids: Vec<Arc<str>> = self.enis.keys().cloned().collect();
-        if !name.starts_with("arn:") {
-            return Owner { kind: OwnerKind::Interface, functions: Vec::new(), arns: Vec::new(), eni_ids: vec![name] };
+        if let Some(name) = names.iter().find(|name| !is_function(name)) {
+            let eni_ids = vec![Arc::clone(name)];
+            return Owner { kind: OwnerKind::Interface, functions: Vec::new(), arns: Vec::new(), eni_ids };
         }
-        let arns: Vec<Arc<str>> = functions(&name).map(Arc::from).collect();
+        let all: BTreeSet<&str> = names.iter().flat_map(|name| functions(name)).collect();
+        let is_common = |arn: &&&str| names.iter().all(|name| functions(name).any(|other| other == **arn));
+        let common: BTreeSet<&str> = all.iter().filter(is_common).copied().collect();
+        let arns: Vec<Arc<str>> = if common.is_empty() { all } else { common }.into_iter().map(Arc::from).collect();
         let functions = arns.iter().map(|arn| arn.rsplit(':').next().unwrap_or_default().into()).collect();
         let kind = if arns.len() == 1 { OwnerKind::Function } else { OwnerKind::Shared };
         Owner { kind, functions, arns, eni_ids }
@@ -210,18 +219,15 @@ fn title(
     check: CheckId,
     owner: &Owner,
     destinations: &[Destination],
-    n_of_check: usize,
+    (n_of_check, is_cut): (usize, bool),
     is_part_of_known: bool,
 ) -> String {
     let who = owner.label();
     let to = destinations.first().map(|first| {
-        let (address, protocol) = (first.address, protocol_name(first.protocol));
         let more = n_of_check.saturating_sub(1);
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        match first.port {
-            0 => format!("{address} by {protocol}{more}"),
-            port => format!("{address} port {port}/{protocol}{more}"),
-        }
+        let least = if is_cut { "at least " } else { "" };
+        let more = if more == 0 { String::new() } else { format!(" and {least}{more} more") };
+        format!("{} {}{more}", first.address, port_words(first.port, first.protocol))
     });
     let to = to.unwrap_or_else(|| "unnamed destinations".to_owned());
     match check {
@@ -240,7 +246,7 @@ fn title(
     }
 }
 
-fn description(finding: &Finding, n_unsaid: usize, n_left_out: usize) -> String {
+fn description(finding: &Finding, n_unsaid: usize, (n_left_out, is_cut): (usize, bool)) -> String {
     let mut text = finding.evidence.iter().map(|e| sentence(&e.statement)).collect::<Vec<_>>().join(" ");
     if n_unsaid > 0 {
         text = format!("{text} {n_unsaid} more of the same kinds could be said.");
@@ -253,7 +259,10 @@ fn description(finding: &Finding, n_unsaid: usize, n_left_out: usize) -> String 
     }
     if n_left_out > 0 {
         let them = if n_left_out == 1 { "destination is" } else { "destinations are" };
-        text = format!("{text} {n_left_out} more {them} not listed: max_destinations_per_finding sets how many are.");
+        let least = if is_cut { "At least " } else { "" };
+        text = format!(
+            "{text} {least}{n_left_out} more {them} not listed: max_destinations_per_finding sets how many are."
+        );
     }
     text
 }
@@ -372,8 +381,9 @@ mod tests {
             }]
         };
         let alone = owner(OwnerKind::Function, &["api"]);
-        let title =
-            |owner: &Owner, check, port, protocol, is_part| title(check, owner, &to(port, protocol), 1, is_part);
+        let title = |owner: &Owner, check, port, protocol, is_part| {
+            title(check, owner, &to(port, protocol), (1, false), is_part)
+        };
         assert_eq!(
             title(&alone, CheckId::NewDestination, 443, 6, false),
             "api called a network nothing explains: 203.0.113.7 port 443/tcp"
