@@ -17,7 +17,7 @@ const STAGES: [&str; 5] = ["read", "resolve", "rollup", "score", "write"];
 const ABOVE_STAGES: [&str; 2] = ["pipeline", "drill"];
 
 /// The nouns below the stages.
-const NOUNS: [&str; 4] = ["flow", "finding", "config", "coverage"];
+const NOUNS: [&str; 5] = ["flow", "finding", "config", "coverage", "amounts"];
 
 /// Names that say nothing about the job.
 const EMPTY_NAMES: [&str; 10] =
@@ -64,6 +64,28 @@ impl Source {
         let code = self.code().into_iter();
         code.filter_map(|(number, line)| breaks(line).map(|why| format!("{}:{number}: {why}", self.path))).collect()
     }
+}
+
+#[test]
+fn every_metric_is_explained_where_operators_look() {
+    let guide = fs::read_to_string(root().join("docs/deploy.md")).expect("the guide");
+    let of_lambda = sources().into_iter().filter(|source| source.path.starts_with("detector/src/bin/lambda/"));
+    let mut n_metrics = 0;
+    let mut missing = Vec::new();
+    for source in of_lambda {
+        for (number, line) in source.code() {
+            let calls =
+                line.match_indices("metrics.").filter_map(|(at, _)| line[at..].split_once("(\"")?.1.split_once('"'));
+            for (name, _) in calls {
+                n_metrics += 1;
+                if !guide.contains(&format!("`{name}`")) {
+                    missing.push(format!("{}:{number}: docs/deploy.md does not name `{name}`", source.path));
+                }
+            }
+        }
+    }
+    assert!(n_metrics > 20, "only {n_metrics} metrics found");
+    none(missing);
 }
 
 /// Skips the item an attribute stands on: to its `;`, or to the brace that closes it, which rustfmt indents like it.

@@ -11,7 +11,7 @@ use baselines::observation::Observations;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::{Job, Observed, limits, unowned};
+use super::{Job, NotRead, Observed, limits, unowned};
 use crate::coverage::{Coverage, Unreadable};
 use crate::read::{self, Object};
 use crate::rollup::{self, Interface, Known, Rollup};
@@ -59,10 +59,10 @@ pub(super) fn gather(
                     *kept = keep(flow_log(object.name()), read.observations);
                 }
             }
-            Err(error) => {
+            Err(NotRead { why, .. }) => {
                 let name = object.name();
                 // The account names the object itself.
-                let why = error.strip_prefix(name).and_then(|error| error.strip_prefix(": ")).unwrap_or(&error);
+                let why = why.strip_prefix(name).and_then(|why| why.strip_prefix(": ")).unwrap_or(&why);
                 coverage.unreadable.push(Unreadable { object: name.to_owned(), error: why.to_owned() });
             }
         }
@@ -82,7 +82,7 @@ pub(super) fn gather(
 /// Whoever keeps them reads from afar and has about one core. A row group is one unit then: a second one, that begins in
 /// its middle, would walk the pages before it, which are fetched again. Of 6 million rows in one row group 3.7 times the
 /// object was fetched.
-pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, String> {
+pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, NotRead> {
     let limits = read::Limits { max_unit_rows: u64::MAX, ..limits(job.config) };
     let mut read = Reader { keeps_unowned: true, ..Reader::new(job, limits, 0) }.read(object)?;
     // They were taken for their own owners.
@@ -120,14 +120,15 @@ impl<'a> Reader<'a> {
         Self { job, limits, spare: Mutex::default(), max_spare, keeps_unowned: false }
     }
 
-    /// Reads one object; the error is the whole chain in words.
-    fn read(&self, object: &Arc<dyn Object>) -> Result<Read, String> {
+    fn read(&self, object: &Arc<dyn Object>) -> Result<Read, NotRead> {
         // Formats are guarded where they are decoded; this holds the door against what nobody foresaw.
-        catch_unwind(AssertUnwindSafe(|| self.units(object)))
-            .unwrap_or_else(|_| Err("an internal error; the other objects are not affected".to_owned()))
+        catch_unwind(AssertUnwindSafe(|| self.units(object))).unwrap_or_else(|_| {
+            let why = "an internal error; the other objects are not affected".to_owned();
+            Err(NotRead { why, is_other_log: false })
+        })
     }
 
-    fn units(&self, object: &Arc<dyn Object>) -> Result<Read, String> {
+    fn units(&self, object: &Arc<dyn Object>) -> Result<Read, NotRead> {
         let said = |error: read::Error| {
             let mut text = error.to_string();
             let mut cause = std::error::Error::source(&error);
@@ -135,7 +136,7 @@ impl<'a> Reader<'a> {
                 text = format!("{text}: {inner}");
                 cause = inner.source();
             }
-            text
+            NotRead { why: text, is_other_log: matches!(error, read::Error::OtherLog { .. }) }
         };
         let opened = read::open(Arc::clone(object), &self.limits).map_err(said)?;
         let units: Result<Vec<_>, read::Error> =

@@ -25,6 +25,14 @@ pub enum Error {
         /// What it is, and the remedy if there is one.
         what: String,
     },
+    /// The object is another kind of AWS log, and none of its records is a flow record of an interface.
+    #[error("{object}: {what}")]
+    OtherLog {
+        /// The object.
+        object: Arc<str>,
+        /// Which, and the remedy if there is one.
+        what: &'static str,
+    },
     /// A field that every analysis needs is not among the object's.
     #[error("{object}: needed field{} missing: {}; create the flow log with {}", plural(.fields), listed(.fields), if .fields.len() == 1 { "it" } else { "them" })]
     MissingField {
@@ -34,7 +42,7 @@ pub enum Error {
         fields: Vec<&'static str>,
     },
     /// A field has a type that no flow log has.
-    #[error("{object}: field `{field}` is {found}; it must be a number or text")]
+    #[error("{object}: field `{field}` is {found}, which no flow log has it as")]
     WrongType {
         /// The object.
         object: Arc<str>,
@@ -114,6 +122,7 @@ impl Error {
         match self {
             Self::Io { object, .. }
             | Self::NotFlowLog { object, .. }
+            | Self::OtherLog { object, .. }
             | Self::MissingField { object, .. }
             | Self::WrongType { object, .. }
             | Self::Unsupported { object, .. }

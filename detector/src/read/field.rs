@@ -57,7 +57,7 @@ impl Places {
     /// in lower case counts, then the first.
     ///
     /// # Errors
-    /// [`Error::NotFlowLog`] for the formats that resemble VPC flow logs and are none; [`Error::MissingField`].
+    /// [`Error::OtherLog`] for the formats that resemble VPC flow logs and are none; [`Error::MissingField`].
     pub(super) fn find<'a>(object: &Arc<str>, names: impl Iterator<Item = &'a str>) -> Result<Self, Error> {
         let spelled: Vec<String> = names.map(hyphened).collect();
         let names: Vec<String> = spelled.iter().map(|name| name.to_ascii_lowercase()).collect();
@@ -105,5 +105,5 @@ fn refuse_relatives(object: &Arc<str>, names: &[String]) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    Err(Error::NotFlowLog { object: Arc::clone(object), what: what.to_owned() })
+    Err(Error::OtherLog { object: Arc::clone(object), what })
 }

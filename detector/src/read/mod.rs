@@ -146,7 +146,7 @@ const WHOLE_BYTES: u64 = 1 << 20;
 /// An object of no bytes, such as the marker of a folder in S3, is an object of no rows.
 ///
 /// # Errors
-/// [`Error::NotFlowLog`] says what the object is instead; [`Error::MissingField`] names what it lacks.
+/// [`Error::NotFlowLog`] and [`Error::OtherLog`] say what the object is instead; [`Error::MissingField`] names what it lacks.
 pub fn open(object: Arc<dyn Object>, limits: &Limits) -> Result<Opened, Error> {
     let name: Arc<str> = object.name().into();
     let opened = |object, format| Ok(Opened { object, name: Arc::clone(&name), limits: *limits, format });

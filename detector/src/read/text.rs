@@ -36,7 +36,7 @@ impl Header {
     /// Reads the header from the first bytes of an object.
     ///
     /// # Errors
-    /// [`Error::NotFlowLog`] when the first line is no header, [`Error::MissingField`].
+    /// [`Error::NotFlowLog`] when the first line is no header, [`Error::OtherLog`], [`Error::MissingField`].
     pub(super) fn parse(object: &Arc<str>, start: &[u8]) -> Result<Self, Error> {
         let mut lines = start.split(|byte| *byte == b'\n');
         let line = lines.find(|line| !without_bom(line).trim_ascii().is_empty()).unwrap_or_default();

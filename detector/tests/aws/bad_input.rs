@@ -73,6 +73,25 @@ fn oversized_events_fail_alone_and_quietly() {
 }
 
 #[test]
+fn logs_of_transit_gateways_are_left_out_and_fail_nothing() {
+    let cloud = Cloud::start(&json!({}));
+    explain(&cloud);
+    let key = "AWSLogs/111122223333/vpcflowlogs/eu-west-1/2026/03/31/111122223333_vpcflowlogs_eu-west-1_fl-1_20260331T0910Z_1.log";
+    let header = "version resource-type account-id tgw-id tgw-attachment-id srcaddr dstaddr srcport dstport protocol \
+                  packets bytes start end log-status";
+    let record = "6 TransitGateway 111122223333 tgw-1 tgw-attach-1 10.0.0.1 10.1.0.1 1024 443 6 1 40 1774948200 \
+                  1774948260 OK";
+    let text = format!("{header}\n{record}\n");
+    cloud.put(LOGS, key, text.clone());
+    let mut detect = Function::new(&cloud, "detect", &[]);
+    let answer = detect.invoke(&batch([&notification(key, text.len())])).given();
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+    let log = detect.log();
+    assert!(log.contains("\"OtherLogs\":1") && log.contains("a transit gateway flow log"), "{log}");
+    assert_eq!(cloud.list(STATE, "observations/").len(), 0);
+}
+
+#[test]
 fn state_that_cannot_be_used_is_named() {
     let cloud = Cloud::start(&json!({}));
     let objects = objects();
@@ -110,10 +129,12 @@ fn a_list_that_cannot_be_read_is_left_out_and_a_table_of_networks_is_not() {
     for list in ["threat-lists/feed.txt", "trusted-lists/ours.txt", "accepted.txt"] {
         cloud.put(STATE, &format!("knowledge/{list}"), "# the feed was empty today\nnot an id, not an address\n");
     }
+    cloud.put(STATE, "inventory/999900001111/eu-west-1/2026-03-31T00:00:00Z.json", "{");
     let mut detect = Function::new(&cloud, "detect", &[]);
     detect.invoke(&event).given();
     let log = detect.log();
-    assert!(log.contains("\"KnowledgeRefused\":3"), "{log}");
+    assert!(log.contains("\"KnowledgeRefused\":4"), "{log}");
+    assert!(log.contains("inventory/999900001111/eu-west-1/"), "{log}");
     assert!(log.contains("knowledge/threat-lists/feed.txt"), "{log}");
     cloud.put(STATE, "knowledge/asn.tsv", "no table\n");
     let error = Function::new(&cloud, "detect", &[]).invoke(&event).error();

@@ -69,7 +69,7 @@ impl Account {
 
     /// All functions of the region with all their versions, as `aws lambda list-functions --function-version ALL` prints them, of
     /// each what `kept` keeps: an account may have tens of thousands, each with its environment.
-    pub(crate) async fn functions(&self, kept: fn(&Value) -> Value) -> anyhow::Result<Vec<Value>> {
+    pub(crate) async fn functions(&self, kept: fn(&Value) -> Option<Value>) -> anyhow::Result<Vec<Value>> {
         let (mut all, mut marker) = (Vec::new(), None::<String>);
         loop {
             let mut path = format!("/2015-03-31/functions/?FunctionVersion=ALL&MaxItems={LAMBDA_PAGE}");
@@ -79,7 +79,7 @@ impl Account {
             let answer = self.ask("lambda", "GET", &path, "").await.context("lambda:ListFunctions")?;
             let mut page: Value = serde_json::from_str(&answer).context("lambda:ListFunctions: its answer")?;
             match page.get_mut("Functions").map(Value::take) {
-                Some(Value::Array(functions)) => all.extend(functions.iter().map(kept)),
+                Some(Value::Array(functions)) => all.extend(functions.iter().filter_map(kept)),
                 _ => bail!("lambda:ListFunctions: its answer has no `Functions`"),
             }
             marker =

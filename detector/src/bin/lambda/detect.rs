@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use baselines::store;
 use baselines::window::Window;
-use detector::pipeline::{self, Job, Mode, Observed};
+use detector::pipeline::{self, Job, Mode, NotRead, Observed};
 use detector::read::Object;
 use serde_json::{Value, json};
 
@@ -26,6 +26,10 @@ use crate::watch::now_secs;
 /// Stored bytes of observations up to which a single invocation looks ahead; beyond, as after a long absence of the learner,
 /// judging is left to the learner.
 const MAX_AHEAD_BYTES: u64 = 32 << 20;
+
+/// Stored bytes of folded observations read to tell whether what came late repeats them. They would be read anew for each object
+/// until the learner has folded it in.
+const MAX_TOLD_BYTES: u64 = 8 << 20;
 
 /// Time kept for judging and answering; a message not begun by then goes back to the queue.
 const RESERVED_MILLIS: i64 = 20_000;
@@ -95,7 +99,16 @@ async fn observe(door: &mut Door, invocation: &mut Invocation, created: &Created
     let world = door.world().await?;
     let object = Arc::new(S3Object::open(door.state.client(), created).await?);
     let (size, name) = (object.size(), created.uri());
-    let observed = read(&world, Arc::clone(&object) as Arc<dyn Object>).await?;
+    let observed = match read(&world, Arc::clone(&object) as Arc<dyn Object>).await? {
+        Ok(observed) => observed,
+        // Transit gateways deliver into the same folders, under names like those of VPCs.
+        Err(NotRead { why, is_other_log: true }) => {
+            invocation.metrics.count("OtherLogs", 1);
+            tracing::warn!(object = name, why, "no VPC flow log: left out");
+            return Ok(());
+        }
+        Err(NotRead { why, .. }) => anyhow::bail!(why),
+    };
     let coverage = &observed.coverage;
     let metrics = &mut invocation.metrics;
     metrics.count("Objects", 1);
@@ -142,14 +155,14 @@ async fn observe(door: &mut Door, invocation: &mut Invocation, created: &Created
 }
 
 /// Reads an object in the engine's threads.
-async fn read(world: &World, object: Arc<dyn Object>) -> anyhow::Result<Observed> {
+async fn read(world: &World, object: Arc<dyn Object>) -> anyhow::Result<Result<Observed, NotRead>> {
     let world = world.clone();
     let read = tokio::task::spawn_blocking(move || {
         let job =
             Job { config: &world.config, knowledge: &world.knowledge, mode: Mode::Replay, span: None, progress: &() };
         pipeline::observe(&job, &object)
     });
-    read.await.context("the engine stopped; this is a bug")?.map_err(anyhow::Error::msg)
+    read.await.context("the engine stopped; this is a bug")
 }
 
 /// Looks ahead from the learner's memory over all that was observed since, and delivers what shows.
@@ -186,7 +199,10 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
     }
     let sets = door.sets.load(&door.state, &pending).await?;
     let mut rows = rows_between(&sets, &learned, Window(0), Window(u32::MAX));
-    without_told(&mut door.sets, &door.state, &learned, &mut rows).await?;
+    if without_told(&mut door.sets, &door.state, &learned, &mut rows, MAX_TOLD_BYTES).await?.is_err() {
+        invocation.metrics.count("LateDeferred", 1);
+        tracing::info!("what came late is left to the learner: too much is folded in of its days");
+    }
     let (findings, _) = walk::walk(&world, rows, learned.memory.clone()).await?;
     // What could not be told is logged and counted. The object is stored, so that whoever looks next, the learner at the latest,
     // tells it: coming back to the object would change nothing.

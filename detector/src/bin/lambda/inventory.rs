@@ -65,9 +65,12 @@ pub(crate) async fn run(door: &Door, invocation: &mut Invocation, account: &Acco
     Ok(json!({"interfaces": n_interfaces, "functions": n_functions, "stored": is_stored}))
 }
 
-fn function(from: &Value) -> Value {
+/// What is kept of a function; nothing of one outside any VPC, which has no interface.
+fn function(from: &Value) -> Option<Value> {
+    let subnets = from.pointer("/VpcConfig/SubnetIds").and_then(Value::as_array);
+    subnets.filter(|subnets| !subnets.is_empty())?;
     let kept = FUNCTION_FIELDS.iter().filter_map(|name| Some(((*name).to_owned(), from.get(name)?.clone())));
-    Value::Object(kept.collect::<Map<String, Value>>())
+    Some(Value::Object(kept.collect::<Map<String, Value>>()))
 }
 
 /// Sorted by fields, so that the same answer in another order is the same snapshot.
@@ -86,14 +89,16 @@ mod tests {
     fn secrets_of_the_environment_go_no_further() {
         let from = json!({"FunctionArn": "arn:aws:lambda:eu-west-1:111122223333:function:f", "Version": "3",
             "Environment": {"Variables": {"STRIPE_KEY": "sk_live_123"}}, "VpcConfig": {"SubnetIds": ["subnet-1"]}});
-        let kept = function(&from);
+        let kept = function(&from).unwrap();
         assert!(!kept.to_string().contains("sk_live") && !kept.to_string().contains("STRIPE"));
         assert_eq!(kept["VpcConfig"]["SubnetIds"], json!(["subnet-1"]));
     }
 
     #[test]
     fn a_snapshot_is_what_resolve_reads() {
-        let functions = [function(&json!({"FunctionArn": "arn:aws:lambda:eu-west-1:111122223333:function:f"}))];
+        let listed = |subnets: &[&str]| json!({"FunctionArn": "arn:aws:lambda:eu-west-1:111122223333:function:f", "VpcConfig": {"SubnetIds": subnets}});
+        let functions = [function(&listed(&["subnet-1"])).unwrap()];
+        assert_eq!(function(&listed(&[])), None, "outside any VPC it has no interface");
         let snapshot = json!({"schema": SCHEMA, "taken_at": "2026-03-31T08:58:02Z",
             "NetworkInterfaces": [{"NetworkInterfaceId": "eni-1"}], "Functions": functions});
         let mut inventory = detector::resolve::Inventory::default();

@@ -63,7 +63,7 @@ impl Cache {
         if let Some(world) = self.world.as_ref().filter(|_| now - self.looked_at < FRESH_SECS) {
             return Ok(world.clone());
         }
-        let mut sources = newest(&state.list("inventory/", "").await?);
+        let (mut sources, n_left_out) = newest(&state.list("inventory/", "").await?);
         sources.extend(state.list("knowledge/", "").await?);
         if let ConfigSource::Key(key) = &settings.config {
             sources.extend(state.list(key, "").await?.into_iter().filter(|listed| listed.key == *key));
@@ -72,7 +72,7 @@ impl Cache {
             self.looked_at = now;
             return Ok(world.clone());
         }
-        match (load(state, settings, &sources).await, &mut self.world) {
+        match (load(state, settings, &sources, n_left_out).await, &mut self.world) {
             (Ok(world), _) => {
                 *self = Self { world: Some(world.clone()), sources, looked_at: now };
                 Ok(world)
@@ -91,8 +91,8 @@ impl Cache {
 }
 
 /// The newest snapshots of each account and region, this account's own first: they are believed where another account says
-/// otherwise.
-fn newest(listed: &[Listed]) -> Vec<Listed> {
+/// otherwise; and of how many there is no room for any.
+fn newest(listed: &[Listed]) -> (Vec<Listed>, u64) {
     // By account, empty for this one, and region.
     let mut of_accounts: BTreeMap<&str, BTreeMap<&str, Vec<&Listed>>> = BTreeMap::new();
     for listed in listed {
@@ -108,7 +108,7 @@ fn newest(listed: &[Listed]) -> Vec<Listed> {
         of_accounts.entry(account).or_default().entry(region).or_default().push(listed);
     }
     let of_account = MAX_ACCOUNT_BYTES.min(MAX_SNAPSHOT_BYTES / of_accounts.len().max(1) as u64);
-    let mut newest = Vec::new();
+    let (mut newest, mut n_left_out) = (Vec::new(), 0);
     for (account, of_regions) in of_accounts {
         let most = of_account / of_regions.len().max(1) as u64;
         for (region, all) in of_regions {
@@ -119,12 +119,13 @@ fn newest(listed: &[Listed]) -> Vec<Listed> {
             };
             let n_kept = all.iter().rev().take(MAX_SNAPSHOTS).enumerate().take_while(is_room).count();
             if n_kept == 0 {
+                n_left_out += 1;
                 tracing::error!(account, region, "another account's snapshot is larger than {most} bytes and left out");
             }
             newest.extend(all.into_iter().rev().take(n_kept).rev().cloned());
         }
     }
-    newest
+    (newest, n_left_out)
 }
 
 /// Checks settings that need no bucket.
@@ -136,10 +137,10 @@ pub(crate) fn inline_config(source: &ConfigSource) -> anyhow::Result<Option<Conf
     }
 }
 
-async fn load(state: &State, settings: &Settings, sources: &[Listed]) -> anyhow::Result<World> {
+async fn load(state: &State, settings: &Settings, sources: &[Listed], n_left_out: u64) -> anyhow::Result<World> {
     let knowledge = Knowledge { all_interfaces: settings.all_interfaces, ..Knowledge::default() };
     let config = inline_config(&settings.config)?;
-    let mut loaded = Loaded { config, knowledge, accepted: Arc::default(), n_refused: 0 };
+    let mut loaded = Loaded { config, knowledge, accepted: Arc::default(), n_refused: n_left_out };
     for some in sources.chunks(AT_ONCE) {
         let read = state.get_each(some.iter().map(|source| source.key.as_str())).await?;
         // In the order of the sources. What was deleted since it was listed is not there: the next look does without it.
@@ -195,11 +196,7 @@ impl Loaded {
                         n_left_out = n,
                         "an account is believed of its own interfaces and functions only"
                     ),
-                    Err(error) => tracing::error!(
-                        object = origin,
-                        error = chain(&error.into()),
-                        "another account's snapshot is refused"
-                    ),
+                    Err(error) => self.refuse(origin, &error.into()),
                 }
             }
             (Some("knowledge"), Some("accepted.txt"), None) => match ids(bytes) {
@@ -261,7 +258,7 @@ mod tests {
         let home = (0..MAX_SNAPSHOTS + 3).map(|n| listed(format!("inventory/2026-03-31T{n:04}Z.json")));
         let other = [listed("inventory/111122223333/eu-west-1/2020-01-01T00:00:00Z.json".to_owned())];
         let all: Vec<Listed> = other.iter().cloned().chain(home).collect();
-        let newest = newest(&all);
+        let (newest, 0) = newest(&all) else { panic!("there is room for all") };
         assert_eq!(newest.len(), MAX_SNAPSHOTS + 1);
         assert_eq!(
             newest.last(),
@@ -276,13 +273,14 @@ mod tests {
         let listed = |key: &str, size| Listed { key: format!("inventory/{key}.json"), size, tag: String::new() };
         let newest = |sizes: [u64; 3], folder: &str| {
             let all: Vec<Listed> = (0..).zip(sizes).map(|(n, size)| listed(&format!("{folder}{n}"), size)).collect();
-            super::newest(&all).iter().map(|listed| listed.size).collect::<Vec<_>>()
+            let (newest, n_left_out) = super::newest(&all);
+            (newest.iter().map(|listed| listed.size).collect::<Vec<_>>(), n_left_out)
         };
         let max = MAX_ACCOUNT_BYTES;
-        assert_eq!(newest([max / 2, max / 2, max / 2], ""), [max / 2, max / 2]);
-        assert_eq!(newest([1, max, 1], ""), [1], "one before a gap says nothing of the time between");
-        assert_eq!(newest([1, 1, max + 1], ""), [max + 1], "this account's newest always counts");
-        assert_eq!(newest([1, 1, max + 1], "111122223333/eu-west-1/"), [] as [u64; 0]);
+        assert_eq!(newest([max / 2, max / 2, max / 2], ""), (vec![max / 2, max / 2], 0));
+        assert_eq!(newest([1, max, 1], ""), (vec![1], 0), "one before a gap says nothing of the time between");
+        assert_eq!(newest([1, 1, max + 1], ""), (vec![max + 1], 0), "this account's newest always counts");
+        assert_eq!(newest([1, 1, max + 1], "111122223333/eu-west-1/"), (Vec::new(), 1));
     }
 
     #[test]
@@ -293,7 +291,9 @@ mod tests {
         let mut all: Vec<Listed> = (0..99).map(|n| listed(format!("000000000000/r-{n}"), 60 << 20)).collect();
         all.extend((1..10).map(|n| listed(format!("00000000000{n}/eu-west-1"), MAX_SNAPSHOT_BYTES / 10)));
         all.push(listed("000000000001/eu-west-1/deeper".to_owned(), 1));
-        let kept: Vec<String> = newest(&all).into_iter().map(|listed| listed.key).collect();
+        let (newest, n_left_out) = newest(&all);
+        assert_eq!(n_left_out, 99);
+        let kept: Vec<String> = newest.into_iter().map(|listed| listed.key).collect();
         assert_eq!(kept.len(), 9, "{kept:?}");
         assert!(kept.iter().all(|key| !key.contains("000000000000") && !key.contains("deeper")), "{kept:?}");
     }

@@ -95,32 +95,48 @@ pub(crate) fn rows_between(
     sets.iter().filter_map(of_set).collect()
 }
 
+/// More is folded in beside what came late than may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooMuch;
+
 /// Takes out of what came late everything the folded observations of the same windows tell already.
 ///
 /// Late rows stand before what is folded in, from objects not seen before. Most repeat nothing and are folded in where they
 /// belong. Those that do, a second delivery of the records or a second flow log of the interface, must not count twice, as
 /// they would not have in one walk.
+///
+/// Gives how many rows that were, or [`TooMuch`] and leaves the rows of before `until` out where more than `max_bytes` of what is
+/// folded in would have to be read.
 pub(crate) async fn without_told(
     sets: &mut Sets,
     state: &State,
     learned: &Learned,
     rows: &mut Vec<(String, Observations)>,
-) -> anyhow::Result<u64> {
+    max_bytes: u64,
+) -> anyhow::Result<Result<u64, TooMuch>> {
     let is_late = |row: &Observation| row.window < learned.until;
     let late = rows.iter().flat_map(|(_, set)| set.rows.iter()).filter(|row| is_late(row));
     let windows: BTreeSet<Window> = late.map(|row| row.window).collect();
     // An object may tell of the end of the day before.
     let days: BTreeSet<Day> = windows.iter().map(|window| window.day()).flat_map(|day| [day, Day(day.0 + 1)]).collect();
-    let mut told = Told::default();
+    let mut folded = Vec::new();
     for day in days {
-        let mut listed = state.list(&format!("observations/{}/", day_name(day)), "").await?;
-        listed.retain(|listed| learned.holds(&listed.key));
-        // A few at a time: a day may be more than fits into memory.
-        for some in listed.chunks(AT_ONCE) {
-            for (key, set) in &sets.load(state, some).await? {
-                for row in set.rows.iter().filter(|row| windows.contains(&row.window)) {
-                    told.add(flow_log(key), set, row);
-                }
+        let listed = state.list(&format!("observations/{}/", day_name(day)), "").await?;
+        folded.extend(listed.into_iter().filter(|listed| learned.holds(&listed.key)));
+    }
+    if folded.iter().map(|listed| listed.size).sum::<u64>() > max_bytes {
+        for (_, set) in rows.iter_mut() {
+            set.rows.retain(|row| !is_late(row));
+        }
+        rows.retain(|(_, set)| !set.rows.is_empty());
+        return Ok(Err(TooMuch));
+    }
+    let mut told = Told::default();
+    // A few at a time: a day may be more than fits into memory.
+    for some in folded.chunks(AT_ONCE) {
+        for (key, set) in &sets.load(state, some).await? {
+            for row in set.rows.iter().filter(|row| windows.contains(&row.window)) {
+                told.add(flow_log(key), set, row);
             }
         }
     }
@@ -135,7 +151,7 @@ pub(crate) async fn without_told(
         set.rows = kept;
     }
     rows.retain(|(_, set)| !set.rows.is_empty());
-    Ok(n_repeated)
+    Ok(Ok(n_repeated))
 }
 
 /// What is folded in, by names: the numbers of each set are its own.
