@@ -65,6 +65,9 @@ struct RawPage {
     functions: Option<Vec<RawFunction>>,
     #[serde(rename = "NextToken")]
     next_token: Option<String>,
+    /// What Lambda calls it, where the AWS CLI does not page itself.
+    #[serde(rename = "NextMarker")]
+    next_marker: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -175,7 +178,7 @@ pub(super) fn parse(origin: &str, bytes: &[u8], wanted: Wanted) -> Result<Vec<Pa
             taken_at,
             enis: page.enis.unwrap_or_default(),
             functions,
-            unfinished: page.next_token.is_some(),
+            unfinished: page.next_token.is_some() || page.next_marker.is_some(),
         });
     }
     if pages.is_empty() { Err(unlike(None)) } else { Ok(pages) }

@@ -41,9 +41,12 @@ impl Lists {
             let content = line.split(['#', ';']).next().unwrap_or("").trim();
             let mut words = content.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
             let Some(word) = words.next() else { continue };
-            // Two addresses are two entries, or a range: taken for one it would be a list with holes.
-            match (block(word), words.next().and_then(block)) {
-                (Some(block), None) => {
+            let next = words.next();
+            // Two addresses are two entries, or a range, and a length may stand apart: taken for one address it would be a list with
+            // holes.
+            let is_more = next.is_some_and(|next| block(next).is_some() || next.starts_with(['/', '-']));
+            match block(word) {
+                Some(block) if !is_more => {
                     self.blocks.add(block, number);
                     loaded.entries += 1;
                 }
@@ -107,9 +110,10 @@ mod tests {
     #[test]
     fn a_line_of_two_addresses_is_left_out_and_counted() {
         let mut lists = Lists::default();
-        let text = "192.0.2.1\n203.0.113.70 203.0.113.90\n198.51.100.0/24,198.51.101.0/24\n";
+        let text = "192.0.2.1\n203.0.113.70 203.0.113.90\n198.51.100.0/24,198.51.101.0/24\n203.0.113.0 /24\n\
+                    203.0.113.70 - 203.0.113.90\n";
         let loaded = lists.add("bad", "f", text.as_bytes()).unwrap();
-        assert_eq!((loaded.entries, loaded.rejected), (1, 2));
+        assert_eq!((loaded.entries, loaded.rejected), (1, 4));
         check(&lists, "203.0.113.70", None);
     }
 

@@ -75,7 +75,7 @@ fn unknown(held: &[Held], digits: &str) -> Failure {
     let hint = if !near.is_empty() {
         format!("did you mean {}?", near.join(" or "))
     } else if held.is_empty() {
-        "nothing is under a finding in it; findings about volumes, lists and scans hold nothing back".to_owned()
+        "nothing is under a finding in it: `scan` stores nothing, and findings about volumes, lists and sweeps hold nothing back".to_owned()
     } else {
         format!("{WHERE_FROM}; {HOLDS_NOTHING}")
     };

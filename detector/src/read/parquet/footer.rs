@@ -13,19 +13,35 @@ const MAX_NESTING: usize = 32;
 /// How many columns and groups a schema may have. A flow log has some forty.
 const MAX_ELEMENTS: u64 = 4096;
 
+/// How many column chunks an object may have, columns times row groups: the library keeps a kilobyte of each. A year in row groups of
+/// an hour has nine thousand row groups of seven columns' worth of that.
+const MAX_CHUNKS: u64 = 1 << 16;
+
 /// Fields of `FileMetaData` and `SchemaElement` in parquet-format's `parquet.thrift`.
 const SCHEMA: u8 = 2;
+const ROW_GROUPS: u8 = 4;
 const N_CHILDREN: u8 = 5;
 
 /// Refuses a footer that the library must not see.
 pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
     let mut trap = None;
+    let mut n_columns = 0;
     let walked = Thrift { left: bytes }.fields(|thrift, id, wire| {
-        if (id, wire) != (SCHEMA, LIST) {
-            return thrift.skip(wire, 0);
+        match (id, wire) {
+            (SCHEMA, LIST) => {
+                n_columns = Thrift { left: thrift.left }.list()?.0;
+                trap = nesting(thrift)?.err();
+            }
+            (ROW_GROUPS, LIST) => {
+                let (n_groups, _) = Thrift { left: thrift.left }.list()?;
+                if n_groups.saturating_mul(n_columns) > MAX_CHUNKS {
+                    trap = Some(format!("it claims {n_groups} row groups of {n_columns} columns"));
+                } else {
+                    thrift.skip(wire, 0)?;
+                }
+            }
+            _ => thrift.skip(wire, 0)?,
         }
-        let nested = nesting(thrift)?;
-        trap = nested.err();
         // The rest need not be looked at.
         if trap.is_some() { Err(Stop::Corrupt) } else { Ok(()) }
     });
@@ -84,6 +100,24 @@ mod tests {
         bytes
     }
 
+    /// The same with so many row groups, each without fields.
+    fn footer_of(n_groups: usize, n_columns: u8) -> Vec<u8> {
+        let mut children = vec![0; usize::from(n_columns)];
+        children[0] = n_columns - 1;
+        let mut bytes = footer(n_columns, &children);
+        bytes.pop();
+        // Two fields on: a list of structs, its length in seven bits a byte.
+        bytes.extend([0x29, 0xfc]);
+        let mut n = n_groups;
+        while n >= 0x80 {
+            bytes.push(0x80 | (n & 0x7f) as u8);
+            n >>= 7;
+        }
+        bytes.push(n as u8);
+        bytes.extend(std::iter::repeat_n(0, n_groups + 1));
+        bytes
+    }
+
     fn words(bytes: &[u8]) -> Option<String> {
         match check(bytes) {
             Ok(()) => None,
@@ -109,5 +143,7 @@ mod tests {
         assert!(words(&many).is_some_and(|words| words.contains("2097151 columns")));
         assert!(words(&[0x59, 0xfc, 0xff, 0x7f, 0]).is_some(), "another list longer than the bytes");
         assert!(words(&[]).is_some());
+        assert_eq!(words(&footer_of(9000, 7)), None);
+        assert!(words(&footer_of(40_000, 26)).is_some_and(|words| words.contains("40000 row groups of 26 columns")));
     }
 }

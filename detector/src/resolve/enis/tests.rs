@@ -254,7 +254,7 @@ fn cli_functions_hold_always_beside_snapshots() {
 fn adding_after_asking_is_seen() {
     let mut inventory = cli(&[eni("eni-1", "subnet-a", &["sg-1"])], &[]);
     assert_eq!(owner(&inventory, "eni-1", T1), "?");
-    let text = json!({"Functions": [function("api", "1", &["subnet-a"], &["sg-1"])], "NextToken": "more"}).to_string();
+    let text = json!({"Functions": [function("api", "1", &["subnet-a"], &["sg-1"])], "NextMarker": "more"}).to_string();
     inventory.add_functions("more.json", text.as_bytes()).unwrap();
     assert_eq!(owner(&inventory, "eni-1", T1), "api");
     assert_eq!(inventory.counts().unfinished_files, 1);
