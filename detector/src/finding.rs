@@ -248,6 +248,18 @@ pub fn protocol_name(protocol: u8) -> String {
     }
 }
 
+/// A port as people write it, `443/tcp`; of what has none, such as ICMP, the protocol.
+pub fn port_name(port: u16, protocol: u8) -> String {
+    let protocol = protocol_name(protocol);
+    if port == 0 { protocol } else { format!("{port}/{protocol}") }
+}
+
+/// A port in a sentence, after an address or a network: `port 443/tcp`, `by icmp`.
+pub fn port_words(port: u16, protocol: u8) -> String {
+    let name = port_name(port, protocol);
+    if port == 0 { format!("by {name}") } else { format!("port {name}") }
+}
+
 /// An amount with its unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Quantity {

@@ -3,6 +3,7 @@
 //! Nouns ([`flow`], [`finding`], [`coverage`], …) first, then the five stages in the data's order, then the pipeline
 //! that strings them together, and above it the drill. The engine does no I/O, reads no clock and no environment; its two doors do.
 
+pub mod amounts;
 pub mod config;
 pub mod coverage;
 pub mod drill;

@@ -40,7 +40,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 46] = [
+pub(crate) const CASES: [Case; 49] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -307,6 +307,18 @@ pub(crate) const CASES: [Case; 46] = [
         }
         log
     }),
+    near_miss(
+        CheckId::NewDestination,
+        "a nightly job that sends five times as much to the next address its store rotates",
+        || {
+            let mut log = Log::steady();
+            for night in 0..11 {
+                let bytes = if night == 10 { 40_000_000 } else { 8_000_000 };
+                log.call(at(night, 2, 11), &format!("198.51.{}.7", 101 + night), 443, bytes, 50_000);
+            }
+            log
+        },
+    ),
     near_miss(CheckId::FanOut, "a nightly job over more of the addresses its store rotates than ever", || {
         let mut log = Log::steady();
         for night in 0..10 {
@@ -385,6 +397,24 @@ pub(crate) const CASES: [Case; 46] = [
         log.call(at(10, 9, 31), STRANGER, 443, 40_000, 5000);
         log
     }),
+    caught(
+        CheckId::DormantReturn,
+        STRANGER,
+        "a probe on the fourth day, and a call that says more than a handshake",
+        || {
+            let mut log = Log::steady();
+            log.call(at(3, 14, 2), STRANGER, 443, 1500, 5000);
+            log.call(at(10, 9, 31), STRANGER, 443, 5400, 5000);
+            log
+        },
+    ),
+    near_miss(CheckId::DormantReturn, "a path that is needed now and then", || {
+        let mut log = Log::steady();
+        log.call(at(0, 14, 2), STRANGER, 443, 1500, 5000);
+        log.call(at(1, 17, 2), STRANGER, 443, 1900, 5000);
+        log.call(at(10, 9, 31), STRANGER, 443, 2300, 5000);
+        log
+    }),
     near_miss(CheckId::DormantReturn, "a weekly job at its hour", || {
         let mut log = Log::steady();
         log.call(at(2, 14, 2), STRANGER, 443, 900, 5000);
@@ -417,6 +447,44 @@ fn each_check_catches_its_case_and_lets_the_near_miss_pass() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn known_networks_at_new_addresses_are_no_burst() {
+    let mut log = Log::steady();
+    for n in 0..4 {
+        for day in 0..10 {
+            log.call(at(day, 9, 31) + n * 9, &format!("{}.1.2.3", 60 + n), 443, 500, 5000);
+        }
+        log.call(at(11, 9, 31) + n * 9, &format!("{}.1.77.3", 60 + n), 443, 500, 5000);
+    }
+    let burst = |log: &Log| log.replay().iter().any(|finding| finding.check == CheckId::NoveltyBurst);
+    assert!(!burst(&log), "a job that paused finds all its providers at other ones");
+    log.call(at(11, 9, 31) + 5, STRANGER, 443, 500, 5000);
+    assert!(burst(&log));
+}
+
+#[test]
+fn a_service_of_aws_that_is_down_is_no_sweep() {
+    let told = |service: &str| {
+        let mut log = Log::steady();
+        for n in 0..12 * 24 {
+            log.call(at(0, n, 17), "52.218.0.7", 443, 900, 5000);
+        }
+        for n in 1..13 {
+            log.call(at(10, 9, 31) + n, &format!("52.218.{n}.7"), 443, 60, 0);
+        }
+        let mut knowledge = knowledge(FUNCTIONS);
+        let ranges = format!(
+            r#"{{"syncToken":"1","createDate":"2026-03-01-00-00-00","prefixes":[{{"ip_prefix":"52.218.0.0/17",
+            "region":"eu-west-1","service":"{service}","network_border_group":"eu-west-1"}}],"ipv6_prefixes":[]}}"#
+        );
+        knowledge.networks.add_aws_ranges("ip-ranges.json", ranges.as_bytes()).expect("ranges");
+        let findings = log.replay_from(Baselines::default(), &Config::defaults(), &knowledge).findings;
+        findings.iter().map(|finding| finding.check).collect::<Vec<_>>()
+    };
+    assert_eq!(told("S3"), []);
+    assert_eq!(told("EC2"), [CheckId::FanOut], "anybody may be there");
 }
 
 #[test]

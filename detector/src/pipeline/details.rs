@@ -9,7 +9,7 @@ use baselines::heirs::functions;
 use baselines::ladder::to_ip;
 use baselines::newcomer::Subject;
 
-use crate::finding::protocol_name;
+use crate::finding::{port_name, port_words};
 use crate::score::Scorer;
 use crate::write::inspect::{Detail, Function, Network, State, Volume};
 
@@ -114,7 +114,7 @@ pub fn held(baselines: &Baselines) -> Vec<Held> {
             let what = match subject {
                 Subject::Network(network) => baselines.ladder.label(network).to_string(),
                 Subject::Service(network, port, protocol) => {
-                    format!("{} port {port}/{}", baselines.ladder.label(network), protocol_name(protocol))
+                    format!("{} {}", baselines.ladder.label(network), port_words(port, protocol))
                 }
                 Subject::Prefix(prefix) => baselines.ladder.prefix(prefix).to_string(),
             };
@@ -124,7 +124,7 @@ pub fn held(baselines: &Baselines) -> Vec<Held> {
                 .iter()
                 .map(|to| {
                     let address = to_ip(baselines.ladder.rungs(to.peer).address);
-                    format!("{address} port {}/{}", to.port, protocol_name(to.protocol))
+                    format!("{address} {}", port_words(to.port, to.protocol))
                 })
                 .collect();
             let function = short_names(&baselines.owners.name(owner));
@@ -167,10 +167,7 @@ fn networks(baselines: &Baselines) -> BTreeMap<u32, (u64, Vec<Network>)> {
                 last_seen: known.known.last.end() - 1,
                 n_days: u64::from(known.known.n_days),
                 bytes_out,
-                ports: ports
-                    .into_iter()
-                    .map(|(port, protocol)| format!("{port}/{}", protocol_name(protocol)))
-                    .collect(),
+                ports: ports.into_iter().map(|(port, protocol)| port_name(port, protocol)).collect(),
             })
         });
         let networks = networks.collect();

@@ -21,8 +21,9 @@ use baselines::newcomer::{Newcomer, Subject};
 use baselines::window::{WINDOW_MINUTES, WINDOW_SECS, Window};
 
 use super::oddity::{Oddity, Topic};
-use super::view::{View, is_all_refused, period_words, span_words};
+use super::view::{View, is_all_refused};
 use super::{Check, novelty};
+use crate::amounts::{count, period_words, span_words};
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Contacts needed: three intervals, so that the third can confirm what two suggest.
@@ -81,6 +82,9 @@ const LEAST_DISPERSION: f64 = 0.01;
 
 /// Times as dispersed as a poll that the function's own records are at the most where its rhythm is theirs.
 const DISPERSED_TIMES: f64 = 4.0;
+
+/// Times as often as the function makes records of its own that something is met at the most by being part of a run.
+const MOST_OFTENER: f64 = 2.0;
 
 /// Bans taken off for trying three widths and for looking anew at every contact of every newcomer.
 const TRIALS_BANS: f64 = 1.0;
@@ -151,10 +155,11 @@ impl Check for Beacon {
                         expected: Quantity::Secs(0.0),
                         surprise: bans,
                         statement: format!(
-                            "{}, about one every {}, give or take {:.0} %; nothing else the function does explains this rhythm",
+                            "{}, about one every {}, give or take {:.0} %; nothing else the {} does explains this rhythm",
                             rhythm.counted_words(newcomer),
                             period_words(rhythm.period_minutes * 60.0),
-                            rhythm.spread * 100.0
+                            rhythm.spread * 100.0,
+                            view.owner_word(),
                         ),
                     }],
                     destinations: newcomer.destinations.clone(),
@@ -269,11 +274,15 @@ fn is_steady_itself(view: &View<'_>, subject: Subject, newcomer: &Newcomer, poll
     lends_rhythm(&own, poll, times)
 }
 
-/// Whether a function with so many records of its own may be what is steady in a poll: they are steady, and no more than so many
-/// times as dispersed. Connections that it holds make a steady number of records, but a poll's is steadier by far.
+/// Whether a function with so many records of its own may be what is steady in a poll: they are steady, no more than so many
+/// times as dispersed, and not far fewer. Connections that it holds make a steady number of records, but a poll's is steadier by
+/// far; a run that calls two or three others does not call a fourth ten times.
 fn lends_rhythm(own: &[(Window, u32)], poll: &Rhythm, times: f64) -> bool {
     // A function that hardly spoke in those windows has no rhythm to lend.
-    steady(own).is_some_and(|own| own.bans > 0.0 && own.dispersion() <= poll.dispersion().max(LEAST_DISPERSION) * times)
+    steady(own).is_some_and(|own| {
+        let is_frequent = own.period_minutes <= poll.period_minutes * MOST_OFTENER || times.is_infinite();
+        is_frequent && own.bans > 0.0 && own.dispersion() <= poll.dispersion().max(LEAST_DISPERSION) * times
+    })
 }
 
 /// The rhythm of a poll too fast for intervals: as many records in each window, varying far less than calls at random
@@ -364,7 +373,7 @@ impl Rhythm {
         let n = self.n_contacts;
         match self.of {
             Counted::Records { n_windows } => {
-                format!("{n} flow records in {}", span_words(n_windows as i64 * WINDOW_SECS))
+                format!("{} in {}", count(n as u64, "flow record"), span_words(n_windows as i64 * WINDOW_SECS))
             }
             Counted::Contacts { are_latest } => {
                 // Minutes of earlier windows may not have been kept at all.
@@ -625,6 +634,8 @@ mod tests {
         let scheduled = counts(&[8, 20, 20, 20, 20, 20, 21, 20, 20, 20, 20, 9]);
         assert!(lends_rhythm(&scheduled, &poll, DISPERSED_TIMES));
         assert!(!lends_rhythm(&counts(&[0; 12]), &poll, DISPERSED_TIMES), "asleep");
+        let seldom = counts(&[4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4]);
+        assert!(!lends_rhythm(&seldom, &poll, DISPERSED_TIMES), "ten calls where it makes four");
         let exact = steady(&counts(&[10; 12])).unwrap();
         assert!(lends_rhythm(&scheduled, &exact, DISPERSED_TIMES) && lends_rhythm(&held, &exact, f64::INFINITY));
     }

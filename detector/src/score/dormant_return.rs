@@ -11,18 +11,26 @@ use baselines::newcomer::Subject;
 use baselines::window::{WINDOW_SECS, WINDOWS_PER_DAY};
 
 use super::oddity::{Oddity, PRIVATE_BANS, Topic};
-use super::view::{RARE_DAYS, View, bytes_words, span_words};
+use super::view::{RARE_DAYS, View};
 use super::{Check, novelty};
+use crate::amounts::{bytes, count, span_words};
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Days of silence after which a return is a return.
 const SILENT_DAYS: u32 = 3;
 
-/// Factor by which the call must exceed what was sent before to count as grown, and the bans for it; else the bans taken off: what
-/// is needed seldom comes back as it was, and a sleeper comes for more.
+/// Factor by which the call must exceed what was sent before to count as grown, and the bans for it; else the bans taken off, more
+/// where it was needed on several days before: what is needed seldom comes back as it was, and a sleeper comes for more.
 const GROWN: u64 = 4;
 const GROWN_BANS: f64 = 0.7;
-const ALIKE_BANS: f64 = 0.4;
+const ALIKE_BANS: f64 = 0.9;
+const ALIKE_AGAIN_BANS: f64 = 1.4;
+
+/// What a connection takes to be opened, bytes: what a handshake of TLS sends, with the headers of a request. Beside it a probe says
+/// nothing, and the call after it is not seen to say more.
+const HANDSHAKE_BYTES: u64 = 1200;
+/// What was said before is taken to be at least so much.
+const LEAST_BYTES: u64 = 500;
 
 /// Bans taken off a return at the same hour of the week with a like size.
 const SCHEDULED_BANS: f64 = 1.5;
@@ -69,6 +77,8 @@ impl Check for DormantReturn {
                 },
                 view.window,
             );
+            let today =
+                novelty::without_itself(view.baseline, subject, newcomer.known.first.day(), view.window.day(), today);
             let mut bans = novelty::surprise(subject, &today, view.prior);
             if view.is_inside(newcomer) {
                 bans -= PRIVATE_BANS;
@@ -77,13 +87,18 @@ impl Check for DormantReturn {
                 bans -= PREFIX_BANS;
             }
             let earlier = newcomer.bytes_out.saturating_sub(newcomer.latest_bytes_out);
-            let earlier = earlier / u64::from(newcomer.known.n_windows.saturating_sub(1).max(1));
-            let has_grown = newcomer.latest_bytes_out > earlier.saturating_mul(GROWN);
+            let n_earlier = u64::from(newcomer.known.n_windows.saturating_sub(1).max(1));
+            let n_flows = u64::from(newcomer.counts.last().map_or(0, |&(_, n)| n));
+            let n_flows_earlier = newcomer.n_flows.saturating_sub(n_flows) / n_earlier;
+            let earlier = earlier / n_earlier;
+            let has_grown =
+                said(newcomer.latest_bytes_out, n_flows) > said(earlier, n_flows_earlier).max(LEAST_BYTES) * GROWN;
             let same_hour = view.window.hours_of_week_to(newcomer.before) <= 1;
             bans += match (has_grown, same_hour) {
                 (true, _) => GROWN_BANS,
                 (false, true) => -SCHEDULED_BANS,
-                (false, false) => -ALIKE_BANS - novelty::familiarity(&today),
+                (false, false) if newcomer.known.n_days <= 2 => -ALIKE_BANS - novelty::familiarity(&today),
+                (false, false) => -ALIKE_AGAIN_BANS - novelty::familiarity(&today),
             };
             let silent_secs = i64::from(silent) * WINDOW_SECS;
             out.push(Oddity {
@@ -98,12 +113,11 @@ impl Check for DormantReturn {
                     expected: Quantity::Secs(USUAL_SILENCE_SECS),
                     surprise: bans,
                     statement: format!(
-                        "back after {} of silence, met on {} day{} before; {} sent now, {} a time before",
+                        "back after {} of silence, met on {} before; {} sent now, {} a time before",
                         span_words(silent_secs),
-                        newcomer.known.n_days.saturating_sub(1).max(1),
-                        if newcomer.known.n_days > 2 { "s" } else { "" },
-                        bytes_words(newcomer.latest_bytes_out),
-                        bytes_words(earlier),
+                        count(newcomer.known.n_days.saturating_sub(1).max(1).into(), "day"),
+                        bytes(newcomer.latest_bytes_out),
+                        bytes(earlier),
                     ),
                 }],
                 destinations: newcomer.destinations.clone(),
@@ -111,4 +125,8 @@ impl Check for DormantReturn {
         }
         out
     }
+}
+/// What was sent beyond opening so many connections.
+fn said(bytes_out: u64, n_flows: u64) -> u64 {
+    bytes_out.saturating_sub(n_flows.saturating_mul(HANDSHAKE_BYTES))
 }

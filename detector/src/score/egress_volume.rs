@@ -26,7 +26,8 @@ use baselines::window::Window;
 
 use super::Check;
 use super::oddity::{Oddity, PRIVATE_BANS, Topic};
-use super::view::{View, bytes_words};
+use super::view::View;
+use crate::amounts::bytes;
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Bytes a window, and a day, below which no volume is judged: what leaves in one archive of credentials is less, and is
@@ -150,11 +151,11 @@ fn judge<'a>(
             surprise: bans,
             statement: format!(
                 "{} sent to {} in {one}; the most {}in {} {many} before was about {}",
-                bytes_words(observed),
+                bytes(observed),
                 view.network(network),
                 if is_seldom { "to all destinations " } else { "" },
                 compared.n() + u64::from(span.has_open(volumes, view.window)),
-                bytes_words(most),
+                bytes(most),
             ),
         }],
         destinations,

@@ -61,7 +61,9 @@ impl Check for FanOut {
         if new.len() < MIN_NEW_UNANSWERED {
             return Vec::new();
         }
-        let Some(Spread { n, quantity, words, rows }) = widest(&new) else { return Vec::new() };
+        let Some(Spread { n, quantity, words, rows }) = widest(&new, |peer| view.rungs(peer).address) else {
+            return Vec::new();
+        };
         let unanswered = rows.iter().filter(|row| is_unanswered(row)).count() * 2 >= rows.len();
         let usual = view.baseline.window_peers.max() as usize;
         let is_inside = |row: &&Observation| is_private(view.rungs(row.peer).address);
@@ -89,8 +91,9 @@ impl Check for FanOut {
                 expected: quantity(0.0),
                 surprise: bans,
                 statement: format!(
-                    "{words} within ten minutes{}; this function's widest window before had {usual} destinations",
-                    if unanswered { ", most of them unanswered" } else { "" }
+                    "{words} within ten minutes{}; this {}'s widest window before had {usual} destinations",
+                    if unanswered { ", most of them unanswered" } else { "" },
+                    view.owner_word(),
                 ),
             }],
             destinations: rows.into_iter().map(Contacted::of).collect(),
@@ -108,12 +111,13 @@ struct Spread<'a> {
 }
 
 /// The widest sweep or scan in what is new; of two as wide the sweep.
-fn widest<'a>(new: &[&'a Observation]) -> Option<Spread<'a>> {
+fn widest<'a>(new: &[&'a Observation], address: impl Fn(u32) -> u128) -> Option<Spread<'a>> {
     let mut by_port: BTreeMap<(u16, u8), BTreeSet<u32>> = BTreeMap::new();
-    let mut by_peer: BTreeMap<u32, BTreeSet<(u16, u8)>> = BTreeMap::new();
+    // By address: which of two was met first says nothing.
+    let mut by_peer: BTreeMap<u128, BTreeSet<(u16, u8)>> = BTreeMap::new();
     for row in new {
         by_port.entry((row.port, row.protocol)).or_default().insert(row.peer);
-        by_peer.entry(row.peer).or_default().insert((row.port, row.protocol));
+        by_peer.entry(address(row.peer)).or_default().insert((row.port, row.protocol));
     }
     let (n_peers, port) = by_port.iter().map(|(port, peers)| (peers.len(), *port)).max()?;
     let (n_ports, peer) = by_peer.iter().map(|(peer, ports)| (ports.len(), *peer)).max()?;
@@ -129,7 +133,7 @@ fn widest<'a>(new: &[&'a Observation]) -> Option<Spread<'a>> {
             n: n_ports,
             quantity: Quantity::Ports,
             words: format!("{n_ports} ports never used before on one address"),
-            rows: new.iter().copied().filter(|row| row.peer == peer).collect(),
+            rows: new.iter().copied().filter(|row| address(row.peer) == peer).collect(),
         }
     };
     Some(spread)
@@ -153,7 +157,10 @@ fn is_news(view: &View<'_>, row: &Observation, found: &Found) -> bool {
     is_private(view.rungs(row.peer).address)
         || match found.standing {
             Standing::Settled => false,
-            Standing::New(Subject::Prefix(_)) | Standing::Watched(Subject::Prefix(_)) => is_unanswered(row),
+            // A service of AWS's that is down answers at none of its addresses.
+            Standing::New(Subject::Prefix(_)) | Standing::Watched(Subject::Prefix(_)) => {
+                is_unanswered(row) && !view.is_run_by_aws(view.rungs(row.peer).network)
+            }
             Standing::New(_) | Standing::Watched(_) => true,
         }
 }
@@ -166,8 +173,22 @@ mod tests {
     fn counted(targets: &[(u32, u16)]) -> Option<(usize, &'static str)> {
         let row = |&(peer, port): &(u32, u16)| Observation { peer, port, protocol: 6, ..Observation::default() };
         let rows: Vec<Observation> = targets.iter().map(row).collect();
-        let widest = widest(&rows.iter().collect::<Vec<_>>())?;
+        let widest = widest(&rows.iter().collect::<Vec<_>>(), u128::from)?;
         Some((widest.n, (widest.quantity)(1.0).unit()))
+    }
+
+    #[test]
+    fn of_two_hosts_that_are_scanned_alike_the_address_decides_which_is_named() {
+        let named = |address: fn(u32) -> u128| {
+            let row = |(peer, port)| Observation { peer, port, protocol: 6, ..Observation::default() };
+            let rows: Vec<Observation> = (0..40).map(|n| row((n % 2, 100 + n as u16 / 2))).collect();
+            let spread = widest(&rows.iter().collect::<Vec<_>>(), address).unwrap();
+            (spread.n, spread.rows.iter().map(|row| address(row.peer)).collect::<BTreeSet<_>>())
+        };
+        let by_arrival: fn(u32) -> u128 = |peer| u128::from(peer) + 7;
+        let other_way_round: fn(u32) -> u128 = |peer| 8 - u128::from(peer);
+        assert_eq!(named(by_arrival), named(other_way_round));
+        assert_eq!(named(by_arrival), (20, BTreeSet::from([8])));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use baselines::window::WINDOW_SECS;
 
 use super::Check;
 use super::oddity::{Oddity, Topic};
-use super::view::{View, span_words};
+use super::view::View;
+use crate::amounts::span_words;
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Shortest connection worth a word: Lambda freezes idle environments within minutes, and NAT drops idle flows after 350 s.

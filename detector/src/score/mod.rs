@@ -196,12 +196,13 @@ impl<'a> Scorer<'a> {
     /// What the checks say of a window, by topic, with the topic's bans.
     fn topics(&self, fleet: Fleet<'_>, own: &mut Own<'_>, seen: Seen<'_>) -> Vec<(Topic, f64, Vec<Oddity>)> {
         let subjects = Self::follow(fleet, own, seen);
-        let Own { baseline, open, .. } = own;
+        let Own { owner, baseline, open, .. } = own;
         let Seen { window, rows, found } = seen;
         let warm_up = Self::warm_up(self.config.warm_up_secs as i64);
         let is_ready = baseline.is_ready(window, warm_up);
         let are_refusals_judged = self.config.checks.contains(&CheckId::RejectedEgress);
         let view = View {
+            owner: *owner,
             fleet,
             baseline,
             window,

@@ -10,8 +10,9 @@
 use baselines::newcomer::{Circumstances, Newcomer, Subject};
 
 use super::oddity::{Oddity, PRIVATE_BANS, Topic};
-use super::view::{View, bytes_words, is_all_refused};
+use super::view::{View, is_all_refused};
 use super::{Check, novelty};
+use crate::amounts::bytes;
 use crate::finding::{CheckId, Evidence, Quantity, protocol_name};
 
 /// What a port never used before weighs, of its own surprise: it is rarely independent of the network's.
@@ -95,7 +96,7 @@ struct Part {
 
 fn judge(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Oddity {
     let (first, upload, port) =
-        (first_contact(view, subject, newcomer), upload(view, newcomer), new_port(view, newcomer));
+        (first_contact(view, subject, newcomer), upload(view, subject, newcomer), new_port(view, newcomer));
     let bans_of = |part: &Option<Part>| part.as_ref().map_or(0.0, |part| part.bans);
     let severity_of = |part: &Option<Part>| part.as_ref().map_or(0.0, |part| part.severity);
     Oddity {
@@ -129,32 +130,37 @@ fn first_contact(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Part
             view.subject_words(subject),
             View::age_words(newcomer),
             news_words(view, subject, newcomer),
-            known_to_words(met, what),
+            known_to_words(met, what, view.owner_word()),
         ),
     };
     Part { bans: (surprise - novelty::familiarity(met) - inside).max(0.0), severity: SEVERITY, evidence }
 }
 
 /// How many of the other functions know the network or prefix; nothing where there are none.
-fn known_to_words(met: &Circumstances, what: &str) -> String {
+fn known_to_words(met: &Circumstances, what: &str, owner: &str) -> String {
     match (met.n_owners_knowing, met.n_owners.saturating_sub(1)) {
         (_, 0) => String::new(),
-        (0, 1) => format!("; the other function does not know the {what}"),
-        (0, others) => format!("; none of the {others} other functions knows the {what}"),
-        (1, 1) => format!("; the other function knows the {what}"),
-        (1, others) => format!("; 1 of the {others} other functions knows the {what}"),
-        (n, others) => format!("; {n} of the {others} other functions know the {what}"),
+        (0, 1) => format!("; the other {owner} does not know the {what}"),
+        (0, others) => format!("; none of the {others} other {owner}s knows the {what}"),
+        (1, 1) => format!("; the other {owner} knows the {what}"),
+        (1, others) => format!("; 1 of the {others} other {owner}s knows the {what}"),
+        (n, others) => format!("; {n} of the {others} other {owner}s know the {what}"),
     }
 }
 
 /// That more was sent than received.
-fn upload(view: &View<'_>, newcomer: &Newcomer) -> Option<Part> {
+fn upload(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Option<Part> {
     let bans = upload_bans(newcomer.bytes_out, newcomer.bytes_in)?;
     let times_usual = times_usual(view, newcomer);
     let bans = if times_usual <= USUAL_TIMES {
         bans * USUAL_UPLOAD_SHARE
     } else {
         bans + ((times_usual / USUAL_TIMES).log10() * UNUSUAL_UPLOAD_BANS).min(UNUSUAL_UPLOAD_BANS)
+    };
+    // What goes to a part of a known network that was to come would have gone to another part of it.
+    let bans = match subject {
+        Subject::Prefix(_) => bans * (1.0 - novelty::chance(subject, &newcomer.met, view.prior)),
+        Subject::Network(_) | Subject::Service(..) => bans,
     };
     let evidence = Evidence {
         check: CheckId::NewDestination,
@@ -163,9 +169,9 @@ fn upload(view: &View<'_>, newcomer: &Newcomer) -> Option<Part> {
         expected: Quantity::Bytes(newcomer.bytes_in as f64),
         surprise: bans,
         statement: format!(
-            "more was sent than received: {} out, {} in",
-            bytes_words(newcomer.bytes_out),
-            bytes_words(newcomer.bytes_in)
+            "more had been sent than received at its height: {} out, {} in",
+            bytes(newcomer.bytes_out),
+            bytes(newcomer.bytes_in)
         ),
     };
     Some(Part { bans, severity: UPLOAD_SEVERITY * (1.0 + bans), evidence })
@@ -206,13 +212,14 @@ fn new_port(view: &View<'_>, newcomer: &Newcomer) -> Option<Part> {
     let name = protocol_name(protocol);
     let what = if port == 0 { name.to_uppercase() } else { format!("port {port}/{name}") };
     let bans = novelty::port_surprise(&newcomer.met, view.prior) * PORT_WEIGHT + odd_bans;
+    let owner = view.owner_word();
     let evidence = Evidence {
         check: CheckId::NewDestination,
         measure: "new_ports",
         observed: Quantity::Ports(1.0),
         expected: Quantity::Ports(0.0),
         surprise: bans,
-        statement: format!("{what} was never used by this function, with any network"),
+        statement: format!("{what} was never used by this {owner}, with any network"),
     };
     Some(Part { bans, severity, evidence })
 }
@@ -242,7 +249,7 @@ mod tests {
             (3, 5, "; 3 of the 4 other functions know the network"),
         ] {
             let met = Circumstances { n_owners_knowing, n_owners, ..Circumstances::default() };
-            assert_eq!(known_to_words(&met, "network"), expected);
+            assert_eq!(known_to_words(&met, "network", "function"), expected);
         }
     }
 }

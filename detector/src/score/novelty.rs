@@ -94,12 +94,17 @@ impl Prior {
 /// The chance a day of a fleet's quieter three quarters, from the days with news and all days of each owner.
 fn chance_of_fleet(owners: impl Iterator<Item = (f64, f64)>) -> f64 {
     let mut past: Vec<(f64, f64)> = owners.filter(|&(_, exposure)| exposure >= 1.0).collect();
-    past.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)).then(a.1.total_cmp(&b.1)));
+    past.sort_by(by_share);
     // Of few no more than three quarters either: one that meets something new daily would speak for all.
     past.truncate((past.len() * 3 / 4).max(1));
     let (news, exposure) = past.iter().fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
     let weight = PRIOR_DAYS * 4.0;
     ((news + PRIOR_WITHOUT_FLEET * weight) / (exposure + weight)).clamp(PRIOR_RANGE.0, PRIOR_RANGE.1)
+}
+
+/// An order of days with news and all days that speaks of them only.
+fn by_share(a: &(f64, f64), b: &(f64, f64)) -> std::cmp::Ordering {
+    (a.0 / a.1).total_cmp(&(b.0 / b.1)).then(a.1.total_cmp(&b.1))
 }
 
 /// How many days of an owner's own its fleet is worth: many where owners are alike, few where some meet something new daily
@@ -108,7 +113,9 @@ fn chance_of_fleet(owners: impl Iterator<Item = (f64, f64)>) -> f64 {
 /// Statistic: the strength of the beta distribution whose variance is that of the owners' shares beyond what so many days
 /// bring by chance (method of moments).
 fn worth(owners: impl Iterator<Item = (f64, f64)>) -> f64 {
-    let owners: Vec<(f64, f64)> = owners.filter(|&(_, exposure)| exposure >= SPREAD_DAYS).collect();
+    let mut owners: Vec<(f64, f64)> = owners.filter(|&(_, exposure)| exposure >= SPREAD_DAYS).collect();
+    // A sum depends on its order, and owners are numbered anew at each reload.
+    owners.sort_by(by_share);
     let n = owners.len();
     let (news, exposure) = owners.iter().fold((0.0, 0.0), |sum, owner| (sum.0 + owner.0, sum.1 + owner.1));
     let mean = news / exposure;
@@ -223,6 +230,28 @@ pub(super) fn circumstances(
     }
 }
 
+/// The same without what the subject itself brought on the day it was first met: it is no news of its own kind.
+pub(super) fn without_itself(
+    baseline: &Baseline,
+    subject: Subject,
+    first: Day,
+    now: Day,
+    met: Circumstances,
+) -> Circumstances {
+    let entry = baseline.diary.iter().skip(RAMP_DAYS).find(|entry| entry.day == first && first < now);
+    let is_alone = |pick: fn(&DiaryDay) -> u32| entry.is_some_and(|entry| pick(entry) == 1);
+    let less = |n: f64, is_alone: bool| if is_alone { (n - weight(first, now)).max(0.0) } else { n };
+    match subject {
+        Subject::Network(_) => {
+            let is_alone = is_alone(|day| day.networks);
+            let n_new_networks = less(met.n_new_networks, is_alone);
+            Circumstances { n_new: less(met.n_new, is_alone), n_new_networks, ..met }
+        }
+        Subject::Service(..) => Circumstances { n_new: less(met.n_new, is_alone(|day| day.services)), ..met },
+        Subject::Prefix(_) => Circumstances { n_new: (met.n_new - 1.0).max(0.0), ..met },
+    }
+}
+
 /// The chance a day that something like the subject is met.
 pub(super) fn chance(subject: Subject, met: &Circumstances, prior: &Prior) -> f64 {
     match subject {
@@ -316,6 +345,16 @@ mod tests {
 
     fn surprise_of(n_new: f64, exposure: f64) -> f64 {
         surprise(Subject::Network(0), &met(n_new, exposure), &Prior::default())
+    }
+
+    #[test]
+    fn the_order_of_owners_decides_nothing() {
+        let owners: Vec<(f64, f64)> =
+            (0..50).map(|n| (f64::from(n % 3) * 7.37 + 0.1, 20.0 + f64::from(n) * 0.13)).collect();
+        let ways = [owners.clone(), owners.into_iter().rev().collect()];
+        let [one, other] = ways.map(|owners| (worth(owners.iter().copied()), chance_of_fleet(owners.into_iter())));
+        assert_eq!([one.0, one.1].map(f64::to_bits), [other.0, other.1].map(f64::to_bits));
+        assert!(one.0 < PRIOR_DAYS, "they differ");
     }
 
     #[test]

@@ -58,7 +58,10 @@ impl Check for NoveltyBurst {
             })
             .filter_map(|(subject, newcomer)| Some((*newcomer.contacts.first()?, subject, newcomer)))
             .collect();
-        new.sort_by_key(|&(minute, subject, _)| (minute, subject));
+        // By address, not by subject, whose number says nothing.
+        new.sort_by_key(|&(minute, _, newcomer)| {
+            (minute, newcomer.destinations.first().map(|first| (view.rungs(first.peer).address, first.port)))
+        });
         // One lookup answers with several addresses: of one network the first counts.
         let mut networks = BTreeSet::new();
         new.retain(|(.., newcomer)| {
@@ -74,6 +77,10 @@ impl Check for NoveltyBurst {
             return Vec::new();
         }
         let burst: Vec<_> = new.into_iter().skip(from).take(n).collect();
+        // A job that pauses finds all its providers at other addresses at once.
+        if !burst.iter().any(|(_, subject, _)| matches!(subject, Subject::Network(_))) {
+            return Vec::new();
+        }
         let chance = burst
             .iter()
             .map(|(_, subject, newcomer)| novelty::chance(*subject, &newcomer.met, view.prior))
@@ -94,8 +101,9 @@ impl Check for NoveltyBurst {
                 expected: Quantity::Networks((expected * 1000.0).round() / 1000.0),
                 surprise: bans,
                 statement: format!(
-                    "{n} networks in which this function {} something new within two minutes; a whole hour brings \
+                    "{n} networks in which this {} {} something new within two minutes; a whole hour brings \
                      {expected:.2} of them",
+                    view.owner_word(),
                     if is_refused { "tried to reach" } else { "reached" },
                 ),
             }],

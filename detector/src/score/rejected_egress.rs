@@ -14,6 +14,7 @@ use baselines::newcomer::Contacted;
 use super::oddity::{Oddity, Topic};
 use super::view::{View, is_all_refused};
 use super::{Check, weight};
+use crate::amounts::count;
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Bans for a refused attempt at a newcomer, on top of what its novelty says.
@@ -117,10 +118,10 @@ impl Check for RejectedEgress {
                     expected: Quantity::Flows(0.0),
                     surprise: bans,
                     statement: format!(
-                        "{} refused attempt{} to reach {}{inside}, new to this function",
-                        row.n_rejected,
-                        if row.n_rejected == 1 { "" } else { "s" },
+                        "{} to reach {}{inside}, new to this {}",
+                        count(row.n_rejected.into(), "refused attempt"),
                         view.destination_words(row.peer, row.port),
+                        view.owner_word(),
                     ),
                 }],
                 destinations: vec![Contacted::of(row)],

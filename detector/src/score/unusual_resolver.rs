@@ -91,8 +91,9 @@ impl Check for UnusualResolver {
                     expected: Quantity::Peers(0.0),
                     surprise: bans,
                     statement: format!(
-                        "{how} to {}{whose}; before it, this function asked {}",
+                        "{how} to {}{whose}; before it, this {} asked {}",
                         view.destination_words(row.peer, row.port),
+                        view.owner_word(),
                         asked_before(view, row, known.map_or(row.window, |known| known.known.first)),
                     ),
                 }],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use baselines::Fleet;
 use baselines::baseline::{Baseline, Found, Standing};
 use baselines::follow::Open;
-use baselines::heirs::WarmUp;
+use baselines::heirs::{WarmUp, is_function};
 use baselines::known::RecordLengths;
 use baselines::ladder::{Rungs, is_private, to_ip};
 use baselines::newcomer::{Newcomer, Subject};
@@ -14,7 +14,8 @@ use baselines::window::{WINDOW_SECS, Window};
 
 use super::Facts;
 use super::novelty::Prior;
-use crate::finding::protocol_name;
+use crate::amounts::span_words;
+use crate::finding::port_words;
 
 /// AWS's blocks that customers' own hosts are in. Behind every other code AWS itself answers. Source: AWS, "AWS IP address
 /// ranges", `service`.
@@ -22,6 +23,8 @@ pub(crate) const RENTED_BLOCKS: [&str; 3] = ["EC2", "AMAZON", "GLOBALACCELERATOR
 
 /// One owner's window: what was observed in it and what was known before it.
 pub(super) struct View<'a> {
+    /// The owner's number.
+    pub(super) owner: u32,
     /// What all owners share, as it was when the hour began.
     pub(super) fleet: Fleet<'a>,
     /// What was learned of the owner before the window; newcomers already hold their contacts of the window.
@@ -146,7 +149,7 @@ impl View<'_> {
         match subject {
             Subject::Network(network) => self.network(network).to_string(),
             Subject::Service(network, port, protocol) => {
-                format!("{} port {port}/{}", self.network(network), protocol_name(protocol))
+                format!("{} {}", self.network(network), port_words(port, protocol))
             }
             Subject::Prefix(prefix) => self.fleet.ladder.prefix(prefix).to_string(),
         }
@@ -156,6 +159,11 @@ impl View<'_> {
     pub(super) fn destination_words(&self, peer: u32, port: u16) -> String {
         let address = to_ip(self.rungs(peer).address);
         if address.is_ipv6() { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+    }
+
+    /// What the owner is: a function or several, or an interface of which no inventory says whose it is.
+    pub(super) fn owner_word(&self) -> &'static str {
+        if is_function(&self.fleet.owners.name(self.owner)) { "function" } else { "interface" }
     }
 
     /// How long the owner had been known when it met a newcomer, in words.
@@ -175,60 +183,7 @@ fn is_back(subject: Subject, newcomer: &Newcomer) -> bool {
         && back.is_some_and(|minute| Window::of(i64::from(minute) * 60).hours_of_week_to(first) > 1)
 }
 
-/// A span of time in words a person uses; of a unit that has begun only what is over.
-pub(super) fn span_words(secs: i64) -> String {
-    let (n, unit) = match secs {
-        s if s >= 2 * 86_400 => (s / 86_400, "day"),
-        s if s >= 2 * 3600 => (s / 3600, "hour"),
-        s => ((s / 60).max(1), "minute"),
-    };
-    format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
-}
-
-/// A period that was measured, in words a person uses, to the nearest of what they can say.
-pub(super) fn period_words(secs: f64) -> String {
-    match secs.max(0.0) {
-        s if s < 119.5 => format!("{s:.0} seconds"),
-        s if s < 119.5 * 60.0 => format!("{:.0} minutes", s / 60.0),
-        s => format!("{:.1} hours", s / 3600.0),
-    }
-}
-
 /// Whether every contact with a newcomer so far was refused: then nothing was called.
 pub(super) fn is_all_refused(newcomer: &Newcomer) -> bool {
     newcomer.n_flows == 0 && newcomer.n_rejected > 0
-}
-
-/// Bytes in words a person uses.
-pub(super) fn bytes_words(bytes: u64) -> String {
-    match bytes {
-        b if b >= 10_000_000_000 => format!("{:.0} GB", b as f64 / 1e9),
-        b if b >= 1_000_000_000 => format!("{:.1} GB", b as f64 / 1e9),
-        b if b >= 10_000_000 => format!("{:.0} MB", b as f64 / 1e6),
-        b if b >= 1_000_000 => format!("{:.1} MB", b as f64 / 1e6),
-        b if b >= 10_000 => format!("{:.0} kB", b as f64 / 1e3),
-        b if b >= 1000 => format!("{:.1} kB", b as f64 / 1e3),
-        b => format!("{b} bytes"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_for_amounts() {
-        assert_eq!(
-            [0, 3599, 7200, 200_000].map(span_words),
-            ["1 minute", "59 minutes", "2 hours", "2 days"].map(String::from)
-        );
-        assert_eq!(
-            [45.0, 90.4, 150.0, 2999.0, 9000.0].map(period_words),
-            ["45 seconds", "90 seconds", "2 minutes", "50 minutes", "2.5 hours"].map(String::from)
-        );
-        assert_eq!(
-            [999, 1500, 48_211, 3_400_000, 12_000_000_000].map(bytes_words),
-            ["999 bytes", "1.5 kB", "48 kB", "3.4 MB", "12 GB"].map(String::from)
-        );
-    }
 }

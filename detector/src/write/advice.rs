@@ -4,7 +4,8 @@
 
 use crate::finding::{CheckId, Finding, Level, OwnerKind, Quantity};
 
-use super::words::{bytes, count, shell_word, span};
+use super::words::shell_word;
+use crate::amounts::{bytes, count, span};
 
 /// The next steps, most useful first; plain text, foreign names still raw.
 pub(super) fn steps(finding: &Finding) -> Vec<String> {

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::finding::{Finding, Level, OwnerKind};
 
-use super::words::{bytes, cut_chars, visible};
+use super::words::{cut_chars, visible};
 use super::{Place, advice, table, without_absent};
+use crate::amounts::bytes;
 
 /// Lengths that Slack and Teams show without folding; the guide names no limits, an SNS message holds 256 KiB.
 const TITLE_CHARS: usize = 150;

@@ -8,8 +8,9 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::table::Look;
-use super::words::{columns, count, cut, span, visible, wrap};
-use crate::finding::{CheckId, Fingerprint, Severity, protocol_name};
+use super::words::{columns, cut, visible, wrap};
+use crate::amounts::{count, span};
+use crate::finding::{CheckId, Fingerprint, Severity, port_words, protocol_name};
 
 /// The form's version.
 const SCHEMA: &str = "callout.drill/1";
@@ -108,9 +109,10 @@ fn notes(drill: &Drill) -> Vec<String> {
         Err(reason) => return vec![format!("not drilled: {reason}")],
         Ok(play) => play,
     };
-    let mut to = play.destinations.first().map_or(String::new(), |(address, port, protocol)| {
-        format!("{address} port {port}/{}", protocol_name(*protocol))
-    });
+    let mut to = play
+        .destinations
+        .first()
+        .map_or(String::new(), |(address, port, protocol)| format!("{address} {}", port_words(*port, *protocol)));
     let more = play.destinations.len().saturating_sub(1);
     if more > 0 {
         let _infallible = write!(to, " and {more} more");

@@ -5,7 +5,8 @@
 use std::fmt::Write as _;
 
 use super::table::Look;
-use super::words::{bytes, columns, count, cut, day, visible, wrap};
+use super::words::{columns, cut, day, visible, wrap};
+use crate::amounts::{bytes, count};
 
 /// The narrowest the tables get: below it their numbers would not fit.
 const NARROWEST: usize = 76;

@@ -5,7 +5,8 @@
 use serde::Serialize;
 
 use super::rfc3339;
-use super::words::{bytes, day};
+use super::words::day;
+use crate::amounts::bytes;
 use crate::coverage::{Change, Coverage, Measure};
 
 /// The form's name and version.

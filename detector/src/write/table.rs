@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use crate::finding::{Destination, Finding, Level, Severity, protocol_name};
 
 use super::advice;
-use super::words::{bytes, clock, columns, count, cut, day, minute, second, visible, wrap};
+use super::words::{clock, columns, cut, day, minute, second, visible, wrap};
+use crate::amounts::{bytes, count};
 
 /// Destinations shown one by one; the rest is counted. A block then stays on one screen.
 const SHOWN_DESTINATIONS: usize = 8;

@@ -1,7 +1,6 @@
 //! Numbers, times and foreign text as a person reads them: `18.2 kB`, `2 h 28 min`, names without control characters.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -97,42 +96,6 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// An amount of bytes, decimal units as AWS bills them: `320 B`, `18.2 kB`, `1.8 MB`.
-pub(super) fn bytes(n: u64) -> String {
-    if n < 1000 {
-        return format!("{n} B");
-    }
-    let mut value = n as f64;
-    let mut unit = "B";
-    for larger in ["kB", "MB", "GB", "TB", "PB", "EB"] {
-        // 999.95 would print as 1000.0 in the smaller unit.
-        if value < 999.95 {
-            break;
-        }
-        value /= 1000.0;
-        unit = larger;
-    }
-    format!("{value:.1} {unit}")
-}
-
-/// A span of time in its two largest units: `45 s`, `14 min`, `2 h 28 min`, `3 d 4 h`.
-pub(super) fn span(secs: u64) -> String {
-    let (days, hours, minutes) = (secs / 86_400, secs / 3_600 % 24, secs / 60 % 60);
-    let two = |large: u64, large_unit: &str, small: u64, small_unit: &str| {
-        let mut text = format!("{large} {large_unit}");
-        if small > 0 {
-            let _infallible = write!(text, " {small} {small_unit}");
-        }
-        text
-    };
-    match secs {
-        0..60 => format!("{secs} s"),
-        60..3_600 => format!("{minutes} min"),
-        3_600..86_400 => two(hours, "h", minutes, "min"),
-        _ => two(days, "d", hours, "h"),
-    }
-}
-
 /// Minute of event time: `2026-03-31 09:12 UTC`.
 pub(super) fn minute(unix_secs: i64) -> String {
     super::timestamp(unix_secs).strftime("%Y-%m-%d %H:%M UTC").to_string()
@@ -151,11 +114,6 @@ pub(super) fn second(unix_secs: i64) -> String {
 /// Time of day: `09:12:44`.
 pub(super) fn clock(unix_secs: i64) -> String {
     super::timestamp(unix_secs).strftime("%H:%M:%S").to_string()
-}
-
-/// `1 window`, `3 windows`.
-pub(super) fn count(n: u64, noun: &str) -> String {
-    if n == 1 { format!("{n} {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// A name as one word of a shell command; what no function name can hold is never pasted into a shell.
@@ -184,38 +142,6 @@ mod tests {
             ("\u{7f}\u{9b}", "\\u{7f}\\u{9b}"),
         ] {
             assert_eq!(visible(text), safe);
-        }
-    }
-
-    #[test]
-    fn bytes_have_one_decimal_and_never_a_thousand() {
-        for (n, text) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "1.0 kB"),
-            (18_211, "18.2 kB"),
-            (999_949, "999.9 kB"),
-            (999_950, "1.0 MB"),
-            (84_000_000, "84.0 MB"),
-            (u64::MAX, "18.4 EB"),
-        ] {
-            assert_eq!(bytes(n), text, "{n}");
-        }
-    }
-
-    #[test]
-    fn spans_have_two_units() {
-        for (secs, text) in [
-            (0, "0 s"),
-            (59, "59 s"),
-            (60, "1 min"),
-            (3_599, "59 min"),
-            (3_600, "1 h"),
-            (8_880, "2 h 28 min"),
-            (86_400, "1 d"),
-            (273_600, "3 d 4 h"),
-        ] {
-            assert_eq!(span(secs), text, "{secs}");
         }
     }
 
