@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
+use detector::drill::letters::{Form, Shape};
 use serde::Serialize;
 
 use crate::{
@@ -28,12 +29,12 @@ impl Reached {
     }
 }
 
-/// One call-out of a compromised dependency; `shape` is a letter of the list of incidents.
+/// One call-out of a compromised dependency.
 #[derive(Clone, Debug)]
 pub(crate) struct Attack {
-    pub(crate) shape: char,
-    /// For `S`, the shape that followed the deployment.
-    pub(crate) form: char,
+    pub(crate) shape: Shape,
+    /// For `S`, what followed the deployment.
+    pub(crate) form: Form,
     pub(crate) function: usize,
     pub(crate) destinations: BTreeSet<Reached>,
     pub(crate) start: Secs,
@@ -115,8 +116,8 @@ impl Truth {
                 .attacks
                 .iter()
                 .map(|a| WrittenAttack {
-                    shape: a.shape,
-                    form: a.form,
+                    shape: a.shape.letter(),
+                    form: a.form.letter(),
                     function: name(a.function),
                     destinations: a.destinations.iter().cloned().collect(),
                     start: rfc3339(a.start),

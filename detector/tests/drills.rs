@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use baselines::Baselines;
 use detector::config::Config;
+use detector::drill::letters::Shape;
 use detector::drill::{Error, Outcome, Request, run};
 use detector::pipeline::{InMemoryScratch, Scratch};
 use detector::write::drill::{Drill, json};
@@ -14,11 +15,15 @@ use crate::samples::{case, knowledge, objects};
 
 const QUIET: &str = "fitness-tracker-quiet";
 
+fn of_letters(letters: &str) -> Vec<Shape> {
+    letters.chars().map(|letter| letter.to_string().parse().expect("a shape")).collect()
+}
+
 /// Drills shapes on the first days of the quiet logs, all of them in the order of the files or against it.
 fn drill(shapes: &str, function: Option<&str>, seed: u64, n_days: usize, is_reversed: bool) -> Result<Outcome, Error> {
     let case = case(QUIET);
     let config = Config::defaults();
-    let shapes: Vec<char> = shapes.chars().collect();
+    let shapes = of_letters(shapes);
     let request = Request { config: &config, span: None, shapes: &shapes, function, seed, min_severity: 1.0 };
     let mut given = objects(&case.join("logs"));
     given.truncate(n_days);
@@ -91,8 +96,8 @@ fn where_a_list_names_everybody_no_stranger_is_waited_for() {
     let config = Config::defaults();
     let mut knowledge = knowledge(&case);
     knowledge.threat_lists.add("all", "all", b"0.0.0.0/0").expect("a list");
-    let request =
-        Request { config: &config, span: None, shapes: &['A', 'Q'], function: None, seed: 1, min_severity: 1.0 };
+    let shapes = of_letters("AQ");
+    let request = Request { config: &config, span: None, shapes: &shapes, function: None, seed: 1, min_severity: 1.0 };
     let mut given = objects(&case.join("logs"));
     given.truncate(10);
     let scratch = || Box::new(InMemoryScratch::default()) as Box<dyn Scratch>;

@@ -9,8 +9,11 @@ use std::{
     net::IpAddr,
 };
 
-use anyhow::bail;
-use detector::drill::shapes::{self, AFTER_DEPLOYMENT, Rotation, SHAPES, room_secs};
+use anyhow::{anyhow, bail};
+use detector::drill::{
+    letters::{Form, Shape, UnknownShape},
+    shapes::{self, Rotation},
+};
 
 use crate::{
     calendar::{DAY, HOUR, MINUTE, Secs},
@@ -49,7 +52,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Gives the truth about what was played, and its connections; `None` when there were none.
-    pub(crate) fn finish(self, shape: char, form: char) -> Option<(Attack, Vec<Connection>)> {
+    pub(crate) fn finish(self, shape: Shape, form: Form) -> Option<(Attack, Vec<Connection>)> {
         let Self { function, start, connections, reached: destinations, .. } = self;
         let end = connections.iter().map(|c| c.closes).max()?;
         Some((Attack { shape, form, function, destinations, start, end }, connections))
@@ -162,14 +165,14 @@ impl shapes::Scene for Scene<'_> {
 
 /// Places the wanted shapes: `all`, `none`, or letters divided by commas.
 pub(crate) fn add(fleet: &mut Fleet, wanted: &str) -> anyhow::Result<()> {
-    let shapes: Vec<char> = match wanted {
-        "all" => SHAPES.to_vec(),
-        "none" => Vec::new(),
-        letters => letters.split(',').filter_map(|s| s.trim().chars().next()).collect(),
-    };
-    if let Some(unknown) = shapes.iter().find(|s| !SHAPES.contains(s)) {
-        bail!("there is no shape `{unknown}`; known are {}", SHAPES.iter().collect::<String>());
-    }
+    let shapes: Vec<Shape> =
+        match wanted {
+            "all" => Shape::ALL.to_vec(),
+            "none" => Vec::new(),
+            letters => letters.split(',').map(|letter| letter.trim().parse()).collect::<Result<_, _>>().map_err(
+                |unknown: UnknownShape| anyhow!("{unknown}; known are `all`, `none` and {}", Shape::letters()),
+            )?,
+        };
     let days = (fleet.span.end - fleet.span.start) / DAY;
     if !shapes.is_empty() && days < 14 {
         bail!("a fleet of {days} days has no room for call-outs; give --days 14 or more, or --shapes none");
@@ -181,7 +184,7 @@ pub(crate) fn add(fleet: &mut Fleet, wanted: &str) -> anyhow::Result<()> {
     let mut taken: BTreeMap<usize, Vec<Span>> = BTreeMap::new();
     for repeat in 0..repeats {
         for &shape in &shapes {
-            let mut dice = dice.fork("shape", repeat as u64 * 256 + shape as u64);
+            let mut dice = dice.fork("shape", repeat as u64 * 256 + u64::from(shape.letter()));
             // Functions without a call-out come first; behind them those with few.
             order.sort_by_key(|f| taken.get(f).map_or(0, Vec::len));
             let placed = order.iter().find_map(|&f| place(fleet, shape, f, &taken, &mut dice));
@@ -199,26 +202,26 @@ pub(crate) fn add(fleet: &mut Fleet, wanted: &str) -> anyhow::Result<()> {
 /// Tries to play a shape on a function; `None` when the function is not one for it.
 fn place(
     fleet: &mut Fleet,
-    shape: char,
+    shape: Shape,
     function: usize,
     taken: &BTreeMap<usize, Vec<Span>>,
     dice: &mut Dice,
 ) -> Option<Attack> {
-    if !suits(fleet, shape, function) {
+    if !is_steady(fleet, function) || matches!(shape, Shape::Alone(form) if !suits(fleet, form, function)) {
         return None;
     }
-    let first = fleet.span.start + if shape == 'L' { 12 * DAY } else { FIRST_DAY };
-    let last = fleet.span.end - room_secs(shape);
+    let first = fleet.span.start + if shape == Shape::Alone(Form::L) { 12 * DAY } else { FIRST_DAY };
+    let last = fleet.span.end - shape.room_secs();
     let is_free = |at: Secs| {
         let spans = taken.get(&function).map_or(&[][..], Vec::as_slice);
-        spans.iter().all(|s| at + room_secs(shape) + APART_SECS < s.start || at > s.end + APART_SECS)
+        spans.iter().all(|s| at + shape.room_secs() + APART_SECS < s.start || at > s.end + APART_SECS)
     };
     let mut start = (0..8).map(|_| dice.between(first, last.max(first))).find(|&t| is_free(t))?;
-    let form = if shape == 'S' { *dice.pick(&AFTER_DEPLOYMENT) } else { shape };
-    if shape == 'S' && !suits(fleet, form, function) {
-        return None;
-    }
-    if shape == 'S' {
+    let form = shape.form(dice);
+    if shape == Shape::AfterDeployment {
+        if !suits(fleet, form, function) {
+            return None;
+        }
         let version = Version { code_sha256: code_sha256(dice), at: start };
         fleet.functions[function].versions.push(version);
         fleet.functions[function].versions.sort_by_key(|v| v.at);
@@ -232,19 +235,23 @@ fn place(
     Some(attack)
 }
 
-/// Whether a function can show a shape at all.
-fn suits(fleet: &Fleet, shape: char, function: usize) -> bool {
+/// Whether a function is there all the time, in the network.
+fn is_steady(fleet: &Fleet, function: usize) -> bool {
+    let f = &fleet.functions[function];
+    f.active == [Span::ALWAYS] && !f.pairs.is_empty()
+}
+
+/// Whether a steady function can show a form.
+fn suits(fleet: &Fleet, form: Form, function: usize) -> bool {
     let f = &fleet.functions[function];
     let busy = !matches!(f.rhythm, Rhythm::Every { period_secs, .. } if period_secs > HOUR);
     let calls = |kind| f.calls.iter().any(|c| fleet.destinations[c.destination].kind == kind);
-    let steady = f.active == [Span::ALWAYS] && !f.pairs.is_empty();
-    steady
-        && match shape {
-            // New networks all day make a single new one invisible; no method could be asked for these.
-            'A' | 'I' | 'J' | 'L' | 'P' if calls(Kind::WebhookTargets) => false,
-            'D' | 'E' | 'H' | 'P' => busy,
-            'J' => calls(Kind::LoadBalancerRotation) || calls(Kind::GatewayEndpoint),
-            'K' => calls(Kind::FixedSaas),
-            _ => true,
-        }
+    match form {
+        // New networks all day make a single new one invisible; no method could be asked for these.
+        Form::A | Form::I | Form::J | Form::L | Form::P if calls(Kind::WebhookTargets) => false,
+        Form::D | Form::E | Form::H | Form::P => busy,
+        Form::J => calls(Kind::LoadBalancerRotation) || calls(Kind::GatewayEndpoint),
+        Form::K => calls(Kind::FixedSaas),
+        _ => true,
+    }
 }

@@ -7,7 +7,10 @@ use std::{fs, net::IpAddr, path::Path};
 
 use anyhow::Context as _;
 
-use detector::drill::shapes;
+use detector::drill::{
+    letters::{Form, Shape},
+    shapes,
+};
 
 use super::{
     catalogue,
@@ -145,7 +148,7 @@ fn fitness_tracker(compromised: bool) -> Fleet {
         let agent = FUNCTIONS.len() - 1;
         let mut scene = Scene::new(&fleet, agent, CALL_OUT_AT, dice.fork("call-out", 0));
         shapes::archive_then_poll(&mut scene, IpAddr::from(ATTACKER), ARCHIVE_BYTES, span.end - HOUR);
-        if let Some((attack, connections)) = scene.finish('B', 'D') {
+        if let Some((attack, connections)) = scene.finish(Shape::Alone(Form::B), Form::D) {
             fleet.attacks.push(attack);
             fleet.attack_connections = connections;
         }

@@ -84,11 +84,11 @@ fn every_call_out_is_in_the_records() {
         let own: Vec<usize> = pairs.flat_map(|p| p.interfaces.clone()).collect();
         for d in &attack.destinations {
             let last = own.iter().filter_map(|&i| reached.get(&(d.address, d.port, i))).max();
-            assert!(last.is_some_and(|&t| t >= attack.start), "{} {}", attack.shape, d.address);
+            assert!(last.is_some_and(|&t| t >= attack.start), "{} {}", attack.shape.letter(), d.address);
         }
         assert!(attack.start >= fleet.span.start + 8 * DAY, "warm-up is left alone");
     }
-    assert_eq!(shapes.len(), detector::drill::shapes::SHAPES.len(), "{shapes:?}");
+    assert_eq!(shapes.len(), detector::drill::letters::Shape::ALL.len(), "{shapes:?}");
 }
 
 #[test]

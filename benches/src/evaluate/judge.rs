@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use detector::drill::letters::{Form, Shape};
+
 use super::alert::Alert;
 use crate::{
     calendar::{DAY, MINUTE, Secs},
@@ -24,7 +26,7 @@ const ONE_ALLOWED: [&str; 3] = ["N-", "Y-", "Z-"];
 /// One call-out and what became of it.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
-    pub(super) shape: char,
+    pub(super) shape: Shape,
     /// Seconds from its start to the first contact named, and to the end of the window that raised the alert.
     pub(super) found: Option<(Secs, Secs)>,
     /// The checks that named it.
@@ -99,7 +101,7 @@ fn names(attack: &Attack, alert: &Alert) -> bool {
 
 /// Whether an alert is no false one. A sleeper's probe comes before its call-out and is rightly reported.
 fn is_about(attack: &Attack, alert: &Alert) -> bool {
-    names(attack, alert) && (attack.shape == 'L' || alert.last_seen + SLACK_SECS >= attack.start)
+    names(attack, alert) && (attack.shape == Shape::Alone(Form::L) || alert.last_seen + SLACK_SECS >= attack.start)
 }
 
 /// What a false alert was about, and the number of the benign oddity, if it was one.

@@ -5,6 +5,8 @@ use std::{
     fmt::Write as _,
 };
 
+use detector::drill::letters::Shape;
+
 use super::judge::{Judged, Verdicts};
 use crate::calendar::{HOUR, MINUTE, Secs};
 
@@ -46,10 +48,10 @@ fn summary(out: &mut String, methods: &[(String, Verdicts)]) -> std::fmt::Result
 }
 
 fn recall(out: &mut String, methods: &[(String, Verdicts)]) -> std::fmt::Result {
-    let all: BTreeSet<char> = methods.iter().flat_map(|(_, v)| v.outcomes.iter().map(|o| o.shape)).collect();
+    let all: BTreeSet<Shape> = methods.iter().flat_map(|(_, v)| v.outcomes.iter().map(|o| o.shape)).collect();
     write!(out, "{:<26}", "share found, by shape")?;
     for shape in &all {
-        write!(out, "{shape:>3}")?;
+        write!(out, "{:>3}", shape.letter())?;
     }
     writeln!(out)?;
     for (name, v) in methods {
@@ -68,7 +70,7 @@ fn recall(out: &mut String, methods: &[(String, Verdicts)]) -> std::fmt::Result 
 
 fn shapes(out: &mut String, name: &str, v: &Verdicts) -> std::fmt::Result {
     writeln!(out, "{name}: {:<6}{:>8}{:>10}{:>10}  named by", "shape", "found", "contact", "raised")?;
-    let all: BTreeSet<char> = v.outcomes.iter().map(|o| o.shape).collect();
+    let all: BTreeSet<Shape> = v.outcomes.iter().map(|o| o.shape).collect();
     let indent = name.len() + 2;
     for shape in all {
         let of_shape: Vec<_> = v.outcomes.iter().filter(|o| o.shape == shape).collect();
@@ -79,7 +81,7 @@ fn shapes(out: &mut String, name: &str, v: &Verdicts) -> std::fmt::Result {
         let share = format!("{}/{}", found.len(), of_shape.len());
         let contact = span(median(found.iter().map(|f| f.0)));
         let raised = span(median(found.iter().map(|f| f.1)));
-        writeln!(out, "{:indent$}{shape:<6}{share:>8}{contact:>10}{raised:>10}  {checks}", "")?;
+        writeln!(out, "{:indent$}{:<6}{share:>8}{contact:>10}{raised:>10}  {checks}", "", shape.letter())?;
     }
     writeln!(out, "contact, raised: median time from the call-out's start to the first contact")?;
     writeln!(out, "named, and to the end of the window that raised the alert\n")

@@ -11,6 +11,7 @@
 pub mod connection;
 pub mod dice;
 mod habits;
+pub mod letters;
 mod object;
 mod scene;
 pub mod shapes;
@@ -34,8 +35,8 @@ use crate::write::drill::{Drill, Found, Play};
 use connection::Connection;
 use dice::Dice;
 use habits::Habits;
+use letters::{Form, Shape};
 use scene::{Met, Played, Scenario, Stage};
-use shapes::{AFTER_DEPLOYMENT, room_secs};
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
@@ -43,8 +44,8 @@ const DAY: i64 = 24 * HOUR;
 /// Moments thrown for a call-out before the function is given up.
 const TRIES: u32 = 8;
 
-/// Shapes that need no stranger's address: a public resolver, the function's own networks, its neighbours.
-const STRANGERLESS: [char; 4] = ['G', 'J', 'K', 'Q'];
+/// Forms that need no stranger's address: a public resolver, the function's own networks, its neighbours.
+const STRANGERLESS: [Form; 4] = [Form::G, Form::J, Form::K, Form::Q];
 
 /// What a sleeper needs behind it: a probe in the first week, and a week of silence.
 const SLEEPER_SECS: i64 = 8 * DAY + 6 * HOUR;
@@ -56,8 +57,8 @@ pub struct Request<'a> {
     pub config: &'a Config,
     /// Only records starting in this span of Unix seconds, half-open.
     pub span: Option<(i64, i64)>,
-    /// Letters of [`shapes::SHAPES`].
-    pub shapes: &'a [char],
+    /// The shapes, in the order to tell of them.
+    pub shapes: &'a [Shape],
     /// The function to play on: its name or ARN; else one that suits is chosen for each shape.
     pub function: Option<&'a str>,
     /// What is chosen follows from it.
@@ -124,14 +125,14 @@ pub fn run(
     let met = Met::of(&gathered, start, knowledge);
     let ready = ready(request, &all, met.ends)?;
     let has_strangers = Stage { knowledge, met: &met }.has_strangers(&mut Dice::new(request.seed).fork("strangers", 0));
-    // The deployment of `S` stays in the inventory, so it comes last.
-    let mut shapes: Vec<char> = request.shapes.to_vec();
-    shapes.sort_by_key(|&shape| shape == 'S');
+    // The deployment stays in the inventory, so its shape comes last.
+    let mut shapes = request.shapes.to_vec();
+    shapes.sort_by_key(|&shape| shape == Shape::AfterDeployment);
     let mut drills = Vec::with_capacity(shapes.len());
     for shape in shapes {
-        let mut dice = Dice::new(request.seed).fork("drill", shape as u64);
-        let title = shapes::title(shape);
-        let form = if shape == 'S' { *dice.pick(&AFTER_DEPLOYMENT) } else { shape };
+        let (letter, title) = (shape.letter(), shape.title());
+        let mut dice = Dice::new(request.seed).fork("drill", u64::from(letter));
+        let form = shape.form(&mut dice);
         let placed = if has_strangers || STRANGERLESS.contains(&form) {
             place(Stage { knowledge, met: &met }, &ready, &plain.findings, shape, form, &mut dice)
         } else {
@@ -140,11 +141,11 @@ pub fn run(
         let Scenario { habits, start, enis, connections } = match placed {
             Ok(scenario) => scenario,
             Err(reason) => {
-                drills.push(Drill { shape, title, play: Err(reason) });
+                drills.push(Drill { shape: letter, title, play: Err(reason) });
                 continue;
             }
         };
-        if shape == 'S' {
+        if shape == Shape::AfterDeployment {
             deploy(knowledge, &habits.owner, start - dice.between(2 * 60, 90 * 60));
         }
         let more = object::observations(&job(request, knowledge, progress), habits, &enis, &connections, interval_secs);
@@ -160,9 +161,9 @@ pub fn run(
             hidden: Vec::new(),
         };
         compare(request, &habits.owner, &plain.findings, &drilled.findings, &mut play);
-        drills.push(Drill { shape, title, play: Ok(play) });
+        drills.push(Drill { shape: letter, title, play: Ok(play) });
     }
-    drills.sort_by_key(|drill| request.shapes.iter().position(|asked| *asked == drill.shape));
+    drills.sort_by_key(|drill| request.shapes.iter().position(|asked| asked.letter() == drill.shape));
     Ok(Outcome { drills, findings: plain.findings, coverage: plain.coverage })
 }
 
@@ -191,8 +192,8 @@ fn place<'a>(
     stage: Stage<'_>,
     ready: &[&'a Habits],
     findings: &[Finding],
-    shape: char,
-    form: char,
+    shape: Shape,
+    form: Form,
     dice: &mut Dice,
 ) -> Result<Scenario<'a>, &'static str> {
     let mut order: Vec<&Habits> = ready.to_vec();
@@ -209,15 +210,15 @@ fn place<'a>(
             !findings.iter().filter(near).any(|finding| is_of(finding, &habits.owner))
         };
         let ready_at = habits.ready_at.unwrap_or(stage.met.ends);
-        let first = if form == 'L' { ready_at.max(habits.begins() + SLEEPER_SECS) } else { ready_at };
-        let last = (stage.met.ends - room_secs(shape)).max(first);
+        let first = if form == Form::L { ready_at.max(habits.begins() + SLEEPER_SECS) } else { ready_at };
+        let last = (stage.met.ends - shape.room_secs()).max(first);
         let mut starts: Vec<i64> = (0..TRIES)
             .filter_map(|_| habits.awake(dice.between(first, last)))
             .filter(|&at| at < stage.met.ends - HOUR)
             .collect();
         starts.sort_by_key(|&at| !is_quiet(at));
         for start in starts {
-            if form == 'K' && scene::provider(habits, start).is_none() {
+            if form == Form::K && scene::provider(habits, start).is_none() {
                 reason = "no function calls one provider outside on five days and more";
                 continue;
             }
@@ -232,17 +233,17 @@ fn place<'a>(
 }
 
 /// Whether a function can show a shape at all.
-fn suits(stage: Stage<'_>, habits: &Habits, shape: char, form: char, dice: &Dice) -> Result<(), &'static str> {
-    if matches!(form, 'D' | 'E' | 'H' | 'P') && !habits.is_busy() {
+fn suits(stage: Stage<'_>, habits: &Habits, shape: Shape, form: Form, dice: &Dice) -> Result<(), &'static str> {
+    if matches!(form, Form::D | Form::E | Form::H | Form::P) && !habits.is_busy() {
         return Err("no function runs often enough");
     }
-    if form == 'J' && stage.cloud_host(habits, &mut dice.fork("cloud", 0)).is_none() {
+    if form == Form::J && stage.cloud_host(habits, &mut dice.fork("cloud", 0)).is_none() {
         return Err("no function calls a network under several prefixes");
     }
-    if form == 'L' && stage.met.ends - HOUR < habits.begins() + SLEEPER_SECS {
+    if form == Form::L && stage.met.ends - HOUR < habits.begins() + SLEEPER_SECS {
         return Err("the logs are shorter than a sleeper's week");
     }
-    if shape == 'S' && !habits.owner.starts_with("arn:") {
+    if shape == Shape::AfterDeployment && !habits.owner.starts_with("arn:") {
         return Err("deployments need --functions");
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The shapes of call-outs, one function each, sizes and cadences drawn anew every time.
+//! How each form of a call-out is played, one function each, sizes and cadences drawn anew every time.
 //!
 //! Medians and spreads follow the incidents the shapes come from; each overlaps with what ordinary calls send. Where they
 //! are played is a [`Scene`]'s business: a drill plays them on the user's own functions, the generator on made-up ones.
@@ -7,48 +7,11 @@ use std::net::IpAddr;
 
 use super::connection::{Connection, Ending, Exchange, Sizes, TCP, UDP, ephemeral_port};
 use super::dice::Dice;
+use super::letters::Form;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-
-/// All shapes, in the order of the list of incidents.
-pub const SHAPES: [char; 16] = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'P', 'Q', 'R', 'S'];
-
-/// What `S`, a call-out shortly after a deployment, may look like.
-pub const AFTER_DEPLOYMENT: [char; 6] = ['A', 'B', 'C', 'D', 'I', 'J'];
-
-/// What a shape is, in a few words.
-pub fn title(shape: char) -> &'static str {
-    match shape {
-        'A' => "small upload, new network",
-        'B' => "large upload, new network",
-        'C' => "new network, odd port",
-        'D' => "slow poll",
-        'E' => "fast poll",
-        'F' => "DNS to a foreign resolver",
-        'G' => "DNS over HTTPS",
-        'H' => "connection held for hours",
-        'I' => "several strangers at once",
-        'J' => "stranger in a known cloud",
-        'K' => "upload to a known provider",
-        'L' => "sleeper",
-        'P' => "drip to a new CDN",
-        'Q' => "scan inside the VPC",
-        'R' => "refused attempts",
-        'S' => "after a deployment",
-        _ => "unknown",
-    }
-}
-
-/// Seconds a shape needs to show, before the logs end.
-pub fn room_secs(shape: char) -> i64 {
-    match shape {
-        'D' | 'P' | 'S' => 3 * DAY + 12 * HOUR,
-        'E' | 'H' => 36 * HOUR,
-        _ => 12 * HOUR,
-    }
-}
 
 /// Gives an address of a name that rotates through many, at a time.
 pub type Rotation = Box<dyn Fn(i64, &mut Dice) -> IpAddr>;
@@ -97,36 +60,35 @@ const SWEPT_PORTS: [u16; 6] = [22, 445, 3306, 5432, 6379, 3389];
 /// Share of polling implants that run only while the function does; the others keep their own time.
 const FROZEN_SHARE: f64 = 0.4;
 
-/// Plays a shape; letters outside the list do nothing.
-pub fn play(shape: char, scene: &mut impl Scene) {
-    match shape {
-        'A' => upload(scene, SMALL, HTTPS),
-        'B' => upload(scene, LARGE, HTTPS),
-        'C' => {
+/// Plays a form.
+pub fn play(form: Form, scene: &mut impl Scene) {
+    match form {
+        Form::A => upload(scene, SMALL, HTTPS),
+        Form::B => upload(scene, LARGE, HTTPS),
+        Form::C => {
             let port = *scene.dice().pick(&ODD_PORTS);
             upload(scene, Sizes { sigma: 1.2, ..SMALL }, (port, TCP));
         }
-        'D' => {
+        Form::D => {
             let period = scene.dice().real(20.0, 70.0) * MINUTE as f64;
             let (jitter, lasts) = (scene.dice().real(0.05, 0.2), scene.dice().between(DAY, 5 * DAY));
             poll(scene, period, jitter, lasts);
         }
-        'E' => {
+        Form::E => {
             let (period, jitter) = (scene.dice().real(45.0, 90.0), scene.dice().real(0.01, 0.12));
             let lasts = scene.dice().between(2 * HOUR, 24 * HOUR);
             poll(scene, period, jitter, lasts);
         }
-        'F' => foreign_resolver(scene),
-        'G' => dns_over_https(scene),
-        'H' => long_connection(scene),
-        'I' => burst(scene),
-        'J' => cloud_host(scene),
-        'K' => known_provider(scene),
-        'L' => sleeper(scene),
-        'P' => drip(scene),
-        'Q' => sweep(scene),
-        'R' => refused(scene),
-        _ => {}
+        Form::F => foreign_resolver(scene),
+        Form::G => dns_over_https(scene),
+        Form::H => long_connection(scene),
+        Form::I => burst(scene),
+        Form::J => cloud_host(scene),
+        Form::K => known_provider(scene),
+        Form::L => sleeper(scene),
+        Form::P => drip(scene),
+        Form::Q => sweep(scene),
+        Form::R => refused(scene),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use detector::config;
-use detector::drill::shapes::{SHAPES, title};
+use detector::drill::letters::Shape;
 use jiff::Timestamp;
 
 const STYLES: Styles = Styles::styled()
@@ -314,24 +314,22 @@ pub(crate) struct NamedFile {
     pub(crate) file: PathBuf,
 }
 
-/// Letters of the shapes to drill.
+/// The shapes to drill.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Shapes(pub(crate) Vec<char>);
+pub(crate) struct Shapes(pub(crate) Vec<Shape>);
 
 fn shapes(text: &str) -> Result<Shapes, String> {
     if text.eq_ignore_ascii_case("all") {
-        return Ok(Shapes(SHAPES.to_vec()));
+        return Ok(Shapes(Shape::ALL.to_vec()));
     }
     let mut chosen = Vec::new();
     for name in text.split(',').map(str::trim) {
-        let mut letters = name.chars().map(|letter| letter.to_ascii_uppercase());
-        match (letters.next().filter(|letter| SHAPES.contains(letter)), letters.next()) {
-            (Some(shape), None) if !chosen.contains(&shape) => chosen.push(shape),
-            (Some(_), None) => {}
-            _ => {
-                let known: Vec<String> = SHAPES.iter().map(|&shape| format!("{shape} {}", title(shape))).collect();
-                return Err(format!("there is no shape `{name}`; known are `all`, {}", known.join(", ")));
-            }
+        let shape: Shape = name.parse().map_err(|unknown| {
+            let known = Shape::ALL.map(|shape| format!("{} {}", shape.letter(), shape.title()));
+            format!("{unknown}; known are `all`, {}", known.join(", "))
+        })?;
+        if !chosen.contains(&shape) {
+            chosen.push(shape);
         }
     }
     Ok(Shapes(chosen))
@@ -411,8 +409,9 @@ mod tests {
 
     #[test]
     fn shapes_are_letters_or_all() {
-        assert_eq!(shapes("b,C, q,B"), Ok(Shapes(vec!['B', 'C', 'Q'])));
-        assert_eq!(shapes("all"), Ok(Shapes(SHAPES.to_vec())));
+        let of = |letters: [&str; 3]| Shapes(letters.map(|letter| letter.parse().expect("a shape")).to_vec());
+        assert_eq!(shapes("b,C, q,B"), Ok(of(["B", "C", "Q"])));
+        assert_eq!(shapes("all"), Ok(Shapes(Shape::ALL.to_vec())));
         assert!(shapes("N").expect_err("benign").contains("A small upload, new network, B "));
     }
 

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use detector::config::Config;
 use detector::coverage::Coverage;
 pub(crate) use detector::drill::Error as DrillError;
+use detector::drill::letters::Shape;
 use detector::finding::Finding;
 use detector::pipeline::{self, Job, Memory, Mode, Scratch, Shelved};
 pub(crate) use detector::pipeline::{Held, Progress};
@@ -202,7 +203,7 @@ fn leave<T>(learned: T) {
 pub(crate) fn drill(
     request: &Request<'_>,
     knowledge: Knowledge,
-    shapes: &[char],
+    shapes: &[Shape],
     function: Option<&str>,
     seed: u64,
     min_severity: f64,
