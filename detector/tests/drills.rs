@@ -138,7 +138,10 @@ fn the_door_prints_one_line_a_shape_and_leaves_nothing() {
 fn the_door_refuses_with_a_hint() {
     let folder = tempfile::tempdir().expect("a folder");
     for (more, parts) in [
-        (&["--shape", "X"][..], ["there is no shape `X`", "Q scan inside the VPC"]),
+        (
+            &["--shape", "X"][..],
+            ["there is no shape `X`; known are `all` and A to L, P to S: ", "`callout drill --help`"],
+        ),
         (&["--function", "nobody"], ["error: `nobody` is not in these logs", "hint: they hold activities-api; "]),
         (&["--until", "2026-03-25T00:00:00Z"], ["error: no function is ready", "hint: give more days of logs"]),
         (&["--format", "ocsf"], ["error: a drill is no finding", "`--format table` or `--format json`"]),

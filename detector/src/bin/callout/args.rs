@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use detector::config;
-use detector::drill::letters::Shape;
+use detector::drill::letters::{Shape, UnknownShape};
 use jiff::Timestamp;
 
 const STYLES: Styles = Styles::styled()
@@ -30,6 +30,18 @@ Exit status:
 /// Whether an option is about findings, of which some commands have none.
 fn is_of_findings(option: &clap::Arg) -> bool {
     ["format", "output", "min_severity", "fail_on"].contains(&option.get_id().as_str())
+}
+
+/// What a drill's `--fail-on` looks at.
+const DRILL_FAIL_ON: &str = "Exit 1 when a finding of the logs as they are, without the call-outs, is of this severity or above, \
+                             1.0 to 10.0";
+
+/// Adds to the help of `--shape` what each letter is.
+fn with_titles(option: clap::Arg) -> clap::Arg {
+    let first = option.get_help().map(ToString::to_string).unwrap_or_default();
+    // A manual page joins lines, but for those that begin with a space.
+    let titles = Shape::ALL.map(|shape| format!("\n  {}  {}", shape.letter(), shape.title()));
+    option.long_help(format!("{first}\n{}", titles.concat()))
 }
 
 /// Finds the calls a compromised dependency of an AWS Lambda function makes, in VPC flow logs.
@@ -58,6 +70,9 @@ pub(crate) enum Command {
     #[command(after_help = EXIT_STATUS)]
     #[command(mut_arg("format", |option| option.hide_possible_values(true).help("`table` for people, or `json` (callout.drill/1)")))]
     #[command(mut_arg("output", |option| option.help("Write the account there instead of stdout")))]
+    #[command(mut_arg("min_severity", |option| option.help("Findings of a severity below count as nothing, 1.0 to 10.0")))]
+    #[command(mut_arg("fail_on", |option| option.help(DRILL_FAIL_ON)))]
+    #[command(mut_arg("shape", with_titles))]
     Drill(Drill),
     /// Accept a finding: what it is about is learned as normal from now on
     Accept(Accept),
@@ -148,10 +163,6 @@ pub(crate) struct Drill {
     #[command(flatten)]
     pub(crate) input: Input,
     /// The shape: a letter, several divided by commas, or `all`
-    ///
-    /// A small upload, B large upload, C odd port, D slow poll, E fast poll, F foreign resolver, G DNS over HTTPS, H held
-    /// connection, I several strangers at once, J stranger in a known cloud, K upload to a known provider, L sleeper, P drip
-    /// to a new CDN, Q scan inside the VPC, R refused attempts, S after a deployment.
     #[arg(long, value_name = "NAME", default_value = "all", value_parser = shapes, help_heading = "Drill")]
     pub(crate) shape: Shapes,
     /// Play on this function, by name or ARN; else one that suits is chosen for each shape
@@ -324,9 +335,9 @@ fn shapes(text: &str) -> Result<Shapes, String> {
     }
     let mut chosen = Vec::new();
     for name in text.split(',').map(str::trim) {
-        let shape: Shape = name.parse().map_err(|unknown| {
-            let known = Shape::ALL.map(|shape| format!("{} {}", shape.letter(), shape.title()));
-            format!("{unknown}; known are `all`, {}", known.join(", "))
+        let shape = name.parse().map_err(|unknown: UnknownShape| {
+            let letters = Shape::letters();
+            format!("{unknown}; known are `all` and {letters}: `callout drill --help` says what they are")
         })?;
         if !chosen.contains(&shape) {
             chosen.push(shape);
@@ -412,7 +423,19 @@ mod tests {
         let of = |letters: [&str; 3]| Shapes(letters.map(|letter| letter.parse().expect("a shape")).to_vec());
         assert_eq!(shapes("b,C, q,B"), Ok(of(["B", "C", "Q"])));
         assert_eq!(shapes("all"), Ok(Shapes(Shape::ALL.to_vec())));
-        assert!(shapes("N").expect_err("benign").contains("A small upload, new network, B "));
+        let said =
+            "there is no shape `N`; known are `all` and A to L, P to S: `callout drill --help` says what they are";
+        assert_eq!(shapes("a,N"), Err(said.into()));
+    }
+
+    #[test]
+    fn the_help_of_a_drill_is_of_drills() {
+        let mut drill = Cli::command().find_subcommand("drill").expect("a command").clone();
+        let help = drill.render_long_help().to_string();
+        for shape in Shape::ALL {
+            assert!(help.contains(&format!("{}  {}\n", shape.letter(), shape.title())), "{help}");
+        }
+        assert!(help.contains("without the call-outs"), "{help}");
     }
 
     #[test]

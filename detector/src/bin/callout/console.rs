@@ -50,6 +50,15 @@ impl From<Status> for ExitCode {
     }
 }
 
+/// Names offered when the one typed is unknown.
+const OFFERED: usize = 8;
+
+/// The first of some names. One may hold commas: functions that share an interface have one name together.
+pub(crate) fn offered<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = if names.len() > OFFERED { " …" } else { "" };
+    format!("{}{more}", names.take(OFFERED).collect::<Vec<_>>().join("; "))
+}
+
 /// The longest message printed.
 const MAX_TEXT_BYTES: usize = 4 << 10;
 

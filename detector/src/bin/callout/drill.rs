@@ -3,12 +3,9 @@
 use anyhow::anyhow;
 
 use crate::args;
-use crate::console::{Failure, Hint as _, Status};
+use crate::console::{Failure, Hint as _, Status, offered};
 use crate::engine::{self, DrillError, Outcome};
 use crate::settings::Settings;
-
-/// Names offered when the one typed is unknown.
-const OFFERED: usize = 8;
 
 pub(crate) fn run(typed: args::Drill) -> Result<Status, Failure> {
     let (shapes, function, seed) = (typed.shape.0.clone(), typed.function.clone(), typed.seed);
@@ -37,9 +34,7 @@ fn explain(error: DrillError) -> Failure {
             "give more days of logs, a shorter --warm-up, or the --baseline of an earlier run".to_owned()
         }
         DrillError::UnknownFunction { known, .. } => {
-            let more = if known.len() > OFFERED { " …" } else { "" };
-            let known: Vec<&str> = known.iter().take(OFFERED).map(String::as_str).collect();
-            format!("they hold {}{more}", known.join("; "))
+            format!("they hold {}", offered(known.iter().map(String::as_str)))
         }
         DrillError::Scratch(_) => "is there room in the folder TMPDIR names?".to_owned(),
     };

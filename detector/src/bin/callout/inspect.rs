@@ -4,12 +4,9 @@ use anyhow::anyhow;
 use detector::write::inspect::{self, Detail};
 
 use crate::args;
-use crate::console::{Failure, Hint as _, Status, stdout_look, to_stdout};
+use crate::console::{Failure, Hint as _, Status, offered, stdout_look, to_stdout};
 use crate::engine;
 use crate::settings::{config, existing_baseline};
-
-/// Names offered when the one typed is unknown.
-const OFFERED: usize = 8;
 
 pub(crate) fn run(typed: &args::Inspect) -> Result<Status, Failure> {
     existing_baseline(&typed.baseline)?;
@@ -42,27 +39,19 @@ fn find<'a>(known: &'a [Detail], typed: &str) -> Result<&'a Detail, Failure> {
     match named.as_slice() {
         [one] => Ok(one),
         [] => Err(anyhow!("`{typed}` is not in this baseline")).hint(offer(known, &short(&arn))),
-        several => Err(anyhow!("`{typed}` is the name of {} functions in this baseline", several.len())).hint(format!(
-            "give one's ARN: {}",
-            offered_of(several.iter().map(|detail| detail.function.name.as_str()).collect())
-        )),
+        several => Err(anyhow!("`{typed}` is the name of {} functions in this baseline", several.len()))
+            .hint(format!("give one's ARN: {}", offered(several.iter().map(|detail| detail.function.name.as_str())))),
     }
 }
 
 fn offer(known: &[Detail], name: &str) -> String {
     let names: Vec<&str> = known.iter().map(|detail| detail.function.name.as_str()).collect();
     let alike: Vec<&str> = names.iter().copied().filter(|known| known.contains(name) || name.contains(known)).collect();
-    let offered = if alike.is_empty() { names } else { alike };
-    if offered.is_empty() {
+    let names = if alike.is_empty() { names } else { alike };
+    if names.is_empty() {
         return "the baseline knows no function yet".into();
     }
-    format!("it knows {}", offered_of(offered))
-}
-
-/// The first of some names.
-fn offered_of(names: Vec<&str>) -> String {
-    let more = if names.len() > OFFERED { " …" } else { "" };
-    format!("{}{more}", names.into_iter().take(OFFERED).collect::<Vec<_>>().join(", "))
+    format!("it knows {}", offered(names.into_iter()))
 }
 
 #[cfg(test)]
@@ -131,7 +120,7 @@ mod tests {
         let all = [known("activities-api"), known("routes-api")];
         let hint = |typed: &str| find(&all, typed).expect_err(typed).hint.unwrap_or_default();
         assert_eq!(hint("routes"), "it knows routes-api");
-        assert_eq!(hint("x"), "it knows activities-api, routes-api");
+        assert_eq!(hint("x"), "it knows activities-api; routes-api");
         assert_eq!(find(&[], "x").expect_err("empty").hint.as_deref(), Some("the baseline knows no function yet"));
     }
 }
