@@ -143,7 +143,10 @@ fn the_door_refuses_with_a_hint() {
             ["there is no shape `X`; known are `all` and A to L, P to S: ", "`callout drill --help`"],
         ),
         (&["--function", "nobody"], ["error: `nobody` is not in these logs", "hint: they hold activities-api; "]),
-        (&["--until", "2026-03-25T00:00:00Z"], ["error: no function is ready", "hint: give more days of logs"]),
+        (
+            &["--until", "2026-03-25T00:00:00Z"],
+            ["the warm-up and on 3 days before its last\n", "hint: give more days of logs"],
+        ),
         (&["--format", "ocsf"], ["error: a drill is no finding", "`--format table` or `--format json`"]),
     ] {
         let output = callout("drill", more, folder.path());

@@ -26,7 +26,7 @@ pub(super) struct Habits {
     pub(super) called: BTreeMap<Destination, Called>,
     /// Its interfaces, each with the last window it was seen in and the flow log that tells most of it.
     pub(super) enis: BTreeMap<Arc<str>, (Window, Arc<str>)>,
-    /// The first second at which it is judged by its behaviour; `None` when the logs end before.
+    /// The first second from which on it can be played on, judged by its behaviour; `None` when the logs end before.
     pub(super) ready_at: Option<i64>,
 }
 
@@ -84,7 +84,7 @@ impl Habits {
         let before = start.owners.id(&self.owner).and_then(|owner| start.baseline(owner)).and_then(|b| b.known);
         let first = self.active.keys().next()?.start();
         let (begins, n_days) = before.map_or((first, 0), |known| (known.first.start().min(first), known.n_days));
-        // What is learned on the last of the days needed counts from the next one on.
+        // Judging begins on the last of the days needed, with what is learned of it; a drill waits for the next one.
         let days: BTreeSet<Day> = self.active.keys().map(|window| window.day()).collect();
         let seen_enough = match Scorer::READY_DAYS.saturating_sub(n_days) {
             0 => first,

@@ -31,6 +31,7 @@ use crate::coverage::Coverage;
 use crate::finding::{Destination, Finding, Fingerprint};
 use crate::pipeline::{Gathered, Job, Knowledge, Memory, Mode, Progress, Scratch};
 use crate::read::Object;
+use crate::score::Scorer;
 use crate::write::drill::{Drill, Found, Play};
 use connection::Connection;
 use dice::Dice;
@@ -81,11 +82,17 @@ pub struct Outcome {
 /// Why nothing was drilled.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No function is judged by its behaviour.
-    #[error("no function is ready: none was observed through the warm-up and on four days")]
+    /// No function is judged by its behaviour with a day left to play on it.
+    #[error(
+        "no function is ready: none was observed through the warm-up and on {} days before its last",
+        Scorer::READY_DAYS
+    )]
     NotReady,
-    /// The function named is not judged by its behaviour.
-    #[error("`{function}` is not ready: it was not observed through the warm-up and on four days")]
+    /// The function named is not judged by its behaviour with a day left to play on it.
+    #[error(
+        "`{function}` is not ready: it was not observed through the warm-up and on {} days before its last",
+        Scorer::READY_DAYS
+    )]
     FunctionNotReady {
         /// As typed.
         function: String,
