@@ -66,6 +66,11 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// Whether all of it was refused: nothing was called.
+    pub fn is_refused(&self) -> bool {
+        self.n_flows == 0 && self.n_rejected > 0
+    }
+
     /// Adds another observation of the same owner, destination and window.
     pub fn merge(&mut self, other: &Self) {
         self.n_flows = self.n_flows.saturating_add(other.n_flows);

@@ -72,7 +72,7 @@ pub enum Error {
 /// The words stand for sets of thresholds the checks hold themselves, so that a setting never needs statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sensitivity {
-    /// The thresholds the measured goals of false alerts and found call-outs hold for.
+    /// The thresholds that the figures of `docs/detection.md` are for.
     Default,
     /// Lower thresholds: more found, more false alerts. For an investigation.
     High,
@@ -105,7 +105,7 @@ struct RawConfig {
 /// Durations are seconds, sizes bytes, shares lie in [0, 1].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// How easily the checks speak. `default`: what the measured goals hold for.
+    /// How easily the checks speak. `default`: what the figures of `docs/detection.md` are for.
     pub sensitivity: Sensitivity,
     /// How long a function is observed before its behaviour is judged; 1h to 90d, default 7d: one whole week, so that
     /// what runs on Sundays has been seen once.

@@ -9,6 +9,7 @@ use baselines::heirs::functions;
 use baselines::ladder::to_ip;
 use baselines::newcomer::Subject;
 
+use crate::amounts::count;
 use crate::finding::{port_name, port_words};
 use crate::score::Scorer;
 use crate::write::inspect::{Detail, Function, Network, State, Volume};
@@ -80,7 +81,13 @@ fn notes(baselines: &Baselines) -> BTreeMap<u32, Vec<String>> {
     for ((_, baseline), owner) in baselines.iter().zip(0..) {
         let n = baseline.newcomers().count();
         if n > 0 {
-            notes.insert(owner, vec![format!("{n} of its destinations are new or rare and still watched")]);
+            notes.insert(
+                owner,
+                vec![format!(
+                    "{} still watched: met on fewer than three days, or under a finding",
+                    count(n as u64, "newcomer")
+                )],
+            );
         }
     }
     for held in held(baselines) {

@@ -36,11 +36,6 @@ pub(super) fn n_records(observation: &Observation) -> u64 {
     u64::from(observation.n_flows) + u64::from(observation.n_rejected)
 }
 
-/// Whether all that an observation tells of was refused.
-fn is_refused(observation: &Observation) -> bool {
-    observation.n_flows == 0 && observation.n_rejected > 0
-}
-
 impl Settled {
     /// Settles what objects told of one owner.
     pub(super) fn settle(&mut self, runs: &[Run<'_>], tables: &Tables, ranks: &Ranks) {
@@ -143,7 +138,7 @@ impl Kept {
                 *refused += u64::from(row.n_rejected);
             }
             if unnamed.is_some() {
-                told.insert((row.key(), row.eni, is_refused(&row)));
+                told.insert((row.key(), row.eni, row.is_refused()));
             }
             latest = Some((run.source, row));
         }
@@ -164,7 +159,7 @@ impl Kept {
 
     /// Whether a row is kept: one of a flow log that is, or one of none that no flow log tells of.
     fn tells(&self, source: u32, row: &Observation) -> bool {
-        let is_refused = is_refused(row);
+        let is_refused = row.is_refused();
         if Some(source) == self.unnamed {
             return !self.told.contains(&(row.key(), row.eni, is_refused));
         }

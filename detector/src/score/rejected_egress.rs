@@ -90,20 +90,12 @@ impl Check for RejectedEgress {
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
         let mut out: Vec<Oddity> = Vec::new();
-        for (row, found) in view.rows().filter(|(row, _)| row.n_rejected > 0 && row.n_flows == 0) {
+        for (row, found) in view.rows().filter(|(row, _)| row.is_refused()) {
             if view.baseline.destination_of(found).is_some() && found.standing == Standing::Settled {
                 continue;
             }
-            let (topic, base) = match found.standing {
-                Standing::New(subject) | Standing::Watched(subject) => {
-                    let newcomer = view.open.get(subject);
-                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(newcomer)) {
-                        continue;
-                    }
-                    (Topic::Newcomer(subject), NEWCOMER_BANS)
-                }
-                Standing::Settled => (Topic::Peer(row.peer), STRANGER_BANS),
-            };
+            let Some(topic) = view.topic_of(row, found) else { continue };
+            let base = if matches!(topic, Topic::Newcomer(_)) { NEWCOMER_BANS } else { STRANGER_BANS };
             let bans = attempts_bans(base, row.n_rejected.into());
             let inside = if is_private(view.rungs(row.peer).address) { " inside the VPC" } else { "" };
             out.push(Oddity {

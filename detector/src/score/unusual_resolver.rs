@@ -55,17 +55,7 @@ impl Check for UnusualResolver {
             if !is_dns && operator.is_none() || view.knows_operator(row.peer, row.port) {
                 continue;
             }
-            let topic = match found.standing {
-                Standing::New(subject) | Standing::Watched(subject) => {
-                    let newcomer = view.open.get(subject);
-                    if !newcomer.is_some_and(|newcomer| view.was_met_ready(newcomer)) {
-                        continue;
-                    }
-                    Topic::Newcomer(subject)
-                }
-                // A resolver inside a network the function uses for other things.
-                Standing::Settled => Topic::Peer(row.peer),
-            };
+            let Some(topic) = view.topic_of(row, found) else { continue };
             let inside = is_private(address);
             let bans = if inside { INSIDE_BANS } else { OUTSIDE_BANS };
             let how = match (row.port, row.protocol) {

@@ -14,6 +14,7 @@ use baselines::window::{WINDOW_SECS, Window};
 
 use super::Facts;
 use super::novelty::Prior;
+use super::oddity::Topic;
 use crate::amounts::span_words;
 use crate::finding::port_words;
 
@@ -127,6 +128,18 @@ impl View<'_> {
     /// Whether all destinations of a newcomer are inside private space.
     pub(super) fn is_inside(&self, newcomer: &Newcomer) -> bool {
         newcomer.destinations.iter().all(|destination| is_private(self.rungs(destination.peer).address))
+    }
+
+    /// What a destination is judged as: the newcomer that it is or belongs to, or, inside a network that the function uses for other
+    /// things, itself; nothing that was met during warm-up.
+    pub(super) fn topic_of(&self, row: &Observation, found: &Found) -> Option<Topic> {
+        match found.standing {
+            Standing::New(subject) | Standing::Watched(subject) => {
+                let newcomer = self.open.get(subject)?;
+                self.was_met_ready(newcomer).then_some(Topic::Newcomer(subject))
+            }
+            Standing::Settled => Some(Topic::Peer(row.peer)),
+        }
     }
 
     /// Rows with where their destinations stood.

@@ -58,8 +58,7 @@ fn paged(n: u64, request: &Message) -> Fault {
         </DescribeNetworkInterfacesResponse>";
     const FUNCTIONS: &str = r#"{"Functions":[{"FunctionArn":"arn:aws:lambda:eu-west-1:123456789012:function:f:1",
         "VpcConfig":{"SubnetIds":["subnet-1"]},"Environment":{"Variables":{"STRIPE_KEY":"sk_live_123"}}}],"NextMarker":"m 1"}"#;
-    const MORE_FUNCTIONS: &str =
-        r#"{"Functions":[{"FunctionArn":"arn:aws:lambda:eu-west-1:123456789012:function:g:1","VpcConfig":{"SubnetIds":["subnet-1"]}}]}"#;
+    const MORE_FUNCTIONS: &str = r#"{"Functions":[{"FunctionArn":"arn:aws:lambda:eu-west-1:123456789012:function:g:1","VpcConfig":{"SubnetIds":["subnet-1"]}}]}"#;
     let form = request.text();
     if form.contains("Action=DescribeNetworkInterfaces") {
         return match n {

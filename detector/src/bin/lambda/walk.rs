@@ -194,7 +194,7 @@ impl Told {
 
     /// Whether a row repeats what is folded in: the same records, or another flow log's of what one told already.
     fn tells(&self, flow_log: &str, set: &Observations, row: &Observation) -> bool {
-        let verdict = if row.n_flows == 0 && row.n_rejected > 0 { Verdict::Refused } else { Verdict::Accepted };
+        let verdict = if row.is_refused() { Verdict::Refused } else { Verdict::Accepted };
         let record = record(set, row);
         if self.records.contains(&record) {
             return true;
