@@ -1,7 +1,7 @@
 //! Incidents: related oddities of one owner, close in time, as one finding that is updated while it lasts.
 //!
 //! Takes oddities that passed the threshold. An oddity joins the first of these incidents of its owner, else it opens a new one:
-//! that which holds its topic, whenever that was, or under whose id the topic is: what was once told goes on under the same id;
+//! that which holds its topic, unless it was forgotten since, or under whose id the topic is: what was once told goes on under the same id;
 //! one about the same stranger, last odd within the configured gap and not accepted; such a one that something new joined in the
 //! last two days: that a topic goes on draws nothing else in, or the daily use of a new endpoint would hide every stranger
 //! after it.
