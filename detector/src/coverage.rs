@@ -80,7 +80,7 @@ pub struct Coverage {
     pub n_other_interface: u64,
     /// Rows on interfaces the inventory does not know or cannot attribute.
     pub n_unknown_interface: u64,
-    /// Rows that a second flow log or object had already told.
+    /// Of the rows observed, those sent that a second flow log or object told again; their answers are not counted.
     pub n_repeated: u64,
     /// Rows dated years from all others, left out: see `pipeline`.
     pub n_stray: u64,

@@ -71,8 +71,8 @@ pub struct Request<'a> {
 /// What drilling gives.
 #[derive(Debug)]
 pub struct Outcome {
-    /// One a shape, in the order asked for.
-    pub drills: Vec<Drill>,
+    /// One a shape, in the order asked for; or why there is nobody to play on.
+    pub drills: Result<Vec<Drill>, Error>,
     /// What the logs give as they are.
     pub findings: Vec<Finding>,
     /// The account of reading and walking them as they are.
@@ -105,15 +105,12 @@ pub enum Error {
         /// Those that are.
         known: Vec<String>,
     },
-    /// The scratch failed.
-    #[error("observations could not be kept")]
-    Scratch(#[from] std::io::Error),
 }
 
 /// Reads objects and drills the shapes asked for, from a baseline on.
 ///
 /// # Errors
-/// When there is nobody to play on, and when a scratch fails. An object that cannot be read is named in the coverage.
+/// When a scratch fails. An object that cannot be read is named in the coverage.
 pub fn run(
     request: &Request<'_>,
     knowledge: &mut Knowledge,
@@ -121,7 +118,7 @@ pub fn run(
     start: &Baselines,
     scratch: &dyn Fn() -> Box<dyn Scratch>,
     progress: &dyn Progress,
-) -> Result<Outcome, Error> {
+) -> std::io::Result<Outcome> {
     let gathered = Gathered::read(&job(request, knowledge, progress), objects)?;
     let walk = |knowledge: &Knowledge, more: &[(String, Observations)]| {
         gathered.walk(&job(request, knowledge, progress), more, Memory::from(start.clone()), scratch())
@@ -130,7 +127,12 @@ pub fn run(
     let all = Habits::of(&gathered, start, request.config.warm_up_secs as i64);
     let interval_secs = object::interval_secs(&gathered);
     let met = Met::of(&gathered, start, knowledge);
-    let ready = ready(request, &all, met.ends)?;
+    let ready = match ready(request, &all, met.ends) {
+        Ok(ready) => ready,
+        Err(nobody) => {
+            return Ok(Outcome { drills: Err(nobody), findings: plain.findings, coverage: plain.coverage });
+        }
+    };
     let has_strangers = Stage { knowledge, met: &met }.has_strangers(&mut Dice::new(request.seed).fork("strangers", 0));
     // The deployment stays in the inventory, so its shape comes last.
     let mut shapes = request.shapes.to_vec();
@@ -171,7 +173,7 @@ pub fn run(
         drills.push(Drill { shape: letter, title, play: Ok(play) });
     }
     drills.sort_by_key(|drill| request.shapes.iter().position(|asked| asked.letter() == drill.shape));
-    Ok(Outcome { drills, findings: plain.findings, coverage: plain.coverage })
+    Ok(Outcome { drills: Ok(drills), findings: plain.findings, coverage: plain.coverage })
 }
 
 fn job<'a>(request: &Request<'a>, knowledge: &'a Knowledge, progress: &'a dyn Progress) -> Job<'a> {

@@ -23,8 +23,16 @@ pub(crate) fn run(typed: args::Drill) -> Result<Status, Failure> {
     let knowledge = std::mem::take(&mut settings.knowledge);
     let drilled = engine::drill(&settings.request(), knowledge, &shapes, function.as_deref(), seed, min_severity, &bar);
     bar.clear();
-    let (drills, outcome) = drilled?.map_err(explain)?;
-    Ok(settings.delivery.deliver_drills(&drills, outcome, &settings.listing, opened, settings.console))
+    let (drills, outcome) = drilled?;
+    let (drills, refused) = match drills {
+        Ok(drills) => (drills, Status::Done),
+        Err(error) => {
+            settings.console.failure(&explain(error));
+            (Vec::new(), Status::Unfinished)
+        }
+    };
+    let status = settings.delivery.deliver_drills(&drills, outcome, &settings.listing, opened, settings.console);
+    Ok(status.max(refused))
 }
 
 /// Why nothing was drilled, and what to do about it.
@@ -36,7 +44,6 @@ fn explain(error: DrillError) -> Failure {
         DrillError::UnknownFunction { known, .. } => {
             format!("they hold {}", offered(known.iter().map(String::as_str)))
         }
-        DrillError::Scratch(_) => "is there room in the folder TMPDIR names?".to_owned(),
     };
     Failure { error: error.into(), hint: Some(hint) }
 }

@@ -199,7 +199,8 @@ fn leave<T>(learned: T) {
     std::mem::forget(learned);
 }
 
-/// Plays call-outs on the functions of the logs, in memory; gives what came of it, and what the logs give as they are.
+/// Plays call-outs on the functions of the logs, in memory; gives what came of it, or why there is nobody to play on, and what the logs
+/// give as they are.
 pub(crate) fn drill(
     request: &Request<'_>,
     knowledge: Knowledge,
@@ -208,7 +209,7 @@ pub(crate) fn drill(
     seed: u64,
     min_severity: f64,
     progress: &dyn Progress,
-) -> anyhow::Result<Result<(Vec<Drill>, Outcome), DrillError>> {
+) -> anyhow::Result<(Result<Vec<Drill>, DrillError>, Outcome)> {
     let start = request.baseline.map(load).transpose()?.unwrap_or_default().baselines;
     let (mut knowledge, notes) = knowledge.parse(request.all_interfaces)?;
     let asked =
@@ -216,10 +217,9 @@ pub(crate) fn drill(
     let scratch = || Box::new(TempScratch::default()) as Box<dyn Scratch>;
     let drilled = threads(request)?
         .install(|| detector::drill::run(&asked, &mut knowledge, objects(request), &start, &scratch, progress));
-    Ok(drilled.map(|drilled| {
-        let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage, notes, unsaved: None };
-        (drilled.drills, outcome)
-    }))
+    let drilled = drilled.context("observations could not be kept; is there room in the folder TMPDIR names?")?;
+    let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage, notes, unsaved: None };
+    Ok((drilled.drills, outcome))
 }
 
 /// What the baseline knows, one entry a function, in the order to print.
