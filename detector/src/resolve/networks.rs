@@ -183,6 +183,11 @@ impl Networks {
         Ok(())
     }
 
+    /// Whether a file names the systems of addresses, and whether one names AWS's services.
+    pub fn kinds(&self) -> [bool; 2] {
+        [!self.asn.is_empty(), !self.aws.is_empty()]
+    }
+
     /// Whether no file was added, so that every owner is a block.
     pub fn is_empty(&self) -> bool {
         self.asn.is_empty() && self.aws.is_empty()

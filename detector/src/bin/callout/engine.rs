@@ -326,6 +326,9 @@ fn run(
         let (memory, version) = loaded?.unzip();
         let memory = memory.unwrap_or_default();
         let learned_until = memory.baselines.learned_from.span.map(|(_, until)| until);
+        let names = memory.baselines.ladder.networks();
+        let mut notes = notes;
+        notes.extend(renamed(names.iter().map(AsRef::as_ref), knowledge.networks.kinds()));
         let outcome = shelved
             .and_then(|shelved| shelved.walk(&job, memory))
             .context("temporary files could not be kept; is there room in the folder TMPDIR names?")?;
@@ -357,6 +360,35 @@ fn unjudged(coverage: &Coverage) -> Option<String> {
         "only lists and sweeps were judged: every function is still learning, which takes `warm_up` (a week) of its logs; give \
          logs from earlier on, or a --baseline that was learned from them"
             .to_owned()
+    })
+}
+
+/// Says so where the baseline knows networks by names that the files given now do not have, or by none where these have some: each
+/// would be new once. `given`: whether there are names of systems, and of AWS's services.
+fn renamed<'a>(known: impl Iterator<Item = &'a str>, given: [bool; 2]) -> Option<String> {
+    /// Amazon's own systems: what is known by these was met without AWS's list.
+    const AMAZON: [&str; 3] = ["AS16509", "AS14618", "AS8987"];
+    let (mut of_systems, mut of_services, mut of_none, mut of_amazon) = (false, false, false, false);
+    for key in known.filter(|key| !key.starts_with("private ")) {
+        of_services |= key.starts_with("AWS ");
+        of_systems |= key.starts_with("AS");
+        of_none |= key.starts_with(|first: char| first.is_ascii_hexdigit()) && !key.starts_with('A');
+        of_amazon |= AMAZON.contains(&key);
+    }
+    let [has_asn, has_ranges] = given;
+    let differences = [
+        (has_asn && of_none && !of_systems, "without --asn"),
+        (has_ranges && of_amazon && !of_services, "without --aws-ranges"),
+        (!has_asn && of_systems, "with --asn"),
+        (!has_ranges && of_services, "with --aws-ranges"),
+    ];
+    let words: Vec<&str> = differences.into_iter().filter(|(differs, _)| *differs).map(|(_, words)| words).collect();
+    (!words.is_empty()).then(|| {
+        format!(
+            "the baseline was learned {}: networks it knows by other names may be told as new once; give the same files, or \
+             learn it anew",
+            words.join(" and ")
+        )
     })
 }
 
@@ -459,6 +491,21 @@ mod tests {
     fn no_finding_of_functions_that_are_all_learning_is_explained() {
         let of = |n_owners, n_learning| unjudged(&Coverage { n_owners, n_learning, ..Coverage::default() }).is_some();
         assert_eq!([of(0, 0), of(5, 4), of(5, 5), of(5, 6)], [false, false, true, true]);
+    }
+
+    #[test]
+    fn files_that_were_not_there_when_a_baseline_was_learned_are_noticed() {
+        let of = |known: &[&str], given| renamed(known.iter().copied(), given).unwrap_or_default();
+        let (blocks, all) = (["203.0.0.0/16", "private 10.0.0.0/16"], ["AS64500", "AWS S3 eu-west-1", "2001:db8::/32"]);
+        for (known, given) in [(&blocks[..], [false, false]), (&all, [true, true]), (&[], [true, true])] {
+            assert_eq!(of(known, given), "", "{known:?}");
+        }
+        assert_eq!(of(&["private 10.0.0.0/16"], [true, true]), "", "inside there are no other names");
+        assert_eq!(of(&["AS64500"], [true, true]), "", "nothing of AWS was met");
+        assert!(of(&blocks, [true, true]).contains("learned without --asn:"));
+        assert!(of(&["AS64500", "AS16509"], [true, true]).contains("learned without --aws-ranges:"));
+        assert!(of(&all, [false, true]).contains("learned with --asn:"));
+        assert!(of(&["AS16509"], [false, true]).contains("learned without --aws-ranges and with --asn:"));
     }
 
     #[test]
