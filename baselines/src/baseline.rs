@@ -414,7 +414,7 @@ impl Baseline {
             && known.first.day() < window.day()
             && window.day() < known.last.day()
         {
-            known.n_days += 1;
+            known.n_days = known.n_days.saturating_add(1);
         }
         self.note_activity(window, rows, found);
         let mut total = Totals::default();

@@ -47,7 +47,8 @@ impl Known {
         let (n_windows, n_days) = if late.first < early.last {
             (early.n_windows.max(late.n_windows), early.n_days.max(late.n_days))
         } else {
-            (early.n_windows + late.n_windows - shared_windows, early.n_days + late.n_days - shared_days)
+            let sum = |early: u32, late: u32, shared| early.saturating_add(late).saturating_sub(shared);
+            (sum(early.n_windows, late.n_windows, shared_windows), sum(early.n_days, late.n_days, shared_days))
         };
         *self = Self { first: early.first, last: early.last.max(late.last), n_windows, n_days };
     }

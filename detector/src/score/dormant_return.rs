@@ -91,8 +91,8 @@ impl Check for DormantReturn {
             let n_flows = u64::from(newcomer.counts.last().map_or(0, |&(_, n)| n));
             let n_flows_earlier = newcomer.n_flows.saturating_sub(n_flows) / n_earlier;
             let earlier = earlier / n_earlier;
-            let has_grown =
-                said(newcomer.latest_bytes_out, n_flows) > said(earlier, n_flows_earlier).max(LEAST_BYTES) * GROWN;
+            let said_earlier = said(earlier, n_flows_earlier).max(LEAST_BYTES);
+            let has_grown = said(newcomer.latest_bytes_out, n_flows) > said_earlier.saturating_mul(GROWN);
             let same_hour = view.window.hours_of_week_to(newcomer.before) <= 1;
             bans += match (has_grown, same_hour) {
                 (true, _) => GROWN_BANS,
