@@ -48,7 +48,7 @@ pub fn span_words(secs: i64) -> String {
         s if s >= 2 * 3600 => (s / 3600, "hour"),
         s => ((s / 60).max(1), "minute"),
     };
-    format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
+    count(n.cast_unsigned(), unit)
 }
 
 /// A period that was measured, in words a person uses, to the nearest of what they can say.

@@ -62,8 +62,8 @@ struct Pointer {
 /// Stores a baseline in a folder, which is made if need be. What another run stored meanwhile is replaced.
 ///
 /// # Errors
-/// [`Error::Io`] when the disk refuses; [`Error::OneVersion`]; [`Error::Newer`], [`Error::Foreign`] or [`Error::Damaged`] when the folder holds
-/// something this program must not replace. The folder then holds what it held before.
+/// [`Error::Io`] when the disk refuses; [`Error::OneVersion`]; [`Error::Newer`], [`Error::Foreign`] or [`Error::Damaged`]
+/// when the folder holds something this program must not replace. The folder then holds what it held before.
 pub fn save(dir: &Path, baselines: &Baselines) -> Result<Version, Error> {
     store(dir, baselines, |_| true)
 }

@@ -13,8 +13,8 @@ const MAX_NESTING: usize = 32;
 /// How many columns and groups a schema may have. A flow log has some forty.
 const MAX_ELEMENTS: u64 = 4096;
 
-/// How many column chunks an object may have, columns times row groups: the library keeps a kilobyte of each. A year in row groups of
-/// an hour has nine thousand row groups of seven columns' worth of that.
+/// How many column chunks an object may have, columns times row groups: the library keeps a kilobyte of each. A thousand row groups
+/// of sixty columns have fewer.
 const MAX_CHUNKS: u64 = 1 << 16;
 
 /// Fields of `FileMetaData` and `SchemaElement` in parquet-format's `parquet.thrift`.
