@@ -98,9 +98,9 @@ fn sent(ladder: &Ladder, newcomer: &Newcomer) -> BTreeMap<ServiceKey, Volumes> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use crate::baseline::Standing;
     use crate::fleet::{MEMORY_DAYS, Mode, START, Told, learn, learned};
     use crate::observation::Observation;
+    use crate::standing::Standing;
     use crate::window::{WINDOWS_PER_DAY, Window};
 
     use super::*;

@@ -7,11 +7,12 @@ use crate::activity::Activity;
 use crate::bounds::NOWHERE;
 use crate::distribution::Distribution;
 use crate::known::{Known, RecordLengths, Totals, Volumes};
-use crate::ladder::{Ladder, Rungs, is_private};
+use crate::ladder::{Ladder, Rungs};
 use crate::near::near;
 use crate::newcomer::{Newcomer, Subject};
 use crate::observation::Observation;
 use crate::slots::Place;
+use crate::standing::{Found, Standing};
 use crate::table::Table;
 use crate::watched::Watched;
 use crate::window::{Day, HOURS_PER_WEEK, WINDOWS_PER_DAY, Window};
@@ -163,27 +164,6 @@ pub type DestinationKey = (u32, u16, u8);
 /// Network, port, protocol.
 pub type ServiceKey = (u32, u16, u8);
 
-/// Where a row stands on its owner's ladder before its window is learned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Every rung is known and settled.
-    Settled,
-    /// A rung is being watched.
-    Watched(Subject),
-    /// A rung was never met.
-    New(Subject),
-}
-
-impl Standing {
-    /// The rung that is new or watched, if one is.
-    pub(crate) fn subject(self) -> Option<Subject> {
-        match self {
-            Self::Settled => None,
-            Self::Watched(subject) | Self::New(subject) => Some(subject),
-        }
-    }
-}
-
 /// The numbers of the entries that learn of a destination, so that a settled one needs one look-up instead of five.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entries {
@@ -196,14 +176,6 @@ pub(crate) struct Entries {
 impl Entries {
     /// Those of a destination that is not settled. Whatever was learned has a port.
     const NONE: Self = Self { network: NOWHERE, service: NOWHERE, prefix: NOWHERE, port: NOWHERE };
-}
-
-/// Where a row stands, and the number of its destination, if it has one.
-#[derive(Clone, Copy, Debug)]
-pub struct Found {
-    /// Where it stands.
-    pub standing: Standing,
-    destination: Option<u32>,
 }
 
 /// What was learned of one owner that concerns the fleet: see [`crate::Baselines::note`].
@@ -341,42 +313,9 @@ impl Baseline {
         }
     }
 
-    /// Where a destination stands: the highest rung that is new or watched.
-    ///
-    /// Inside the VPC a new address is no news (a database fails over, an endpoint moves), only a new port is.
-    pub fn find(&self, ladder: &Ladder, row: &Observation) -> Found {
-        let destination = self.destinations.id(&(row.peer, row.port, row.protocol));
-        let is_settled = destination.is_some_and(|id| self.settled_entries(id).is_some());
-        let standing = if is_settled { Standing::Settled } else { self.standing_by_rungs(ladder, row) };
-        Found { standing, destination }
-    }
-
     /// The entries of a destination that was found settled.
-    fn settled_entries(&self, destination: u32) -> Option<Entries> {
+    pub(crate) fn settled_entries(&self, destination: u32) -> Option<Entries> {
         self.settled.get(destination as usize).copied().filter(|entries| entries.port != NOWHERE)
-    }
-
-    fn standing_by_rungs(&self, ladder: &Ladder, row: &Observation) -> Standing {
-        let rungs = ladder.rungs(row.peer);
-        let service = (rungs.network, row.port, row.protocol);
-        let rung = |subject: Subject, is_known: bool| {
-            if self.is_watched(subject) {
-                Some(Standing::Watched(subject))
-            } else if is_known || self.is_full(subject) {
-                None
-            } else {
-                Some(Standing::New(subject))
-            }
-        };
-        rung(Subject::Network(rungs.network), self.networks.id(&rungs.network).is_some())
-            .or_else(|| rung(Subject::Service(service.0, service.1, service.2), self.services.id(&service).is_some()))
-            .or_else(|| {
-                if is_private(rungs.address) {
-                    return None;
-                }
-                rung(Subject::Prefix(rungs.prefix), self.prefixes.id(&rungs.prefix).is_some())
-            })
-            .unwrap_or(Standing::Settled)
     }
 
     /// Learns the observations of one window. Windows come in order of event time. Late ones count too, but what a window or a day
@@ -516,11 +455,11 @@ impl Baseline {
     fn enter(&mut self, rungs: Rungs, row: &Observation, new: &mut DiaryDay, learned: &mut Learned) -> Entries {
         let window = row.window;
         let known_network = self.networks.id(&rungs.network);
-        let network = known_network.unwrap_or_else(|| self.enter_network(rungs.network, window, new, learned));
+        let network = known_network.unwrap_or_else(|| self.enter_network(rungs, window, new, learned));
         let service_key = (rungs.network, row.port, row.protocol);
         let service = self.services.id(&service_key).unwrap_or_else(|| {
             let is_news = known_network.is_some();
-            self.enter_service(service_key, window, is_news, new)
+            self.enter_service(rungs, row, is_news, new)
         });
         let prefix =
             self.prefixes.id(&rungs.prefix).unwrap_or_else(|| self.enter_prefix(rungs, network, window, new, learned));
@@ -532,25 +471,33 @@ impl Baseline {
         Entries { network, service, prefix, port }
     }
 
-    /// Makes the entry of a network, unless there is no room.
-    fn enter_network(&mut self, network: u32, window: Window, new: &mut DiaryDay, learned: &mut Learned) -> u32 {
-        if self.is_full(Subject::Network(network)) {
+    /// Makes the entry of a network, unless there is no room. One that is new by name only goes on from what was known of it.
+    fn enter_network(&mut self, rungs: Rungs, window: Window, new: &mut DiaryDay, learned: &mut Learned) -> u32 {
+        let subject = Subject::Network(rungs.network);
+        if self.is_full(subject) {
             return NOWHERE;
         }
-        new.networks += 1;
-        if !self.is_told(Subject::Network(network)) {
-            learned.networks.push(network);
+        if !self.is_told(subject) {
+            learned.networks.push(rungs.network);
         }
-        self.networks.put_absent(network, NetworkKnown { known: Known::new(window), ..NetworkKnown::default() })
+        let known = self.former_network_known(rungs).copied().unwrap_or_else(|| {
+            new.networks += 1;
+            NetworkKnown { known: Known::new(window), ..NetworkKnown::default() }
+        });
+        self.networks.put_absent(rungs.network, known)
     }
 
     /// The same of a port of a network, which is news where the network is none.
-    fn enter_service(&mut self, key: ServiceKey, window: Window, is_news: bool, new: &mut DiaryDay) -> u32 {
-        if self.is_full(Subject::Service(key.0, key.1, key.2)) {
+    fn enter_service(&mut self, rungs: Rungs, row: &Observation, is_news: bool, new: &mut DiaryDay) -> u32 {
+        let (port, protocol) = (row.port, row.protocol);
+        if self.is_full(Subject::Service(rungs.network, port, protocol)) {
             return NOWHERE;
         }
-        new.services += u32::from(is_news);
-        self.services.put_absent(key, ServiceKnown { known: Known::new(window), volumes: Volumes::default() })
+        let known = self.former_service_known(rungs, port, protocol).cloned().unwrap_or_else(|| {
+            new.services += u32::from(is_news);
+            ServiceKnown { known: Known::new(row.window), volumes: Volumes::default() }
+        });
+        self.services.put_absent((rungs.network, port, protocol), known)
     }
 
     /// The same of a prefix, which is news where its network, of the entry `network`, was met a day or more ago.

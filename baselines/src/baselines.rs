@@ -9,12 +9,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rayon::prelude::*;
 
-use crate::baseline::{Baseline, Found, Learned, Standing, span_of};
+use crate::baseline::{Baseline, Learned, span_of};
 use crate::follow::Open;
 use crate::ladder::Ladder;
 use crate::names::Names;
 use crate::newcomer::{Circumstances, Newcomer, Subject};
 use crate::observation::Observation;
+use crate::standing::{Found, Standing};
 use crate::watched::Watched;
 use crate::window::{Day, Window};
 

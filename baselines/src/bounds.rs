@@ -98,11 +98,11 @@ impl Baseline {
 
 #[cfg(test)]
 mod tests {
-    use crate::baseline::Standing;
     use crate::baselines::Baselines;
     use crate::ladder::{Network, from_ip};
     use crate::newcomer::Circumstances;
     use crate::observation::Observation;
+    use crate::standing::Standing;
 
     use super::*;
 

@@ -119,7 +119,7 @@ fn learn_window(into: &mut Baselines, told: &[Told], mode: Mode) {
         into.follow(owner, window, &rows, |_, _, _| Circumstances::default());
     }
     for (row, told) in rows.iter().zip(told).filter(|(_, told)| told.is_odd) {
-        if let crate::baseline::Standing::Watched(subject) = into.standing(owner, row) {
+        if let crate::standing::Standing::Watched(subject) = into.standing(owner, row) {
             into.set_finding(owner, subject, u128::from(told.window) + 1);
         }
     }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use crate::baseline::{Baseline, Found, Learned, Standing};
+use crate::baseline::{Baseline, Learned};
 use crate::ladder::{Ladder, is_private};
 use crate::newcomer::{Circumstances, Newcomer, Subject};
 use crate::observation::Observation;
+use crate::standing::{Found, Standing};
 use crate::watched::Watched;
 use crate::window::Window;
 

@@ -119,10 +119,10 @@ impl Baselines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::baseline::Standing;
     use crate::ladder::{Network, from_ip};
     use crate::newcomer::{Circumstances, Subject};
     use crate::observation::Observation;
+    use crate::standing::Standing;
     use crate::window::WINDOWS_PER_DAY;
 
     const WARM_UP: WarmUp = WarmUp { secs: 7 * 86_400, n_days: 3 };

@@ -23,6 +23,7 @@ pub mod observation;
 mod packed;
 mod past;
 pub mod slots;
+pub mod standing;
 pub mod store;
 pub mod table;
 mod watched;

@@ -6,11 +6,12 @@
 
 use std::io;
 
-use baselines::baseline::{Found, Learned};
+use baselines::baseline::Learned;
 use baselines::follow::Open;
 use baselines::heirs::Memberships;
 use baselines::ladder::Network;
 use baselines::observation::{Observation, Ranks};
+use baselines::standing::Found;
 use baselines::{Baselines, Fleet};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;

@@ -16,12 +16,12 @@
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
-use baselines::baseline::Standing;
 use baselines::distribution::Counts;
 use baselines::known::{Totals, Volumes};
 use baselines::ladder::is_private;
 use baselines::newcomer::Contacted;
 use baselines::observation::Observation;
+use baselines::standing::Standing;
 use baselines::window::Window;
 
 use super::Check;

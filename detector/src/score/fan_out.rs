@@ -8,10 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use baselines::baseline::{Found, Standing};
 use baselines::ladder::is_private;
 use baselines::newcomer::{Contacted, Subject};
 use baselines::observation::Observation;
+use baselines::standing::{Found, Standing};
 
 use super::oddity::{Oddity, Topic};
 use super::view::View;

@@ -28,12 +28,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use baselines::baseline::{Baseline, Found, Learned, Standing};
+use baselines::baseline::{Baseline, Learned};
 use baselines::follow::Open;
 use baselines::heirs::WarmUp;
 use baselines::known::RecordLengths;
 use baselines::newcomer::Subject;
 use baselines::observation::{Eni, Observation};
+use baselines::standing::{Found, Standing};
 use baselines::window::{Day, Window};
 use baselines::{Baselines, Fleet};
 

@@ -6,10 +6,10 @@
 //! What was refused was no call. So where all contacts with a newcomer were refused, whatever the checks say of it is this
 //! check's word ([`attribute`]).
 
-use baselines::baseline::Standing;
 use baselines::follow::Open;
 use baselines::ladder::is_private;
 use baselines::newcomer::Contacted;
+use baselines::standing::Standing;
 
 use super::oddity::{Oddity, Topic};
 use super::view::{View, is_all_refused};

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeSet;
 
-use baselines::baseline::{DestinationKey, Standing};
+use baselines::baseline::DestinationKey;
 use baselines::ladder::is_private;
 use baselines::newcomer::{Contacted, Subject};
 use baselines::observation::Observation;
+use baselines::standing::Standing;
 use baselines::window::Window;
 
 use super::Check;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use baselines::Fleet;
-use baselines::baseline::{Baseline, Found, Standing};
+use baselines::baseline::Baseline;
 use baselines::follow::Open;
 use baselines::heirs::{WarmUp, is_function};
 use baselines::known::RecordLengths;
 use baselines::ladder::{Rungs, is_private, to_ip};
 use baselines::newcomer::{Newcomer, Subject};
 use baselines::observation::Observation;
+use baselines::standing::{Found, Standing};
 use baselines::window::{WINDOW_SECS, Window};
 
 use super::Facts;

@@ -363,8 +363,8 @@ fn unjudged(coverage: &Coverage) -> Option<String> {
     })
 }
 
-/// Says so where the baseline knows networks by names that the files given now do not have, or by none where these have some: each
-/// would be new once. `given`: whether there are names of systems, and of AWS's services.
+/// Says so where the baseline knows networks by names that the files given now do not have, or by none where these have some:
+/// only a prefix that is known stays known then. `given`: whether there are names of systems, and of AWS's services.
 fn renamed<'a>(known: impl Iterator<Item = &'a str>, given: [bool; 2]) -> Option<String> {
     /// Amazon's own systems: what is known by these was met without AWS's list.
     const AMAZON: [&str; 3] = ["AS16509", "AS14618", "AS8987"];
@@ -385,8 +385,8 @@ fn renamed<'a>(known: impl Iterator<Item = &'a str>, given: [bool; 2]) -> Option
     let words: Vec<&str> = differences.into_iter().filter(|(differs, _)| *differs).map(|(_, words)| words).collect();
     (!words.is_empty()).then(|| {
         format!(
-            "the baseline was learned {}: networks it knows by other names may be told as new once; give the same files, or \
-             learn it anew",
+            "the baseline was learned {}: known prefixes stay known, but others of networks it knows by other names may be told \
+             as new once; give the same files, or learn it anew",
             words.join(" and ")
         )
     })
