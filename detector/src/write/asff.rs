@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::finding::{CheckId, Destination, Finding, protocol_name};
 
 use super::words::cut_chars;
-use super::{Place, advice, autonomous_system, rfc3339, without_absent};
+use super::{Place, advice, autonomous_system, json_line, rfc3339, without_absent};
 
 /// Most characters of `Title`, `Description` and `Remediation.Recommendation.Text`.
 const TITLE_CHARS: usize = 256;
@@ -28,7 +28,7 @@ pub(super) fn render(finding: &Finding) -> String {
     let place = Place::of(finding);
     let Place { partition, region, account } = place;
     let label = finding.severity.label().to_uppercase();
-    without_absent(json!({
+    json_line(&without_absent(json!({
         "SchemaVersion": "2018-10-08",
         "Id": format!("callout/{region}/{account}/{}", finding.id),
         // The default product of an account: where custom integrations write.
@@ -58,8 +58,7 @@ pub(super) fn render(finding: &Finding) -> String {
         "Action": finding.destinations.first().map(|to| action(finding, to)),
         "Resources": resources(finding, &place),
         "RecordState": if finding.suppressed_by.is_some() { "ARCHIVED" } else { "ACTIVE" },
-    }))
-    .to_string()
+    })))
 }
 
 /// An attribute that must not be empty.

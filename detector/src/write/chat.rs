@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::finding::{Finding, Level, OwnerKind};
 
 use super::words::{cut_chars, visible};
-use super::{Place, advice, table, without_absent};
+use super::{Place, advice, json_line, table, without_absent};
 use crate::amounts::bytes;
 
 /// Lengths that Slack and Teams show without folding; the guide names no limits, an SNS message holds 256 KiB.
@@ -27,7 +27,7 @@ pub(super) fn render(finding: &Finding) -> String {
     let mut next_steps: Vec<String> = advice::steps(finding).iter().map(|step| plain(step)).collect();
     next_steps.push(format!("Show what is known: `{}`", advice::inspect_command(finding)));
     let names = if finding.owner.kind == OwnerKind::Interface { &finding.owner.eni_ids } else { &finding.owner.arns };
-    without_absent(json!({
+    json_line(&without_absent(json!({
         "version": "1.0",
         "source": "custom",
         "id": finding.id.to_string(),
@@ -53,8 +53,7 @@ pub(super) fn render(finding: &Finding) -> String {
                 "owner": plain(&owner),
             },
         },
-    }))
-    .to_string()
+    })))
 }
 
 fn description(finding: &Finding) -> String {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::json_line;
 use super::table::Look;
 use super::words::{columns, cut, visible, wrap};
 use crate::amounts::{count, span};
@@ -208,7 +209,7 @@ pub fn json(drill: &Drill) -> String {
         added: play.map_or(Vec::new(), |play| ids(&play.added)),
         hidden: play.map_or(Vec::new(), |play| ids(&play.hidden)),
     };
-    serde_json::to_string(&form).expect("strings, numbers and lists always have a JSON form")
+    json_line(&form)
 }
 
 #[cfg(test)]

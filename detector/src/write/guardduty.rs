@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::finding::{CheckId, Destination, Finding, OwnerKind, protocol_name};
 
-use super::{Place, autonomous_system, json as own, rfc3339, without_absent};
+use super::{Place, autonomous_system, json as own, json_line, rfc3339, without_absent};
 
 /// Writes a finding as one line of JSON.
 pub(super) fn render(finding: &Finding) -> String {
     let Place { partition, region, account } = Place::of(finding);
     let id = finding.id.to_string();
-    without_absent(json!({
+    json_line(&without_absent(json!({
         "schemaVersion": "2.0",
         "accountId": account,
         "region": region,
@@ -42,8 +42,7 @@ pub(super) fn render(finding: &Finding) -> String {
             // GuardDuty keeps what has no field of its own here, as JSON inside a string.
             "additionalInfo": { "type": "callout.finding/1", "value": own::render(finding) },
         },
-    }))
-    .to_string()
+    })))
 }
 
 /// `ThreatPurpose:ResourceTypeAffected/ThreatFamilyName`.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::rfc3339;
+use super::{json_line, rfc3339};
 use crate::finding::{
     Activity, CheckId, Deployment, Destination, Evidence, Finding, Fingerprint, Owner, OwnerKind, Quantity, Severity,
     protocol_name,
@@ -173,7 +173,7 @@ pub fn render(finding: &Finding) -> String {
         }),
         suppressed_by: finding.suppressed_by.clone(),
     };
-    serde_json::to_string(&form).expect("strings, numbers and lists always have a JSON form")
+    json_line(&form)
 }
 
 impl From<&Destination> for DestinationForm {

@@ -99,6 +99,29 @@ fn autonomous_system(network: &str) -> Option<(u32, &str)> {
     Some((number.strip_prefix("AS")?.parse().ok()?, name))
 }
 
+/// A form as one line of JSON. What [`visible`] escapes is escaped here too, as JSON does: a line that somebody looks at in a
+/// terminal only tells.
+fn json_line(form: &impl serde::Serialize) -> String {
+    use std::fmt::Write as _;
+    let text = serde_json::to_string(form).expect("strings, numbers and lists always have a JSON form");
+    // serde_json escapes those of ASCII but the last. The others stand in strings only.
+    if !text.contains(words::is_unsafe) {
+        return text;
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if words::is_unsafe(character) {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                write!(safe, "\\u{unit:04x}").expect("a string takes all");
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
 /// Drops what is absent: nulls, and the objects and arrays that hold nothing else.
 ///
 /// The standard forms forbid null in most places and treat absence as unknown.

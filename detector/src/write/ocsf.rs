@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::finding::{Activity, CheckId, Destination, Evidence, Finding, Level, OwnerKind, Quantity, protocol_name};
 
-use super::{Place, advice, autonomous_system, rfc3339, without_absent};
+use super::{Place, advice, autonomous_system, json_line, rfc3339, without_absent};
 
 /// The class this form fills, and its category.
 const CLASS: u32 = 2004;
@@ -34,7 +34,7 @@ pub(super) fn render(finding: &Finding) -> String {
         _ => (1, "Low"),
     };
     let place = Place::of(finding);
-    without_absent(json!({
+    json_line(&without_absent(json!({
         "activity_id": activity_id,
         "activity_name": activity,
         "category_uid": CATEGORY,
@@ -89,8 +89,7 @@ pub(super) fn render(finding: &Finding) -> String {
                 "at": rfc3339(deployment.at),
             })),
         },
-    }))
-    .to_string()
+    })))
 }
 
 fn finding_info(finding: &Finding) -> Value {

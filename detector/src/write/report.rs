@@ -4,8 +4,8 @@
 
 use serde::Serialize;
 
-use super::rfc3339;
 use super::words::day;
+use super::{json_line, rfc3339};
 use crate::amounts::bytes;
 use crate::coverage::{Change, Coverage, Measure};
 
@@ -194,7 +194,7 @@ pub fn json(coverage: &Coverage) -> String {
         unknown_interfaces,
         unreadable: unreadable.iter().map(|u| ToldObject { object: &u.object, error: &u.error }).collect(),
     };
-    serde_json::to_string(&form).expect("strings, numbers and lists always have a JSON form")
+    json_line(&form)
 }
 
 #[cfg(test)]

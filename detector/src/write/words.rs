@@ -25,7 +25,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 
 /// Controls (C0, DEL, C1), soft hyphen, joiners and direction marks, line separators, invisible operators, the byte
 /// order mark, interlinear notes, tags. Source: Unicode 16, general categories Cc, Cf, Zl, Zp.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
