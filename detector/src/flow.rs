@@ -8,13 +8,9 @@ mod field;
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, Int64Type, UInt8Type, UInt16Type, UInt64Type};
-use arrow_array::{
-    Array, ArrayRef, DictionaryArray, FixedSizeBinaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
-    UInt8Array, UInt16Array, UInt64Array,
-};
-use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
+use arrow_array::cast::AsArray as _;
+use arrow_array::{Array as _, ArrayRef, FixedSizeBinaryArray, StringArray};
+use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
 pub use self::field::{Field, Layout};
@@ -94,46 +90,6 @@ pub(crate) enum Column {
 }
 
 impl Column {
-    fn from_array(array: &ArrayRef) -> Option<Self> {
-        Some(match array.data_type() {
-            DataType::UInt8 => Self::U8(array.as_primitive_opt::<UInt8Type>()?.values().clone()),
-            DataType::UInt16 => Self::U16(array.as_primitive_opt::<UInt16Type>()?.values().clone()),
-            DataType::UInt64 => Self::U64(array.as_primitive_opt::<UInt64Type>()?.values().clone()),
-            DataType::Int64 => Self::I64(array.as_primitive_opt::<Int64Type>()?.values().clone()),
-            DataType::Dictionary(_, values) => {
-                let coded = array.as_dictionary_opt::<Int32Type>()?;
-                let (keys, nulls) = (coded.keys(), coded.nulls().filter(|nulls| nulls.null_count() > 0).cloned());
-                if coded.values().is_empty() {
-                    // Only nulls: their codes get something to point to.
-                    let codes = vec![0; keys.len()].into();
-                    return Some(Self::Codes { codes, nulls, values: placeholder(values)? });
-                }
-                let codes = match &nulls {
-                    // Arrow leaves the codes of nulls to chance.
-                    Some(nulls) => {
-                        keys.values().iter().zip(nulls).map(|(code, is_set)| if is_set { *code } else { 0 }).collect()
-                    }
-                    None => keys.values().clone(),
-                };
-                Self::Codes { codes, nulls, values: Arc::clone(coded.values()) }
-            }
-            _ => return None,
-        })
-    }
-
-    fn to_array(&self) -> ArrayRef {
-        match self {
-            Self::Codes { codes, nulls, values } => {
-                let keys = Int32Array::new(codes.clone(), nulls.clone());
-                Arc::new(DictionaryArray::new(keys, Arc::clone(values)))
-            }
-            Self::U8(values) => Arc::new(UInt8Array::new(values.clone(), None)),
-            Self::U16(values) => Arc::new(UInt16Array::new(values.clone(), None)),
-            Self::U64(values) => Arc::new(UInt64Array::new(values.clone(), None)),
-            Self::I64(values) => Arc::new(Int64Array::new(values.clone(), None)),
-        }
-    }
-
     fn check(&self, field: Field, n_rows: usize) -> Result<(), SchemaError> {
         let column = field.column();
         let (layout, found) = match self {
@@ -153,8 +109,8 @@ impl Column {
             Self::I64(values) => (Layout::I64, values.len()),
         };
         if layout != field.layout() {
-            let found = Box::new(self.to_array().data_type().clone());
-            return Err(SchemaError::WrongType { column, found, expected: Box::new(field.data_type()) });
+            let [found, expected] = [layout.data_type(), field.data_type()].map(Box::new);
+            return Err(SchemaError::WrongType { column, found, expected });
         }
         if found != n_rows {
             return Err(SchemaError::WrongLength { column, found, expected: n_rows });
@@ -171,18 +127,6 @@ fn are_below(codes: &[i32], n_entries: usize) -> bool {
     // The sign of a code below 0, or of what is left above one too high.
     let signs = codes.iter().fold(0, |signs, code| signs | code | (n_entries - 1).wrapping_sub(*code));
     signs >= 0
-}
-
-/// A dictionary of one entry that no row uses.
-fn placeholder(values: &DataType) -> Option<ArrayRef> {
-    match values {
-        DataType::Utf8 => Some(Arc::new(StringArray::from(vec![""]))),
-        DataType::FixedSizeBinary(width) => {
-            let zeros = Buffer::from_vec(vec![0_u8; usize::try_from(*width).ok()?]);
-            Some(Arc::new(FixedSizeBinaryArray::try_new(*width, zeros, None).ok()?))
-        }
-        _ => None,
-    }
 }
 
 /// Flow records of traffic (log status `OK`), column by column, all of them valid.
@@ -210,32 +154,10 @@ pub struct FlowBatch {
 }
 
 impl FlowBatch {
-    /// Checks that a record batch is what this type promises.
+    /// Checks that columns, by `Field as usize`, are what this type promises.
     ///
     /// # Errors
-    /// [`SchemaError`] names the first column that is not as declared. Columns of other names are ignored.
-    pub fn try_new(batch: &RecordBatch) -> Result<Self, SchemaError> {
-        let mut columns = [const { None }; Field::COUNT];
-        for (field, to) in Field::ALL.into_iter().zip(&mut columns) {
-            let column = field.column();
-            let Some(array) = batch.column_by_name(column) else { continue };
-            let expected = field.data_type();
-            let wrong_type = || {
-                let found = Box::new(array.data_type().clone());
-                SchemaError::WrongType { column, found, expected: Box::new(field.data_type()) }
-            };
-            if *array.data_type() != expected {
-                return Err(wrong_type());
-            }
-            if !field.is_nullable() && array.null_count() > 0 {
-                return Err(SchemaError::HasNulls { column });
-            }
-            *to = Some(Column::from_array(array).ok_or_else(wrong_type)?);
-        }
-        Self::from_columns(batch.num_rows(), columns)
-    }
-
-    /// The same from bare columns, by `Field as usize`.
+    /// [`SchemaError`] names the first column that is not as declared.
     pub(crate) fn from_columns(n_rows: usize, columns: [Option<Column>; Field::COUNT]) -> Result<Self, SchemaError> {
         for (field, column) in Field::ALL.into_iter().zip(&columns) {
             match column {

@@ -144,7 +144,14 @@ impl Field {
 
     /// The column's Arrow type.
     pub fn data_type(self) -> DataType {
-        match self.layout() {
+        self.layout().data_type()
+    }
+}
+
+impl Layout {
+    /// Its Arrow type.
+    pub fn data_type(self) -> DataType {
+        match self {
             Layout::Text => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
             Layout::Address => DataType::Dictionary(
                 Box::new(DataType::Int32),
