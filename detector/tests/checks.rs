@@ -508,8 +508,22 @@ fn what_is_back_is_dated_to_its_return() {
     log.call(at(10, 9, 31), STRANGER, 443, 40_000, 5000);
     let findings = log.replay();
     let [finding] = findings.as_slice() else { panic!("{} findings", findings.len()) };
-    assert_eq!((finding.first_seen, finding.window.0), (at(10, 9, 30), at(10, 9, 30)));
+    assert_eq!((finding.first_seen, finding.window.0), (at(10, 9, 31), at(10, 9, 30)));
     assert_eq!(finding.destinations[0].first_seen, at(2, 14, 2), "the probe is told with the destination");
+}
+
+#[test]
+fn what_a_sleeper_sends_once_it_is_told_belongs_to_its_finding() {
+    let mut log = Log::steady();
+    log.call(at(2, 14, 2), STRANGER, 443, 900, 5000);
+    for (hour, minute) in [(9, 31), (9, 44), (11, 5)] {
+        log.call(at(10, hour, minute), STRANGER, 443, 40_000, 5000);
+    }
+    let findings = log.replay();
+    let [finding] = findings.as_slice() else { panic!("{} findings", findings.len()) };
+    assert_eq!((finding.count, finding.last_seen), (3, at(10, 11, 5) + 20));
+    let to = &finding.destinations[0];
+    assert_eq!((to.n_flows, to.bytes_out, to.bytes_in), (4, 120_900, 20_000));
 }
 
 #[test]

@@ -221,6 +221,23 @@ fn a_deployment_after_the_call_is_not_its_cause() {
 }
 
 #[test]
+fn of_functions_that_share_an_interface_the_one_that_was_deployed_is_named() {
+    let of = |name: &str, time: &str| {
+        let of_name = FUNCTIONS.replace("\"api\"", &format!("{name:?}")).replace(":api", &format!(":{name}"));
+        of_name.replace("$LATEST", "3").replace("2026-01-01T00:00:00", time)
+    };
+    let mut knowledge = knowledge(&of("api", "2026-01-01T00:00:00"));
+    for functions in [of("maps", "2026-01-01T00:00:00"), of("maps", "2026-03-12T09:20:00").replace("\"x\"", "\"y\"")] {
+        knowledge.inventory.add_functions("maps.json", functions.as_bytes()).expect("functions");
+    }
+    let mut log = Log::steady();
+    log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
+    let found = findings(&log, "", &knowledge);
+    let [finding] = &found[..] else { panic!("one finding: {found:?}") };
+    assert!(finding.description.contains("Version 3 of maps was deployed shortly before."), "{}", finding.description);
+}
+
+#[test]
 fn a_shortened_list_shortens_neither_title_nor_times() {
     let mut log = Log::steady();
     for n in 0..12 {

@@ -86,6 +86,12 @@ impl Facts for Knowledge {
         })
     }
 
+    fn deployed<'a>(&self, functions: &'a [Arc<str>], deployment: &Deployment) -> Option<&'a Arc<str>> {
+        let is_it =
+            |known: &crate::resolve::Deployment| (&known.version, known.at) == (&deployment.version, deployment.at);
+        functions.iter().find(|arn| self.inventory.deployments(arn).iter().any(is_it))
+    }
+
     fn vpc(&self, owner: &str) -> Option<Arc<str>> {
         functions(owner).find_map(|arn| self.inventory.function(arn)?.vpc.clone())
     }

@@ -7,8 +7,10 @@
 //! after it.
 
 mod stored;
+mod strangers;
 mod tell;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ use super::oddity::{Oddity, Topic};
 use crate::config::Config;
 use crate::finding::{CheckId, Deployment, Evidence, Finding, Fingerprint};
 pub use stored::Error as StoredError;
+use strangers::Strangers;
 
 /// Destinations an incident remembers, far above what a finding lists: a sweep must not grow without bound. Those to which the most
 /// was sent: nor may a sweep crowd out a call.
@@ -44,6 +47,8 @@ pub struct Incident {
     owner: u32,
     first: Window,
     last: Window,
+    /// The first second of what was judged; `None` where no record told of it.
+    began: Option<i64>,
     /// When the latest of its topics came to it.
     joined: Window,
     /// Windows in which it showed.
@@ -249,16 +254,22 @@ impl Incidents {
         for incident in self.iter() {
             of_id.entry(incident.id).or_default().push(incident);
         }
+        let strangers = Strangers::of(self.iter());
         let mut findings: Vec<Finding> = of_id
             .into_values()
             .map(|mut parts| {
                 // What was told of an owner goes on in those that begin with its past.
                 parts.sort_by_cached_key(|part| (part.first, baselines.owners.name(part.owner)));
                 let owners: Vec<u32> = parts.iter().map(|part| part.owner).collect();
-                match parts[..] {
-                    [one] => one.finding(&owners, config, facts, baselines),
-                    _ => Incident::together(&parts).finding(&owners, config, facts, baselines),
+                let whole = match parts[..] {
+                    [one] => Cow::Borrowed(one),
+                    _ => Cow::Owned(Incident::together(&parts)),
+                };
+                let mut finding = whole.finding(&owners, config, facts, baselines);
+                if let Some(elsewhere) = strangers.elsewhere(&whole, &owners, baselines) {
+                    finding.description = format!("{} {elsewhere}", finding.description);
                 }
+                finding
             })
             .collect();
         findings.sort_by_key(|finding| (finding.first_seen, finding.id));
@@ -274,6 +285,7 @@ impl Incident {
             owner,
             first: window,
             last: window,
+            began: None,
             joined: window,
             count: 0,
             topics: BTreeSet::new(),
@@ -294,6 +306,7 @@ impl Incident {
         let mut all = parts.next().cloned().unwrap_or_else(|| Self::new(Fingerprint(0), 0, Window(0)));
         for part in parts {
             all.last = all.last.max(part.last);
+            all.began = earlier(all.began, part.began);
             all.joined = all.joined.max(part.joined);
             all.count = all.count.saturating_add(part.count);
             all.bans = all.bans.max(part.bans);
@@ -329,6 +342,7 @@ impl Incident {
         }
         self.first = self.first.min(window);
         self.last = self.last.max(window);
+        self.began = earlier(self.began, rows.iter().map(|row| row.first).min());
         let is_new = self.topics.len() < MAX_TOPICS && self.topics.insert(topic);
         if is_new || topic == Topic::Owner {
             self.joined = self.joined.max(window);
@@ -407,6 +421,11 @@ impl Incident {
             }
         }
     }
+}
+
+/// The earlier of two times that may be unknown.
+fn earlier(a: Option<i64>, b: Option<i64>) -> Option<i64> {
+    a.into_iter().chain(b).min()
 }
 
 /// What the rows of a window tell of destinations that are not named, over all interfaces.

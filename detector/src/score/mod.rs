@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use baselines::baseline::{Baseline, Learned};
 use baselines::follow::Open;
-use baselines::heirs::WarmUp;
+use baselines::heirs::{WarmUp, functions};
 use baselines::known::RecordLengths;
 use baselines::newcomer::Subject;
 use baselines::observation::{Eni, Observation};
@@ -57,6 +57,8 @@ pub trait Facts: Sync {
     fn public_resolver(&self, address: u128) -> Option<&'static str>;
     /// The latest deployment of any of an owner's functions in a span of Unix seconds, half-open.
     fn deployment(&self, owner: &str, from: i64, until: i64) -> Option<Deployment>;
+    /// Which of some functions, by ARN, a deployment is of.
+    fn deployed<'a>(&self, functions: &'a [Arc<str>], deployment: &Deployment) -> Option<&'a Arc<str>>;
     /// The VPC of an owner's functions.
     fn vpc(&self, owner: &str) -> Option<Arc<str>>;
     /// The AWS service an address belongs to.
@@ -110,6 +112,8 @@ pub struct Scorer<'a> {
     facts: &'a dyn Facts,
     prior: (Day, Prior),
     records: RecordLengths,
+    /// Whether any functions share an interface.
+    are_shared: bool,
     /// Incidents so far.
     pub incidents: Incidents,
 }
@@ -151,6 +155,7 @@ impl<'a> Scorer<'a> {
             facts,
             prior: (Day(0), Prior::default()),
             records: RecordLengths::default(),
+            are_shared: false,
             incidents: Incidents::default(),
         }
     }
@@ -160,6 +165,7 @@ impl<'a> Scorer<'a> {
         if self.prior.0 != day {
             self.prior = (day, Prior::of(baselines, day));
             self.records = RecordLengths::default();
+            self.are_shared = baselines.iter().any(|(name, _)| functions(name).nth(1).is_some());
             baselines.iter().for_each(|(_, baseline)| self.records.add(baseline.records));
         }
     }
@@ -216,6 +222,7 @@ impl<'a> Scorer<'a> {
             needed_bans: needed_bans(self.config.sensitivity),
             are_refusals_judged,
             prior: &self.prior.1,
+            are_shared: self.are_shared,
             fleet_records: self.records,
             facts: self.facts,
         };
@@ -226,6 +233,10 @@ impl<'a> Scorer<'a> {
                     topics.entry(oddity.topic).or_default().push(oddity);
                 }
             }
+        }
+        // What is under a finding is told of for as long as it goes on, odd or not.
+        for subject in subjects.iter().filter(|subject| baseline.finding(**subject) != 0) {
+            topics.entry(Topic::Newcomer(*subject)).or_default();
         }
         // The first topic of a window names the incident. By time, so that records of the same window that come later, in another
         // object, give it no other name; then by words, since numbers are another process's after a reload.

@@ -84,7 +84,8 @@ fn news_words(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> String 
     }
     let (n_new, n_days) = novelty::days_counted(view.baseline, newcomer.known.first.day(), |day| day.networks);
     let n_new = if n_new == 0 { "none".to_owned() } else { n_new.to_string() };
-    format!("{n_new} of its {n_days} active days brought new networks (the first two and earlier findings not counted)")
+    let days = if n_days == 1 { "its 1 active day".to_owned() } else { format!("its {n_days} active days") };
+    format!("{n_new} of {days} brought new networks (the first two and earlier findings not counted)")
 }
 
 /// What speaks against a newcomer in one respect.
@@ -130,21 +131,21 @@ fn first_contact(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Part
             view.subject_words(subject),
             View::age_words(newcomer),
             news_words(view, subject, newcomer),
-            known_to_words(met, what, view.owner_word()),
+            known_to_words(met, what, view.owner_words()),
         ),
     };
     Part { bans: (surprise - novelty::familiarity(met) - inside).max(0.0), severity: SEVERITY, evidence }
 }
 
 /// How many of the other functions know the network or prefix; nothing where there are none.
-fn known_to_words(met: &Circumstances, what: &str, owner: &str) -> String {
+fn known_to_words(met: &Circumstances, what: &str, [one, many]: [&str; 2]) -> String {
     match (met.n_owners_knowing, met.n_owners.saturating_sub(1)) {
         (_, 0) => String::new(),
-        (0, 1) => format!("; the other {owner} does not know the {what}"),
-        (0, others) => format!("; none of the {others} other {owner}s knows the {what}"),
-        (1, 1) => format!("; the other {owner} knows the {what}"),
-        (1, others) => format!("; 1 of the {others} other {owner}s knows the {what}"),
-        (n, others) => format!("; {n} of the {others} other {owner}s know the {what}"),
+        (0, 1) => format!("; the other {one} does not know the {what}"),
+        (0, others) => format!("; none of the {others} other {many} knows the {what}"),
+        (1, 1) => format!("; the other {one} knows the {what}"),
+        (1, others) => format!("; 1 of the {others} other {many} knows the {what}"),
+        (n, others) => format!("; {n} of the {others} other {many} know the {what}"),
     }
 }
 
@@ -249,7 +250,7 @@ mod tests {
             (3, 5, "; 3 of the 4 other functions know the network"),
         ] {
             let met = Circumstances { n_owners_knowing, n_owners, ..Circumstances::default() };
-            assert_eq!(known_to_words(&met, "network", "function"), expected);
+            assert_eq!(known_to_words(&met, "network", ["function", "functions"]), expected);
         }
     }
 }

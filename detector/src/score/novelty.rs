@@ -226,8 +226,15 @@ pub(super) fn circumstances(
         network_exposure,
         n_new_ports,
         port_exposure,
-        age: known.map_or(0, |known| now.0.saturating_sub(known.first.0)),
+        age: began(baseline).map_or(0, |first| now.0.saturating_sub(first.0)),
     }
+}
+
+/// The first window told of in a baseline. An owner that began with another's past has news from before it was active itself.
+fn began(baseline: &Baseline) -> Option<Window> {
+    let diary = baseline.diary.first().map(|entry| entry.day.first_window());
+    let known = baseline.known.map(|known| known.first);
+    known.filter(|known| diary.is_none_or(|diary| known.day() <= diary.day())).or(diary)
 }
 
 /// The same without what the subject itself brought on the day it was first met: it is no news of its own kind.

@@ -1,11 +1,12 @@
 //! The view: one owner's window, as the checks see it, with what was known before it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use baselines::Fleet;
 use baselines::baseline::Baseline;
 use baselines::follow::Open;
-use baselines::heirs::{WarmUp, is_function};
+use baselines::heirs::{WarmUp, functions, is_function};
 use baselines::known::RecordLengths;
 use baselines::ladder::{Rungs, is_private, to_ip};
 use baselines::newcomer::{Newcomer, Subject};
@@ -51,6 +52,8 @@ pub(super) struct View<'a> {
     pub(super) are_refusals_judged: bool,
     /// What the fleet's owners meet that is new.
     pub(super) prior: &'a Prior,
+    /// Whether any functions of the fleet share an interface.
+    pub(super) are_shared: bool,
     /// How long the flow records of the fleet last.
     pub(super) fleet_records: RecordLengths,
     /// What the user's files say.
@@ -169,15 +172,33 @@ impl View<'_> {
         }
     }
 
-    /// A destination in words: `203.0.113.7:443`.
-    pub(super) fn destination_words(&self, peer: u32, port: u16) -> String {
-        let address = to_ip(self.rungs(peer).address);
-        if address.is_ipv6() { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+    /// A row's destination in words: `203.0.113.7:443`, `203.0.113.7 by icmp`.
+    pub(super) fn destination_words(&self, row: &Observation) -> String {
+        let (address, port) = (to_ip(self.rungs(row.peer).address), row.port);
+        match address {
+            _ if port == 0 => format!("{address} {}", port_words(port, row.protocol)),
+            IpAddr::V4(_) => format!("{address}:{port}"),
+            IpAddr::V6(_) => format!("[{address}]:{port}"),
+        }
     }
 
-    /// What the owner is: a function or several, or an interface of which no inventory says whose it is.
+    /// What the owner is: a function, a group of them that share an interface, or an interface of which no inventory says whose it is.
     pub(super) fn owner_word(&self) -> &'static str {
-        if is_function(&self.fleet.owners.name(self.owner)) { "function" } else { "interface" }
+        let name = self.fleet.owners.name(self.owner);
+        match functions(&name).count() {
+            _ if !is_function(&name) => "interface",
+            1 => "function",
+            _ => "group",
+        }
+    }
+
+    /// One of the fleet's owners and several of them: functions that share interfaces are one owner.
+    pub(super) fn owner_words(&self) -> [&'static str; 2] {
+        match self.owner_word() {
+            "interface" => ["interface", "interfaces"],
+            _ if self.are_shared => ["function or group of functions", "functions or groups of functions"],
+            _ => ["function", "functions"],
+        }
     }
 
     /// How long the owner had been known when it met a newcomer, in words.

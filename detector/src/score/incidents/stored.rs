@@ -57,6 +57,8 @@ struct IncidentForm {
     /// Numbers of windows: steps of ten minutes since the Unix epoch.
     first: u32,
     last: u32,
+    /// Not said by older programs: the first window was taken for it.
+    began: Option<i64>,
     /// Not said by older programs: any contact drew the next topic in then.
     joined: Option<u32>,
     count: u32,
@@ -258,6 +260,7 @@ impl Incident {
             owner: baselines.owners.name(self.owner),
             first: self.first.0,
             last: self.last.0,
+            began: self.began,
             joined: Some(self.joined.0),
             count: self.count,
             bans: self.bans.into(),
@@ -325,6 +328,7 @@ fn incident(form: &IncidentForm, baselines: &mut Baselines) -> Result<Incident, 
         owner: baselines.owner(&form.owner),
         first: Window(form.first),
         last: Window(form.last),
+        began: form.began,
         joined: Window(form.joined.unwrap_or(form.last)),
         count: form.count,
         topics: topics.iter().copied().collect(),
@@ -426,6 +430,7 @@ mod tests {
             owner,
             first: Window(5),
             last: Window(9),
+            began: Some(4211),
             joined: Window(7),
             count: 2,
             topics: topics.into_iter().collect(),

@@ -13,7 +13,9 @@ use baselines::newcomer::{Contacted, Subject};
 
 use super::{Incident, MAX_DESTINATIONS, Word, topic_words};
 use crate::config::Config;
-use crate::finding::{Activity, CheckId, Destination, Evidence, Finding, Owner, OwnerKind, Severity, port_words};
+use crate::finding::{
+    Activity, CheckId, Deployment, Destination, Evidence, Finding, Owner, OwnerKind, Severity, port_words,
+};
 use crate::score::oddity::Topic;
 use crate::score::{Facts, needed_bans, total_bans};
 
@@ -98,7 +100,8 @@ impl Incident {
         let evidence = few_of_each(all);
         let n_unsaid = n_all - evidence.len();
         // What was met long before is back; the finding begins with its return.
-        let began = |first: i64| if self.first.start() - first > BACK_SECS { self.first.start() } else { first };
+        let back = self.began.unwrap_or(self.first.start());
+        let began = |first: i64| if self.first.start() - first > BACK_SECS { back } else { first };
         let first_seen = destinations.iter().map(|d| began(d.first_seen)).min().unwrap_or(self.first.start());
         let last_seen = destinations.iter().map(|d| d.last_seen).max().unwrap_or(self.last.end());
         // What is told only now may have begun before.
@@ -133,7 +136,8 @@ impl Incident {
         // Only now: title and times are of all.
         let n_left_out = finding.destinations.len().saturating_sub(config.max_destinations_per_finding);
         finding.destinations.truncate(config.max_destinations_per_finding);
-        finding.description = description(&finding, n_unsaid, (n_left_out, is_cut));
+        let deployed = finding.deployment.as_ref().map(|deployment| deployed_words(&finding.owner, deployment, facts));
+        finding.description = description(&finding, deployed, n_unsaid, (n_left_out, is_cut));
         finding
     }
 
@@ -192,7 +196,7 @@ impl Incident {
         let is_common = |arn: &&&str| names.iter().all(|name| functions(name).any(|other| other == **arn));
         let common: BTreeSet<&str> = all.iter().filter(is_common).copied().collect();
         let arns: Vec<Arc<str>> = if common.is_empty() { all } else { common }.into_iter().map(Arc::from).collect();
-        let functions = arns.iter().map(|arn| arn.rsplit(':').next().unwrap_or_default().into()).collect();
+        let functions = arns.iter().map(|arn| name_of(arn).into()).collect();
         let kind = if arns.len() == 1 { OwnerKind::Function } else { OwnerKind::Shared };
         Owner { kind, functions, arns, eni_ids }
     }
@@ -246,16 +250,35 @@ fn title(
     }
 }
 
-fn description(finding: &Finding, n_unsaid: usize, (n_left_out, is_cut): (usize, bool)) -> String {
+/// What was deployed: of several functions one has to be named, since each has versions of its own.
+fn deployed_words(owner: &Owner, deployment: &Deployment, facts: &dyn Facts) -> String {
+    let version = &deployment.version;
+    match facts.deployed(&owner.arns, deployment).filter(|_| owner.kind == OwnerKind::Shared) {
+        Some(arn) => format!("Version {version} of {} was deployed shortly before.", name_of(arn)),
+        None => format!("Version {version} was deployed shortly before."),
+    }
+}
+
+/// The name of a function in its ARN.
+fn name_of(arn: &str) -> &str {
+    arn.rsplit(':').next().unwrap_or_default()
+}
+
+fn description(
+    finding: &Finding,
+    deployed: Option<String>,
+    n_unsaid: usize,
+    (n_left_out, is_cut): (usize, bool),
+) -> String {
     let mut text = finding.evidence.iter().map(|e| sentence(&e.statement)).collect::<Vec<_>>().join(" ");
     if n_unsaid > 0 {
         text = format!("{text} {n_unsaid} more of the same kinds could be said.");
     }
     if finding.owner.kind == OwnerKind::Shared {
-        text.push_str(" The interface is shared: the call was made by one of the functions named.");
+        text.push_str(" The interface is shared by the functions named: which of them called is not recorded.");
     }
-    if let Some(deployment) = &finding.deployment {
-        text = format!("{text} Version {} was deployed shortly before.", deployment.version);
+    if let Some(deployed) = deployed {
+        text = format!("{text} {deployed}");
     }
     if n_left_out > 0 {
         let them = if n_left_out == 1 { "destination is" } else { "destinations are" };

@@ -1,0 +1,96 @@
+//! Strangers: who else is under a finding about the same network.
+//!
+//! What is under a finding makes nothing familiar, so a call-out from ten functions at once is as new to the tenth as to the
+//! first. Whoever reads one of the ten findings should know of the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use baselines::Baselines;
+use baselines::heirs::{functions, is_function};
+use baselines::newcomer::Subject;
+use baselines::window::Window;
+
+use super::Incident;
+use crate::amounts::count;
+use crate::score::oddity::Topic;
+
+/// Of each stranger the owners that were told to call it, each with the beginning of its incident.
+#[derive(Debug, Default)]
+pub(super) struct Strangers(BTreeMap<Subject, Vec<(u32, Window)>>);
+
+impl Strangers {
+    pub(super) fn of<'a>(incidents: impl Iterator<Item = &'a Incident>) -> Self {
+        let mut out = Self::default();
+        for incident in incidents {
+            for stranger in strangers(incident) {
+                out.0.entry(stranger).or_default().push((incident.owner, incident.first));
+            }
+        }
+        out
+    }
+
+    /// A sentence on the other functions that had called the stranger that most of them had called, up to when the incident, of
+    /// some owners, last showed; `None` where it was alone.
+    pub(super) fn elsewhere(&self, incident: &Incident, owners: &[u32], baselines: &Baselines) -> Option<String> {
+        let names = |owners: &[u32]| owners.iter().map(|&owner| baselines.owners.name(owner)).collect::<Vec<_>>();
+        let own = names(owners);
+        let own: BTreeSet<&str> = own.iter().flat_map(|name| functions(name)).collect();
+        let others = |stranger: Subject| {
+            let told = self.0.get(&stranger).into_iter().flatten();
+            let told: Vec<u32> = told.filter(|(_, first)| *first <= incident.last).map(|(owner, _)| *owner).collect();
+            let all = names(&told);
+            let others: BTreeSet<&str> = all.iter().flat_map(|name| functions(name)).collect();
+            (others.difference(&own).count(), words(stranger, baselines))
+        };
+        let (n, stranger) = strangers(incident).into_iter().map(others).max()?;
+        let noun = if own.iter().all(|name| is_function(name)) { "other function" } else { "other interface" };
+        let have = if n == 1 { "has a finding" } else { "have findings" };
+        (n > 0).then(|| format!("{} {have} about {stranger} too.", count(n as u64, noun)))
+    }
+}
+
+/// The networks, and the prefixes of known ones, that an incident is about.
+fn strangers(incident: &Incident) -> BTreeSet<Subject> {
+    let stranger = |topic: &Topic| match *topic {
+        Topic::Newcomer(Subject::Network(network) | Subject::Service(network, ..)) => Some(Subject::Network(network)),
+        Topic::Newcomer(prefix @ Subject::Prefix(_)) => Some(prefix),
+        Topic::Service(..) | Topic::Peer(_) | Topic::Owner => None,
+    };
+    incident.topics.iter().filter_map(stranger).collect()
+}
+
+fn words(stranger: Subject, baselines: &Baselines) -> Arc<str> {
+    match stranger {
+        Subject::Network(network) | Subject::Service(network, ..) => baselines.ladder.label(network),
+        Subject::Prefix(prefix) => baselines.ladder.prefix(prefix).to_string().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Fingerprint;
+    use baselines::ladder::Network;
+
+    #[test]
+    fn functions_that_called_the_same_stranger_are_counted_once_each() {
+        let mut baselines = Baselines::default();
+        let network = baselines.ladder.network(&Network { key: "AS64500".into(), label: "AS64500 Example".into() });
+        let mut told = |name: &str, first: u32, last: u32| {
+            let name = name.split(',').map(|name| format!("arn:{name}")).collect::<Vec<_>>().join(",");
+            let topics = BTreeSet::from([Topic::Newcomer(Subject::Service(network, 443, 6))]);
+            let owner = baselines.owner(&name);
+            Incident { topics, last: Window(last), ..Incident::new(Fingerprint(1), owner, Window(first)) }
+        };
+        let all =
+            [told("api", 5, 9), told("api,maps", 6, 9), told("maps", 7, 7), told("web", 9, 20), told("late", 10, 10)];
+        let strangers = Strangers::of(all.iter());
+        let elsewhere = |incident: &Incident| strangers.elsewhere(incident, &[incident.owner], &baselines);
+        assert_eq!(elsewhere(&all[0]).as_deref(), Some("2 other functions have findings about AS64500 Example too."));
+        assert_eq!(elsewhere(&all[1]).as_deref(), Some("1 other function has a finding about AS64500 Example too."));
+        assert_eq!(elsewhere(&all[2]).as_deref(), Some("1 other function has a finding about AS64500 Example too."));
+        let alone = Strangers::of(all[..1].iter());
+        assert_eq!(alone.elsewhere(&all[0], &[all[0].owner], &baselines), None);
+    }
+}
