@@ -207,6 +207,11 @@ impl Owner {
         let names = names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
         if self.kind == OwnerKind::Shared { format!("one of {names}") } else { names }
     }
+
+    /// The interface the traffic was seen on, if it was one: of several nobody knows which made which call.
+    pub fn only_eni(&self) -> Option<&Arc<str>> {
+        if let [eni] = self.eni_ids.as_slice() { Some(eni) } else { None }
+    }
 }
 
 /// One destination of a finding, with what was exchanged with it while the finding lasted.

@@ -155,9 +155,10 @@ impl Check for Beacon {
                         expected: Quantity::Secs(0.0),
                         surprise: bans,
                         statement: format!(
-                            "{}, about one every {}, give or take {:.0} %; nothing else the {} does explains this rhythm",
+                            "{}, about one every {}, give or take {}{:.0} %; nothing else the {} does explains this rhythm",
                             rhythm.counted_words(newcomer),
                             period_words(rhythm.period_minutes * 60.0),
+                            if rhythm.spread > SPREAD_FLOOR { "" } else { "at most " },
                             rhythm.spread * 100.0,
                             view.owner_word(),
                         ),

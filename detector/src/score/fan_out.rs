@@ -16,7 +16,7 @@ use baselines::standing::{Found, Standing};
 use super::oddity::{Oddity, Topic};
 use super::view::View;
 use super::{Check, novelty};
-use crate::finding::{CheckId, Evidence, Quantity};
+use crate::finding::{CheckId, Evidence, Quantity, port_words};
 
 /// New addresses or ports in one window that make a sweep or a scan.
 const MIN_NEW: usize = 8;
@@ -125,7 +125,10 @@ fn widest<'a>(new: &[&'a Observation], address: impl Fn(u32) -> u128) -> Option<
         Spread {
             n: n_peers,
             quantity: Quantity::Peers,
-            words: format!("{n_peers} addresses never met before on port {}", port.0),
+            words: match port {
+                (0, protocol) => format!("{n_peers} addresses never met before, {}", port_words(0, protocol)),
+                (port, _) => format!("{n_peers} addresses never met before on port {port}"),
+            },
             rows: new.iter().copied().filter(|row| (row.port, row.protocol) == port).collect(),
         }
     } else {

@@ -5,6 +5,7 @@
 //! False positives: a stream that is new to the function; it is told once. Inside the VPC connections are pooled and held
 //! for days, so none is judged there.
 
+use baselines::newcomer::Newcomer;
 use baselines::window::WINDOW_SECS;
 
 use super::Check;
@@ -44,9 +45,9 @@ impl Check for LongConnection {
         let longest = i64::from(view.baseline.longest_held_secs);
         let least = MIN_SECS.max((longest as f64 * EXCEEDS) as i64);
         newcomers
-            .filter(|(_, newcomer)| newcomer.held.secs() >= least && newcomer.held.is_one_connection())
-            .map(|(subject, newcomer)| {
-                let secs = newcomer.held.secs();
+            .map(|(subject, newcomer)| (subject, newcomer, held_secs(newcomer)))
+            .filter(|(_, newcomer, secs)| *secs >= least && newcomer.held.is_one_connection())
+            .map(|(subject, newcomer, secs)| {
                 let bans = (BASE_BANS + (secs as f64 / least as f64).log2() * DOUBLING_BANS).min(MOST_BANS);
                 Oddity {
                     check: CheckId::LongConnection,
@@ -66,6 +67,13 @@ impl Check for LongConnection {
             })
             .collect()
     }
+}
+
+/// How long the run lasted: what it is told of in are windows, and its first and last record may lie within theirs.
+fn held_secs(newcomer: &Newcomer) -> i64 {
+    let first = newcomer.destinations.iter().map(|to| to.first).min().unwrap_or(i64::MIN);
+    let last = newcomer.destinations.iter().map(|to| to.last).max().unwrap_or(i64::MAX);
+    newcomer.held.until.end().min(last) - newcomer.held.since.start().max(first)
 }
 
 /// What is known of connections before, in words.

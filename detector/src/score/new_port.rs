@@ -8,7 +8,7 @@ use baselines::newcomer::Subject;
 use super::oddity::{Oddity, Topic};
 use super::view::{View, is_all_refused};
 use super::{Check, novelty};
-use crate::finding::{CheckId, Evidence, Quantity, protocol_name};
+use crate::finding::{CheckId, Evidence, Quantity, port_name};
 
 /// What a port never used with any network weighs, of its own surprise.
 const PORT_WEIGHT: f64 = 0.4;
@@ -41,7 +41,8 @@ impl Check for NewPort {
             if view.is_inside(newcomer) {
                 bans -= PRIVATE_BANS;
             }
-            let name = protocol_name(protocol);
+            let name = port_name(port, protocol);
+            let what = if port == 0 { name } else { format!("port {name}") };
             out.push(Oddity {
                 check: CheckId::NewPort,
                 topic: Topic::Newcomer(subject),
@@ -54,14 +55,14 @@ impl Check for NewPort {
                     expected: Quantity::Ports((novelty::chance(subject, met, view.prior) * 1000.0).round() / 1000.0),
                     surprise: bans,
                     statement: format!(
-                        "first {} port {port}/{name} with {} in {}; {}",
+                        "first {} {what} with {} in {}; {}",
                         if is_all_refused(newcomer) { "attempt to use" } else { "use of" },
                         view.network(network),
                         View::age_words(newcomer),
                         if met.port_known {
-                            "the port is used with other networks"
+                            "it is used with other networks"
                         } else {
-                            "the port was never used with any network"
+                            "it was never used with any network"
                         },
                     ),
                 }],

@@ -102,9 +102,10 @@ impl Check for NoveltyBurst {
                 surprise: bans,
                 statement: format!(
                     "{n} networks in which this {} {} something new within two minutes; a whole hour brings \
-                     {expected:.2} of them",
+                     {} of them",
                     view.owner_word(),
                     if is_refused { "tried to reach" } else { "reached" },
+                    if expected < 0.01 { "less than 0.01".to_owned() } else { format!("{expected:.2}") },
                 ),
             }],
             destinations: burst.iter().flat_map(|(.., newcomer)| newcomer.destinations.clone()).collect(),

@@ -74,7 +74,10 @@ pub(super) fn attribute(open: &Open, topic: Topic, mut oddities: Vec<Oddity>) ->
             observed: Quantity::Flows(newcomer.n_rejected as f64),
             expected: Quantity::Flows(0.0),
             surprise: bans,
-            statement: format!("{} attempts to reach it were refused before", newcomer.n_rejected),
+            statement: match newcomer.n_rejected {
+                1 => "1 attempt to reach it was refused before".to_owned(),
+                n => format!("{n} attempts to reach it were refused before"),
+            },
         });
     }
     oddities
@@ -110,9 +113,9 @@ impl Check for RejectedEgress {
                     expected: Quantity::Flows(0.0),
                     surprise: bans,
                     statement: format!(
-                        "{} to reach {}{inside}, new to this {}",
+                        "{} in ten minutes to reach {}{inside}, new to this {}",
                         count(row.n_rejected.into(), "refused attempt"),
-                        view.destination_words(row.peer, row.port),
+                        view.destination_words(row),
                         view.owner_word(),
                     ),
                 }],

@@ -45,7 +45,7 @@ impl Check for ThreatList {
                     observed: Quantity::Peers(1.0),
                     expected: Quantity::Peers(0.0),
                     surprise: BANS,
-                    statement: format!("{} is on the list `{list}`", view.destination_words(row.peer, row.port)),
+                    statement: format!("{} is on the list `{list}`", view.destination_words(row)),
                 }],
                 destinations: Vec::new(),
             });

@@ -83,7 +83,7 @@ impl Check for UnusualResolver {
                     surprise: bans,
                     statement: format!(
                         "{how} to {}{whose}; before it, this {} asked {}",
-                        view.destination_words(row.peer, row.port),
+                        view.destination_words(row),
                         view.owner_word(),
                         asked_before(view, row, known.map_or(row.window, |known| known.known.first)),
                     ),

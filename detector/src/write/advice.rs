@@ -2,7 +2,7 @@
 //!
 //! Shared by the forms with a place for it, so that a mail, a chat and a table say the same.
 
-use crate::finding::{CheckId, Finding, Level, OwnerKind, Quantity};
+use crate::finding::{CheckId, Evidence, Finding, Level, OwnerKind, Quantity};
 
 use super::words::shell_word;
 use crate::amounts::{bytes, count, span};
@@ -11,8 +11,9 @@ use crate::amounts::{bytes, count, span};
 pub(super) fn steps(finding: &Finding) -> Vec<String> {
     let mut steps = Vec::new();
     if let Some(deployment) = &finding.deployment {
+        let of = if finding.owner.kind == OwnerKind::Shared { " of the function deployed" } else { "" };
         steps.push(format!(
-            "Compare the dependencies of version {} with those of the version before.",
+            "Compare the dependencies of version {}{of} with those of the version before.",
             deployment.version
         ));
     }
@@ -73,10 +74,12 @@ fn by_check(finding: &Finding) -> String {
     }
 }
 
-/// The amount that the first statement about a volume names: a day's, of which the destinations named are a part, or a window's.
+/// The largest amount that a statement about a volume names: a day's, of which the destinations named are a part, or a window's.
 fn odd_bytes(finding: &Finding) -> Option<u64> {
-    let mut of_check = finding.evidence.iter().filter(|evidence| evidence.check == CheckId::EgressVolume);
-    of_check.find_map(|evidence| if let Quantity::Bytes(bytes) = evidence.observed { Some(bytes as u64) } else { None })
+    let of_check = finding.evidence.iter().filter(|evidence| evidence.check == CheckId::EgressVolume);
+    let bytes =
+        |evidence: &Evidence| if let Quantity::Bytes(bytes) = evidence.observed { Some(bytes as u64) } else { None };
+    of_check.filter_map(bytes).max()
 }
 
 fn asked(finding: &Finding) -> &'static str {

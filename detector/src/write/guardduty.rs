@@ -104,7 +104,7 @@ fn action(finding: &Finding, to: &Destination) -> Value {
             "connectionDirection": "OUTBOUND",
             "protocol": protocol_name(to.protocol).to_uppercase(),
             "remotePortDetails": { "port": to.port, "portName": "Unknown" },
-            "localNetworkInterface": finding.owner.eni_ids.first(),
+            "localNetworkInterface": finding.owner.only_eni(),
             "remoteIpDetails": { "ipAddressV4": v4, "ipAddressV6": v6, "organization": organization },
         },
     })

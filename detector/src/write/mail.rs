@@ -91,7 +91,7 @@ pub fn body(finding: &Finding) -> String {
         mail.command("let it run again, where nothing was reserved before", &undo);
     }
     mail.command(
-        "judge it again, with logs from a week before it on",
+        "judge it again, with a week of logs before it and the same --asn and lists",
         &format!(
             "callout replay LOGS {} --until {}T00:00:00Z",
             if finding.owner.kind == OwnerKind::Interface {
@@ -199,7 +199,7 @@ Commands
   aws lambda put-function-concurrency --function-name arn:aws:lambda:eu-west-1:111122223333:function:activities-api --reserved-concurrent-executions 0
 - let it run again, where nothing was reserved before:
   aws lambda delete-function-concurrency --function-name arn:aws:lambda:eu-west-1:111122223333:function:activities-api
-- judge it again, with logs from a week before it on:
+- judge it again, with a week of logs before it and the same --asn and lists:
   callout replay LOGS --enis enis.json --functions functions.json --until 2026-04-01T00:00:00Z
 
 Finding 9f2c41d70be85a1366f092ced481377b, new-destination

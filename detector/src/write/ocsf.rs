@@ -134,7 +134,6 @@ fn analyses(finding: &Finding) -> Value {
             "observed_pattern": evidence.statement,
             "observations": [{
                 "value": value(evidence.observed),
-                "count": finding.count,
                 "timespan": {
                     "start_time": millis(finding.window.0),
                     "end_time": millis(finding.window.1),
@@ -160,7 +159,7 @@ fn evidence(finding: &Finding, to: &Destination) -> Value {
     let system = autonomous_system(&to.network);
     json!({
         "src_endpoint": {
-            "interface_uid": finding.owner.eni_ids.first(),
+            "interface_uid": finding.owner.only_eni(),
             "vpc_uid": finding.vpc_id,
             "svc_name": (finding.owner.kind != OwnerKind::Interface).then_some("lambda"),
         },
