@@ -70,7 +70,8 @@ pub struct Baseline {
     pub(crate) prefixes: Table<u32, PrefixKnown>,
     pub(crate) ports: Table<(u16, u8), Known>,
     pub(crate) destinations: Table<DestinationKey, DestinationKnown>,
-    /// The entries of destinations found settled since the last [`Baseline::age`], by number: they stay so until then.
+    /// A cache, by destination number: the entries of each destination whose network, service and prefix are all
+    /// settled. [`Baseline::age`] clears it, because what it forgets changes the numbers of entries.
     pub(crate) settled: Vec<Entries>,
     pub(crate) newcomers: Table<Subject, Watched>,
 }

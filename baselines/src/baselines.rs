@@ -33,8 +33,8 @@ pub struct Baselines {
     pub(crate) accepted: BTreeSet<u128>,
     /// What was learned from, in all.
     pub learned_from: LearnedFrom,
-    /// Files of whoever judges by them, by name, such as what was told. They are stored and loaded with the tables and mean nothing
-    /// here.
+    /// Extra files, by name, stored and loaded together with the tables. This crate never looks inside: the detector
+    /// keeps its `incidents.json` here, which says what was told.
     pub beside: BTreeMap<String, Bytes>,
 }
 
@@ -213,8 +213,11 @@ impl Baselines {
         self.of_owner.iter().map(|baseline| baseline.destinations.len()).sum()
     }
 
-    /// The latest day of activity but two, of any owner: what is told of two later ones a record with a wrong date does not say.
-    /// The first of days where there are fewer.
+    /// The third latest day on which any owner was active: the latest one that two later days confirm.
+    ///
+    /// The date of a record may be wrong. One dated into the far future must not make everything before it look old
+    /// enough to be forgotten, so the latest day alone is not believed. Where there are fewer than three days of
+    /// activity, this is day 0, and nothing is old.
     pub fn confirmed_day(&self) -> Day {
         let mut latest = [Day(0); 3];
         let n = latest.len();

@@ -25,7 +25,8 @@ const MAX_DESTINATIONS: usize = 1 << 17;
 /// Newcomers watched of an owner. When there are more, the half of them goes that says the least.
 const MAX_NEWCOMERS: usize = 1 << 13;
 
-/// The number of no entry.
+/// Stands for "no entry" where the number of one is expected: the rung was full, so none was made. Or, in the cache
+/// `settled` of a [`Baseline`], the destination is not known to be settled.
 pub(crate) const NOWHERE: u32 = u32::MAX;
 
 impl Baseline {

@@ -33,7 +33,8 @@ const HEADER_LEN: usize = 40;
 /// Least a histogram we write says it tells apart.
 const MIN_HIGHEST: u64 = 256;
 
-/// Lower half of the lowest value told apart.
+/// The lowest value told apart: 1, as values are whole numbers. The header gives it eight bytes, written as two words:
+/// a zero, then this.
 const LOWEST_TOLD_APART: u32 = 1;
 
 /// A value that is no encoded histogram.

@@ -1,8 +1,8 @@
-//! Familiar: the networks and prefixes of which an owner is counted among those that know them.
+//! Familiar: which networks and prefixes an owner vouches for.
 //!
-//! That many owners know a network speaks for it. An owner whose contact with it is under a finding is not one of those: what
-//! called out from one function would look familiar when it calls out from the next. Judges nothing and counts nothing:
-//! [`crate::Baselines`] counts.
+//! The more owners know a network, the less suspicious it is to the others. An owner whose contact with it is under a
+//! finding does not count, or what attacked one function would look familiar at the next. This file judges nothing and
+//! counts nothing: [`crate::Baselines`] counts.
 
 use crate::baseline::{Baseline, Learned};
 use crate::newcomer::Subject;

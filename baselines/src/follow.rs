@@ -11,7 +11,8 @@ use crate::standing::{Found, Standing};
 use crate::watched::Watched;
 use crate::window::Window;
 
-/// Files of one owner's newcomers that are open: what several windows add to one is put into it at once.
+/// Newcomers of one owner, unpacked. The changes of several windows collect here, so that each newcomer is packed only
+/// once.
 #[derive(Debug, Default)]
 pub struct Open(BTreeMap<Subject, Newcomer>);
 

@@ -1,10 +1,12 @@
 //! Heirs: owners that are new by name only.
 //!
-//! Functions that share an interface are one owner. When a function joins or leaves them they are another one, of which nothing is
-//! known, though nearly all it does was seen for months. So an owner begins with what is known of those it comes from: for each of
-//! its functions the one that this function was active in last. Where one of its functions was in none, what that brings is
-//! its own to learn: such an owner is judged once it was active itself for some days, not for the whole warm-up, or functions
-//! that often change would never be judged.
+//! Functions that share an interface are one owner. When a function joins or leaves, the owner has another name, and
+//! nothing is known under that name, though nearly all it does has been seen for months. So it begins with the past of
+//! the owners it comes from: for each of its functions, the owner that had this function and was active last.
+//!
+//! One of its functions may come from no owner with enough of a past. What that one brings has to be learned. Then the
+//! owner is judged after a few active days of its own, not after the whole warm-up: where functions join often, nothing
+//! would ever be judged otherwise.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};

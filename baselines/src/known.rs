@@ -283,9 +283,12 @@ impl RecordLengths {
         self.n_long = self.n_long.saturating_add(other.n_long);
     }
 
-    /// Whether flow logs aggregate over ten minutes, as far as records show: what is used all the time has one in each of them then.
-    /// Where they aggregate over one, a record that seems to last longer is one that was answered late. Those of an owner with few
-    /// records are taken to be as long as the `fleet`'s.
+    /// Guesses, from how long this owner's records last, whether its flow logs aggregate over ten minutes rather than
+    /// one.
+    ///
+    /// Aggregated over ten minutes, whatever is used all the time has a record for each ten, so many records are long.
+    /// Aggregated over one minute, a few seem longer too: those that were answered late. Where the owner has too few
+    /// records of its own ([`ENOUGH_RECORDS`]) and these do not look coarse, the `fleet`'s answer is used.
     pub fn are_coarse(self, fleet: Self) -> bool {
         let is_fleet_asked = self.n_single < ENOUGH_RECORDS && !self.is_coarse();
         if is_fleet_asked { fleet.is_coarse() } else { self.is_coarse() }

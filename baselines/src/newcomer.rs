@@ -174,7 +174,8 @@ pub struct Newcomer {
     pub finding: u128,
 }
 
-/// What a run begins with, −log2: one of 64 bits was picked.
+/// Evidence a run starts with, in bits: −6 = −log2 64. Any of the 64 port bits could be the one that survives by
+/// chance, so six bits are taken off in advance.
 const AGAINST_CHANCE_AT_FIRST: f64 = -6.0;
 
 /// Bits by which a run must beat chance to be one connection.

@@ -39,7 +39,8 @@ impl Watched {
         Newcomer::settles(&self.known, self.finding())
     }
 
-    /// One met in a window whose file is not there before it is closed: who met it has it open.
+    /// A placeholder for a newcomer first met in this window. Its details are in the open file
+    /// ([`crate::follow::Open`]) that whoever met it holds; [`crate::baseline::Baseline::close`] puts them here.
     pub(crate) fn taken_out(window: Window) -> Self {
         Self { known: Known::new(window), finding: None, file: Box::default() }
     }

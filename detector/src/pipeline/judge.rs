@@ -53,7 +53,10 @@ struct OfOwner<'a> {
     account: Account,
 }
 
-/// Numbers in the baselines, given in the hour in which something is met first.
+/// Translates the shelf's numbers, of owners or of peers, into the numbers that the baselines give.
+///
+/// The baselines number what they meet in the order of meeting. So numbers are given hour by hour, and within an hour
+/// in the order of names: that objects are read in another order does not show.
 struct Numbers {
     /// Those of the shelf, by the hour in which they are met first; in an hour in an order that speaks of names only.
     to_come: std::iter::Peekable<std::vec::IntoIter<(Hour, u32)>>,

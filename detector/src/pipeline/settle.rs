@@ -116,9 +116,11 @@ struct KeptSources {
 }
 
 impl Kept {
-    /// Where several flow logs tell of one interface in a window, the one to keep: it tells the most records (the finer
-    /// aggregation), of equals it is the first by name. One that tells nothing accepted, or nothing refused, leaves that to
-    /// another: a flow log may record one of the two only. `None` when there is only one flow log.
+    /// Picks the flow log to keep of each interface and window, where several record it.
+    ///
+    /// It is the one with the most records (the finest aggregation), of equals the first by name. If that one has no
+    /// accepted records, or no refused ones, the flow log with most of those supplies them: a flow log may be set to record
+    /// only one of the two. `None` when there is only one flow log.
     fn of(runs: &[Run<'_>], sorted: &[Told], tables: &Tables) -> Option<Self> {
         if tables.sources.len() < 2 {
             return None;

@@ -73,7 +73,8 @@ impl Said {
         if self.0 & Self::ANSWERS == 0 { Sense::Asks } else { Sense::Answers }
     }
 
-    /// Whether other records of the connection may need to know: flags say what ports do not.
+    /// Whether the record tells who asks by its flags where the ports do not: then it may decide other records of the
+    /// connection.
     pub(super) fn is_news(self) -> bool {
         self.0 & Self::IS_NEWS != 0
     }

@@ -80,10 +80,11 @@ const MAX_DISPERSION: f64 = 0.4;
 /// Least dispersion of a poll that is assumed: windows cut it now before a record, now after.
 const LEAST_DISPERSION: f64 = 0.01;
 
-/// Times as dispersed as a poll that the function's own records are at the most where its rhythm is theirs.
+/// The function's own records explain a poll's rhythm if they are at most this many times as dispersed as the poll.
 const DISPERSED_TIMES: f64 = 4.0;
 
-/// Times as often as the function makes records of its own that something is met at the most by being part of a run.
+/// Something is part of the function's runs if it is met at most this many times as often as the function makes records
+/// of its own.
 const MOST_OFTENER: f64 = 2.0;
 
 /// Bans taken off for trying three widths and for looking anew at every contact of every newcomer.
@@ -92,7 +93,8 @@ const TRIALS_BANS: f64 = 1.0;
 /// Bans taken off a prefix of a known network besides: there are many of them, and one will look regular.
 const PREFIX_TRIALS_BANS: f64 = 1.2;
 
-/// Share of a network's past windows with more records than usual, for all windows with contact together: each is looked at.
+/// A window has unusually many records if no more than this share of the network's past windows had as many. Every
+/// window with contact is looked at, so the share is divided by their number.
 const UNUSUAL_SHARE: f64 = 0.1;
 
 /// Bans a contact can bring at the most: four contacts suggest, a dozen convince.

@@ -26,8 +26,9 @@ const GROWN_BANS: f64 = 0.7;
 const ALIKE_BANS: f64 = 0.9;
 const ALIKE_AGAIN_BANS: f64 = 1.4;
 
-/// What a connection takes to be opened, bytes: what a handshake of TLS sends, with the headers of a request. Beside it a probe says
-/// nothing, and the call after it is not seen to say more.
+/// Bytes sent to open a connection: a TLS handshake and the headers of a request. They are taken off before two calls
+/// are compared. Otherwise a probe, and the call after it, would both be mostly handshake, and the call would not be
+/// seen to say more.
 const HANDSHAKE_BYTES: u64 = 1200;
 /// What was said before is taken to be at least so much.
 const LEAST_BYTES: u64 = 500;

@@ -261,8 +261,11 @@ impl Span {
     }
 }
 
-/// How often a day of so many bans has been told, if each of its windows was asked: when it had as many as are needed, and
-/// with each step beyond. What one window made odd would else be told by every later one, with whom that one happened to call.
+/// How often a day will have been told once it has so many bans: once when it reaches the `needed` ones, and once more
+/// for each [`AGAIN_BANS`] beyond.
+///
+/// A window tells the day only if it raises this number. Otherwise one window that made the day odd would have every
+/// later one tell it again, with whatever destinations that later window happened to call.
 fn n_told(bans: f64, needed: f64) -> u32 {
     if bans < needed { 0 } else { 1 + ((bans - needed) / AGAIN_BANS) as u32 }
 }
@@ -328,11 +331,13 @@ impl Past<'_> {
         (beyond as f64 / self.volumes.flow_bytes_in().max().max(1) as f64).max(1.0)
     }
 
-    /// Bytes of a record as days bring them: the mean of the past ones, or what nine windows in ten stay below, where that is
-    /// more. The most of any window says nothing of days: one with a single large record is among thousands.
+    /// The usual size of a record, in bytes, against which the records of a day are held: the mean over all past days,
+    /// or the size that nine windows in ten stay below, where that is larger. The largest size of any window would be
+    /// no measure for days: among thousands of windows one had a single large record.
     ///
-    /// A day's mean lies between the usual record and what is odd about it: of a day r times as large, by records k times as
-    /// large, it is r / (1 + (r − 1) / k) times the usual. Load makes that 1, few large records r.
+    /// An example of what this does: a day is r times as large as usual, and what it has more came in records of k
+    /// times the usual size. Then its mean record is r / (1 + (r − 1) / k) times the usual one. Where load made the day
+    /// large (k = 1), that is 1; where few large records did, it is nearly r.
     fn record_bytes_of_days(&self) -> u64 {
         let Volumes { open_day: (_, day), open_window: (_, window), .. } = self.volumes;
         let sum = |past: Counts<'_>| {

@@ -1,10 +1,16 @@
 //! Incidents: related oddities of one owner, close in time, as one finding that is updated while it lasts.
 //!
-//! Takes oddities that passed the threshold. An oddity joins the first of these incidents of its owner, else it opens a new one:
-//! that which holds its topic, unless it was forgotten since, or under whose id the topic is: what was once told goes on under the same id;
-//! one about the same stranger, last odd within the configured gap and not accepted; such a one that something new joined in the
-//! last two days: that a topic goes on draws nothing else in, or the daily use of a new endpoint would hide every stranger
-//! after it.
+//! Takes oddities that passed the threshold. Each finds its incident among those of its owner by the first of these
+//! rules that fits one (the latest begun, if several do); if none fits, it opens a new incident.
+//!
+//! 1. The incident holds the oddity's topic, and its last window is not so long ago that baselines have forgotten it.
+//! 2. The topic is under the incident's id: what was told once goes on under the same id.
+//! 3. The incident is about the same stranger: its network, as a newcomer, is among the topics.
+//! 4. Something new joined the incident in the last two days.
+//!
+//! Rules 3 and 4 are for topics that are under no finding yet. The incident must have been odd within the configured
+//! gap, and nobody may have accepted it. That a known topic goes on is nothing new, or the daily use of a new endpoint
+//! would draw in, and so hide, every stranger after it.
 
 mod stored;
 mod strangers;

@@ -280,11 +280,12 @@ pub(super) fn port_surprise(met: &Circumstances, prior: &Prior) -> f64 {
     -prior.port.of(met.n_new_ports, met.port_exposure).log10()
 }
 
-/// The most networks that brought something new, themselves or a prefix, on one past day: what they brought in a day may come in
-/// a minute.
+/// The largest number of networks that brought something new on any one past day. A burst is held to it: what a
+/// function meets in a day it may also meet in a minute.
 ///
-/// Counted is what a burst counts: networks, each once a day however many of its addresses rotate; of those that
-/// `by_prefix_too` says no of only the network itself, nothing inside the VPC and nothing under a finding.
+/// Counted as a burst counts: each network once a day, whether the network itself was new, or one prefix of it, or
+/// many. Networks that `by_prefix_too` says no to count only when they were new themselves. Nothing inside the VPC
+/// counts, and nothing under a finding.
 pub(super) fn most_in_a_day(
     baseline: &Baseline,
     ladder: &Ladder,

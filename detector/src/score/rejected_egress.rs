@@ -34,11 +34,13 @@ fn attempts_bans(base: f64, n_rejected: u64) -> f64 {
     (base + (n_rejected.max(1) as f64).log2() * DOUBLING_BANS).min(MOST_BANS)
 }
 
-/// Whose word it is that contacts with a newcomer were refused; the bans of all words together stay.
+/// Decides which check speaks where contacts with a newcomer were refused. Moves bans from one check to another; those
+/// that the window brought stay as many.
 ///
-/// While all were, what the checks say of it is one word, that of the refusals. Once one got through, what the refusals weigh
-/// is the loudest other's: the finding is of what was called. It is so too when nothing more is refused, or the word told
-/// earlier would stay the louder one.
+/// As long as every contact was refused, everything the checks say becomes one oddity of this check. Once a contact got
+/// through, the finding is about a call: what the refusals weigh is added to the loudest of the other checks. If such a
+/// newcomer is under a finding and this window refused nothing, what the earlier refusals weigh is added: otherwise
+/// this check, which told them, would stay the loudest.
 pub(super) fn attribute(open: &Open, topic: Topic, mut oddities: Vec<Oddity>) -> Vec<Oddity> {
     let Topic::Newcomer(subject) = topic else { return oddities };
     let Some(newcomer) = open.get(subject).filter(|newcomer| newcomer.n_rejected > 0) else { return oddities };

@@ -60,10 +60,11 @@ pub(super) struct View<'a> {
     pub(super) facts: &'a dyn Facts,
 }
 
-/// Days on which something may have been met and still be rare.
+/// The most days on which something may have been met, the present one included, and still be rare.
 pub(super) const RARE_DAYS: u32 = 3;
 
-/// How long after it was first met something rare is back: no three days of contact fill it.
+/// How long after its first contact something rare counts as back. Five days are more than the three it may have been
+/// met on, so there was a silence in between.
 const BACK_SECS: i64 = 5 * 86_400;
 
 impl View<'_> {

@@ -27,8 +27,9 @@ use crate::watch::now_secs;
 /// judging is left to the learner.
 const MAX_AHEAD_BYTES: u64 = 32 << 20;
 
-/// Stored bytes of folded observations read to tell whether what came late repeats them. They would be read anew for each object
-/// until the learner has folded it in.
+/// Most bytes of stored observations, already folded in by the learner, that are read to see whether what came late
+/// only repeats them; beyond, that is left to the learner. Until the learner has folded in what came late, each new
+/// object has them read again.
 const MAX_TOLD_BYTES: u64 = 8 << 20;
 
 /// Time kept for judging and answering; a message not begun by then goes back to the queue.

@@ -119,8 +119,8 @@ impl S3Object {
         self.source.n_fetched.load(Ordering::Relaxed)
     }
 
-    /// The block of a number, fetched if it is not there; the next one is sent for when the one before is known, which is how
-    /// a column or a text is read.
+    /// The block of this number, fetched if it is not kept. If the block before it is kept, somebody is reading on, as
+    /// one does with a column or a text; then the next block is fetched ahead.
     fn block(&self, number: u64) -> io::Result<Bytes> {
         let block = {
             let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
