@@ -42,7 +42,8 @@ use scene::{Met, Played, Scenario, Stage};
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
 
-/// Moments thrown for a call-out before the function is given up.
+/// Moments thrown for a call-out before the function is given up. A judgement: several, so that one may be among them
+/// that lies apart from other findings and at which the shape can be played.
 const TRIES: u32 = 8;
 
 /// Forms that need no stranger's address: a public resolver, the function's own networks, its neighbours.

@@ -73,24 +73,29 @@ const MIN_STEADY_FLOWS: f64 = 2.5;
 /// Least share of connections in the records of a poll: one that lasts from one aggregation interval into the next gives two.
 const CONNECTIONS_PER_RECORD: f64 = 0.5;
 
-/// Index of dispersion above which nothing is called steady: a poll a minute, jittered by half of it, stays below 0.2;
-/// calls at random have 1.
+/// Index of dispersion above which nothing is called steady. Reasoned: a poll a minute, jittered by half of it, stays
+/// below 0.2, and calls at random have 1; this lies between.
 const MAX_DISPERSION: f64 = 0.4;
 
 /// Least dispersion of a poll that is assumed: windows cut it now before a record, now after.
 const LEAST_DISPERSION: f64 = 0.01;
 
-/// The function's own records explain a poll's rhythm if they are at most this many times as dispersed as the poll.
+/// The function's own records explain a poll's rhythm if they are at most this many times as dispersed as the poll. A
+/// judgement, not a measurement: records of connections that a function keeps open vary by far more than a poll's,
+/// those of a schedule by about as much.
 const DISPERSED_TIMES: f64 = 4.0;
 
 /// Something is part of the function's runs if it is met at most this many times as often as the function makes records
-/// of its own.
+/// of its own. A judgement: a run that calls two or three others does not call a fourth ten times.
 const MOST_OFTENER: f64 = 2.0;
 
-/// Bans taken off for trying three widths and for looking anew at every contact of every newcomer.
+/// Bans taken off for trying three widths and for looking anew at every contact of every newcomer. Reasoned: the widths
+/// alone are log10 3 = 0.5; what looking again costs is a judgement, and the sum is round.
 const TRIALS_BANS: f64 = 1.0;
 
-/// Bans taken off a prefix of a known network besides: there are many of them, and one will look regular.
+/// Bans taken off a prefix of a known network besides: there are many of them, and one will look regular. Chosen on
+/// development fleets: it was half as much, until parts of known networks were most of the false alerts on those of a
+/// second generator.
 const PREFIX_TRIALS_BANS: f64 = 1.2;
 
 /// A window has unusually many records if no more than this share of the network's past windows had as many. Every

@@ -28,8 +28,8 @@ use crate::watch::now_secs;
 const MAX_AHEAD_BYTES: u64 = 32 << 20;
 
 /// Most bytes of stored observations, already folded in by the learner, that are read to see whether what came late
-/// only repeats them; beyond, that is left to the learner. Until the learner has folded in what came late, each new
-/// object has them read again.
+/// only repeats them; beyond, that is left to the learner. A judgement, a quarter of [`MAX_AHEAD_BYTES`]: until the
+/// learner has folded in what came late, each new object has them read again.
 const MAX_TOLD_BYTES: u64 = 8 << 20;
 
 /// Time kept for judging and answering; a message not begun by then goes back to the queue.
