@@ -94,8 +94,8 @@ const MOST_OFTENER: f64 = 2.0;
 const TRIALS_BANS: f64 = 1.0;
 
 /// Bans taken off a prefix of a known network besides: there are many of them, and one will look regular. Chosen on
-/// development fleets: it was half as much, until parts of known networks were most of the false alerts on those of a
-/// second generator.
+/// development fleets (see *Where fitted numbers come from* in `docs/detection.md`): it was half as much, until parts
+/// of known networks were most of the false alerts on those of the second generator.
 const PREFIX_TRIALS_BANS: f64 = 1.2;
 
 /// A window has unusually many records if no more than this share of the network's past windows had as many. Every

@@ -97,7 +97,7 @@ const MAX_TOPICS_A_WINDOW: usize = 64;
 
 /// Bans a topic needs to be told: what is left of the chance that a quiet day brings it.
 ///
-/// Chosen on fleets of two generators, see `docs/detection.md`.
+/// Chosen on development fleets: see *Where fitted numbers come from* in `docs/detection.md`.
 fn needed_bans(sensitivity: Sensitivity) -> f64 {
     match sensitivity {
         Sensitivity::Low => 2.2,

@@ -211,8 +211,8 @@ fn most_bans(claims: &[Claim<'_>]) -> f64 {
     words.values().map(|words| total_bans(words)).fold(0.0, f64::max)
 }
 
-/// How sure: the share of call-outs among findings of like bans, as a logistic curve fitted on 41 fleets of a generator that knew
-/// nothing of the checks. First alerts about new endpoints count as no call-outs. See `docs/detection.md`.
+/// How sure: the share of call-outs among findings of like bans, as a fitted logistic curve. For the fleets it was
+/// fitted on see *Where fitted numbers come from* in `docs/detection.md`.
 fn confidence(bans: f64) -> f64 {
     let sure = 1.0 / (1.0 + (-(bans + 0.2) * 0.4).exp());
     (sure * 100.0).round().min(99.0) / 100.0
