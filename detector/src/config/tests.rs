@@ -1,3 +1,5 @@
+//! Tests of settings: each key, its range, and what a suppression hides.
+
 use super::*;
 use crate::finding::Activity;
 use crate::write::sample;

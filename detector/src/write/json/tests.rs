@@ -1,3 +1,5 @@
+//! Tests of JSON: the form that scripts rely on, and that what is written is read back.
+
 use super::*;
 use crate::write::sample;
 use crate::write::words::is_unsafe;

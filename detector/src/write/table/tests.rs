@@ -1,3 +1,5 @@
+//! Tests of the table: findings as a terminal shows them.
+
 use super::*;
 use crate::write::sample;
 use crate::write::words::columns;

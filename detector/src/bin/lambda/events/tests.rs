@@ -1,3 +1,5 @@
+//! Tests of events: every way AWS has of naming an object, and whatever else may come.
+
 use proptest::prelude::*;
 use serde_json::json;
 
