@@ -21,9 +21,9 @@ pub struct Accepted {
 }
 
 impl Baselines {
-    /// Makes everything under a finding known: it is watched no longer, and what is exchanged with it from now on enters the
-    /// distributions, as does what was: who accepts a call accepts the next one of its size. Gives what that was, sorted; nothing when
-    /// the id holds nothing back.
+    /// Makes everything under a finding known: it is watched no longer, and what is exchanged with it from now on
+    /// enters the distributions, as does what was: who accepts a call accepts the next one of its size. Gives what that
+    /// was, sorted; nothing when the id holds nothing back.
     ///
     /// Numbers of newcomers given before are void afterwards.
     pub fn accept(&mut self, finding: u128) -> Vec<Accepted> {
@@ -67,7 +67,8 @@ impl Baselines {
     }
 }
 
-/// What was exchanged with a newcomer, by port of its network, in the latest windows: each window's share is that of its records.
+/// What was exchanged with a newcomer, by port of its network, in the latest windows: each window's share is that of
+/// its records.
 fn sent(ladder: &Ladder, newcomer: &Newcomer) -> BTreeMap<ServiceKey, Volumes> {
     let mut by_service: BTreeMap<ServiceKey, Contacted> = BTreeMap::new();
     for destination in &newcomer.destinations {

@@ -45,8 +45,8 @@ impl DiaryDay {
     }
 }
 
-/// Everything learned of one owner. Its tables are its own, so that owners are learned side by side, and what one window
-/// asks of them lies close together.
+/// Everything learned of one owner. Its tables are its own, so that owners are learned side by side, and what one
+/// window asks of them lies close together.
 #[derive(Clone, Debug, Default)]
 pub struct Baseline {
     /// When it was active; `None` until it was.
@@ -55,7 +55,8 @@ pub struct Baseline {
     pub volumes: Volumes,
     /// Distinct destinations a window.
     pub window_peers: Distribution,
-    /// The longest that one connection was held to a newcomer outside private space that nothing was told of, in seconds.
+    /// The longest that one connection was held to a newcomer outside private space that nothing was told of, in
+    /// seconds.
     pub longest_held_secs: u32,
     /// How long its flow records last.
     pub records: RecordLengths,
@@ -285,8 +286,8 @@ impl Baseline {
 
     /// Prefetches all that is known of the destinations of some rows, before these are judged and learned.
     ///
-    /// An owner comes up once an hour, and what is known of it is far from the cache by then. In steps: each asks for what
-    /// tells the next one where to go on.
+    /// An owner comes up once an hour, and what is known of it is far from the cache by then. In steps: each asks for
+    /// what tells the next one where to go on.
     pub fn bring_near(&self, ladder: &Ladder, rows: &[Observation]) {
         let key = |row: &Observation| (row.peer, row.port, row.protocol);
         let place = |row: &Observation| {
@@ -319,8 +320,8 @@ impl Baseline {
         self.settled.get(destination as usize).copied().filter(|entries| entries.port != NOWHERE)
     }
 
-    /// Learns the observations of one window. Windows come in order of event time. Late ones count too, but what a window or a day
-    /// brings in two parts enters the distributions as two.
+    /// Learns the observations of one window. Windows come in order of event time. Late ones count too, but what a
+    /// window or a day brings in two parts enters the distributions as two.
     ///
     /// `rows` are of this owner and window, their `peer` a number of the ladder; several of one destination (on several
     /// interfaces) are allowed. `found` says where each stood before the window. What stands under a finding does not
@@ -452,7 +453,8 @@ impl Baseline {
         }
     }
 
-    /// The entries of a row's rungs. Those that are not there yet are made, and what is news about them is added to `new`.
+    /// The entries of a row's rungs. Those that are not there yet are made, and what is news about them is added to
+    /// `new`.
     fn enter(&mut self, rungs: Rungs, row: &Observation, new: &mut DiaryDay, learned: &mut Learned) -> Entries {
         let window = row.window;
         let known_network = self.networks.id(&rungs.network);
@@ -472,7 +474,8 @@ impl Baseline {
         Entries { network, service, prefix, port }
     }
 
-    /// Makes the entry of a network, unless there is no room. One that is new by name only goes on from what was known of it.
+    /// Makes the entry of a network, unless there is no room. One that is new by name only goes on from what was known
+    /// of it.
     fn enter_network(&mut self, rungs: Rungs, window: Window, new: &mut DiaryDay, learned: &mut Learned) -> u32 {
         let subject = Subject::Network(rungs.network);
         if self.is_full(subject) {

@@ -43,7 +43,8 @@ pub struct Baselines {
 pub struct LearnedFrom {
     /// Objects read.
     pub n_objects: u64,
-    /// Observations learned: destinations by window, one told in two parts counted once; what stands under a finding is not.
+    /// Observations learned: destinations by window, one told in two parts counted once; what stands under a finding is
+    /// not.
     pub n_observations: u64,
     /// First second of the first window and first second after the last; `None` before the first.
     pub span: Option<(i64, i64)>,
@@ -110,8 +111,8 @@ impl Baselines {
         Fleet { owners, ladder, prevalence, accepted }
     }
 
-    /// The baselines of some owners, to change side by side, and what they share. `owners` rise; of one that is not known
-    /// there is none.
+    /// The baselines of some owners, to change side by side, and what they share. `owners` rise; of one that is not
+    /// known there is none.
     pub fn side_by_side(&mut self, owners: impl IntoIterator<Item = u32>) -> (Fleet<'_>, Vec<&mut Baseline>) {
         let Self { owners: names, ladder, prevalence, accepted, .. } = self;
         let fleet = Fleet { owners: names, ladder, prevalence, accepted };

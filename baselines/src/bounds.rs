@@ -1,9 +1,9 @@
 //! Bounds: what is forgotten with time, and how much of one owner is kept at all.
 //!
-//! Time forgets what was silent for the days of memory ([`Baseline::age`]). Within that time a scanner in a function can reach
-//! more than is worth remembering: a million ports, every address of a cloud. So each owner has room for so many entries on each
-//! rung; on a rung that is full nothing is new any more, and nothing more is kept of it. That it came so far is told long before:
-//! by the scan.
+//! Time forgets what was silent for the days of memory ([`Baseline::age`]). Within that time a scanner in a function
+//! can reach more than is worth remembering: a million ports, every address of a cloud. So each owner has room for so
+//! many entries on each rung; on a rung that is full nothing is new any more, and nothing more is kept of it. That it
+//! came so far is told long before: by the scan.
 
 use crate::baseline::Baseline;
 use crate::known::Known;
@@ -12,8 +12,8 @@ use crate::newcomer::Subject;
 use crate::watched::Watched;
 use crate::window::{WINDOWS_PER_DAY, Window};
 
-/// Entries an owner has room for. A function that sends webhooks to fifty new customers a day fills none of them within the days of
-/// memory; together they take some 20 MiB when all are full.
+/// Entries an owner has room for. A function that sends webhooks to fifty new customers a day fills none of them within
+/// the days of memory; together they take some 20 MiB when all are full.
 const MAX_NETWORKS: usize = 1 << 14;
 /// See [`MAX_NETWORKS`].
 const MAX_SERVICES: usize = 1 << 13;
@@ -57,8 +57,8 @@ impl Baseline {
         }
     }
 
-    /// Lets go of the newcomers that say the least: ports before prefixes before networks, what was told last, what was met in
-    /// the fewest windows and the longest ago first.
+    /// Lets go of the newcomers that say the least: ports before prefixes before networks, what was told last, what was
+    /// met in the fewest windows and the longest ago first.
     fn thin_newcomers(&mut self, ladder: &Ladder) {
         let rung = |subject: Subject| match subject {
             Subject::Service(..) => 0,
@@ -83,8 +83,8 @@ impl Baseline {
         self.newcomers.retain(|subject, _| !gone.contains(subject));
     }
 
-    /// Forgets what was not met for `memory_days` and settles newcomers that aged unremarkably. Numbers of its tables given
-    /// before are void afterwards.
+    /// Forgets what was not met for `memory_days` and settles newcomers that aged unremarkably. Numbers of its tables
+    /// given before are void afterwards.
     pub(crate) fn age(&mut self, now: Window, memory_days: u32) {
         let horizon = memory_days.saturating_mul(WINDOWS_PER_DAY);
         let is_old = |known: &Known| now.0.saturating_sub(known.last.0) > horizon;

@@ -55,8 +55,8 @@ const _: () = assert!((CELLS as u32) < 1 << (u16::BITS - DIGIT_BITS));
 /// Over words of its own, or over some that lie elsewhere: see [`Counts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Distribution<W = Vec<u16>> {
-    /// Number of each cell in use with its count: a word for each digit to base 64, the lowest first. Most cells count less than
-    /// that and take two bytes, where a pair of numbers takes eight.
+    /// Number of each cell in use with its count: a word for each digit to base 64, the lowest first. Most cells count
+    /// less than that and take two bytes, where a pair of numbers takes eight.
     words: W,
 }
 
@@ -99,8 +99,8 @@ fn put(words: &mut Vec<u16>, place: Range<usize>, cell: u16, count: u32) -> i32 
     at as i32 - place.end as i32
 }
 
-/// Changes the count of a value's cell in a distribution that lies in a part of some words; gives how many words more there
-/// are.
+/// Changes the count of a value's cell in a distribution that lies in a part of some words; gives how many words more
+/// there are.
 fn change(words: &mut Vec<u16>, part: Range<usize>, cell: u16, count: impl FnOnce(u32) -> u32) -> i32 {
     let of_part = words.get(part.clone()).unwrap_or_default();
     let at = place(of_part, cell);
@@ -205,8 +205,8 @@ impl<W: AsRef<[u16]>> Distribution<W> {
 
     /// The `HdrHistogram` V2 encoding.
     ///
-    /// Written directly, byte for byte what the histogram's own serializer writes: that one makes room for all cells and
-    /// walks them, which is most of what storing a baseline took.
+    /// Written directly, byte for byte what the histogram's own serializer writes: that one makes room for all cells
+    /// and walks them, which is most of what storing a baseline took.
     pub fn encode(&self) -> Vec<u8> {
         let mut counts = Vec::with_capacity(4 * self.words().len() + 2);
         // Theirs differ from ours in the ninth byte only, and no count needs that many.

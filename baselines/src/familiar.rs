@@ -23,8 +23,8 @@ impl Baseline {
         self.newcomers.iter().any(|(_, newcomer)| newcomer.finding() != 0)
     }
 
-    /// The networks known that are under no finding: those others may think familiar. Who was called out to from one function
-    /// after the other is no acquaintance of theirs.
+    /// The networks known that are under no finding: those others may think familiar. Who was called out to from one
+    /// function after the other is no acquaintance of theirs.
     pub(crate) fn familiar_networks(&self) -> impl Iterator<Item = u32> {
         let any = self.tells_of_any();
         self.networks().filter(move |&network| !any || !self.is_told(Subject::Network(network)))

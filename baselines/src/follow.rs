@@ -24,9 +24,9 @@ impl Open {
 }
 
 impl Baseline {
-    /// Follows newcomers: every row that is new or watched is added to the file of its subject, which is open then until
-    /// [`Baseline::close`]. `found` says where each row stood before the window, `met` gives the circumstances of a first
-    /// contact. Returns the subjects touched, in order.
+    /// Follows newcomers: every row that is new or watched is added to the file of its subject, which is open then
+    /// until [`Baseline::close`]. `found` says where each row stood before the window, `met` gives the circumstances of
+    /// a first contact. Returns the subjects touched, in order.
     ///
     /// Call before [`Baseline::learn`] of the same window, which makes the rungs known.
     pub fn follow(
@@ -52,8 +52,8 @@ impl Baseline {
             if is_new && !self.is_watched(subject) {
                 let circumstances = met(self, subject, first_row);
                 if self.is_watch_full() {
-                    // Room is made by forgetting the newcomers that say the least, going by their files: what this hour added
-                    // to those that are open must be in them first.
+                    // Room is made by forgetting the newcomers that say the least, going by their files: what this hour
+                    // added to those that are open must be in them first.
                     self.close(std::mem::take(open));
                 }
                 self.watch(ladder, subject, window);
@@ -87,8 +87,8 @@ impl Baseline {
         }
     }
 
-    /// Puts a newcomer under a finding, in its file and where it is open. That it is no longer among what others may think
-    /// familiar concerns the fleet and is added to `learned`.
+    /// Puts a newcomer under a finding, in its file and where it is open. That it is no longer among what others may
+    /// think familiar concerns the fleet and is added to `learned`.
     pub fn set_finding(&mut self, open: &mut Open, subject: Subject, finding: u128, learned: &mut Learned) {
         self.note_told(subject, learned);
         if let Some(newcomer) = open.0.get_mut(&subject) {

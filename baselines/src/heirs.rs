@@ -36,8 +36,8 @@ pub struct WarmUp {
 }
 
 impl Baseline {
-    /// Whether it was observed long enough to be judged by its behaviour: for the warm-up, or, where it began with another's past, on
-    /// as many days as that asks for.
+    /// Whether it was observed long enough to be judged by its behaviour: for the warm-up, or, where it began with
+    /// another's past, on as many days as that asks for.
     pub fn is_ready(&self, now: Window, warm_up: WarmUp) -> bool {
         self.known.is_some_and(|known| self.was_ready(now, known.n_days, warm_up))
     }
@@ -83,8 +83,8 @@ impl Memberships {
 }
 
 impl Baselines {
-    /// Has an owner of which nothing was learned begin with the past of those it comes from, as far as that suffices to be
-    /// judged by; gives their numbers, in the order of their names.
+    /// Has an owner of which nothing was learned begin with the past of those it comes from, as far as that suffices to
+    /// be judged by; gives their numbers, in the order of their names.
     pub fn inherit(&mut self, owner: u32, today: Day, warm_up: WarmUp, memberships: &mut Memberships) -> Vec<u32> {
         if !self.baseline(owner).is_some_and(Baseline::is_blank) {
             return Vec::new();

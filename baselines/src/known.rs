@@ -38,7 +38,8 @@ impl Known {
     }
 
     /// Adds what another learner knew of the same rung. Exact when the two spans follow each other in time, at most
-    /// sharing a window. Where they interleave, they may have met it on the same days: it counts what one of them is sure of.
+    /// sharing a window. Where they interleave, they may have met it on the same days: it counts what one of them is
+    /// sure of.
     pub fn merge(&mut self, other: &Self) {
         let is_early = (self.first, self.last) <= (other.first, other.last);
         let (early, late) = if is_early { (*self, *other) } else { (*other, *self) };
@@ -87,8 +88,8 @@ const EMPTY_DAY: (Day, Totals) = (Day(0), Totals { n_flows: 0, packets_out: 0, b
 ///
 /// A window is counted when a later one begins, so that one told in two parts counts once.
 ///
-/// There is one for each port of each network of each function, so it is kept small: the distributions lie side by side in
-/// one piece of memory ([`Past`]), and the first day apart only once there is a second.
+/// There is one for each port of each network of each function, so it is kept small: the distributions lie side by side
+/// in one piece of memory ([`Past`]), and the first day apart only once there is a second.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volumes {
     past: Past,
@@ -152,7 +153,8 @@ impl Volumes {
     pub fn add(&mut self, window: Window, totals: &Totals) {
         let is_open = self.open_window.0 == window && self.open_day.0 == window.day() && self.open_day != EMPTY_DAY;
         if is_open && self.first_day.as_deref().is_none_or(|first| first.0 != window.day()) {
-            // Most often: another destination of the window. The first day stays what it is: the open one, or an ended one.
+            // Most often: another destination of the window. The first day stays what it is: the open one, or an ended
+            // one.
             self.open_window.1.add(totals);
             self.open_day.1.add(totals);
             return;

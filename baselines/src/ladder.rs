@@ -24,8 +24,8 @@ pub struct Network {
 /// NAT64's well-known prefix `64:ff9b::/96`, RFC 6052: behind it is all of IPv4.
 const NAT64: u128 = 0x0064_ff9b << 96;
 
-/// The CIDR block an address is folded into: /24 for IPv4, reached through NAT64 or not, /48 for IPv6, the sizes that are routed and
-/// leased as one.
+/// The CIDR block an address is folded into: /24 for IPv4, reached through NAT64 or not, /48 for IPv6, the sizes that
+/// are routed and leased as one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(pub u128);
 

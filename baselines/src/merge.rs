@@ -133,8 +133,8 @@ impl Baseline {
         }
     }
 
-    /// What both watch is one file; what one watches and the other had settled before is not new; what the other settled
-    /// after goes on.
+    /// What both watch is one file; what one watches and the other had settled before is not new; what the other
+    /// settled after goes on.
     fn merge_newcomers(&mut self, theirs: &Self, they_are_late: bool) {
         let mut mine = std::mem::take(&mut self.newcomers);
         mine.retain(|&subject, _| they_are_late || theirs.is_watched(subject) || theirs.rung(subject).is_none());
@@ -223,8 +223,8 @@ fn at(numbers: &[u32], id: u32) -> u32 {
     numbers.get(id as usize).copied().unwrap_or(u32::MAX)
 }
 
-/// What one owner's two parts are ordered by, the earlier one first. Parts that span the same time are told apart by how much they hold,
-/// so that the answer does not depend on who merges whom.
+/// What one owner's two parts are ordered by, the earlier one first. Parts that span the same time are told apart by
+/// how much they hold, so that the answer does not depend on who merges whom.
 fn order_in_time(baseline: &Baseline) -> (Window, Window, u32, u64) {
     let known = baseline.known.unwrap_or(Known { first: Window(u32::MAX), ..Known::default() });
     (known.first, known.last, known.n_windows, baseline.volumes.open_day.1.bytes_out)

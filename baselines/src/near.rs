@@ -1,8 +1,9 @@
 //! Near: prefetches memory that is wanted soon.
 //!
-//! What a record or an observation costs is mostly waiting for memory. So a look-up goes in two steps: as soon as it knows the
-//! address it prefetches it, and it loads from there only after other look-ups have done the same. Loading at once would
-//! wait for each in turn. Where a processor has no prefetch this does nothing, and it never changes a result.
+//! What a record or an observation costs is mostly waiting for memory. So a look-up goes in two steps: as soon as it
+//! knows the address it prefetches it, and it loads from there only after other look-ups have done the same. Loading at
+//! once would wait for each in turn. Where a processor has no prefetch this does nothing, and it never changes a
+//! result.
 
 #![expect(unsafe_code, reason = "there is no safe way to ask for memory, and grouping takes half the time with it")]
 

@@ -84,7 +84,8 @@ pub struct Circumstances {
     pub n_new_networks: f64,
     /// See `n_new_networks`.
     pub network_exposure: f64,
-    /// Ports never used before, recent ones counting more, and the occasions for one: each new network, one a day at least.
+    /// Ports never used before, recent ones counting more, and the occasions for one: each new network, one a day at
+    /// least.
     pub n_new_ports: f64,
     /// See `n_new_ports`.
     pub port_exposure: f64,
@@ -224,8 +225,8 @@ impl Held {
         }
     }
 
-    /// Connections in a half window of the run, on average: how many local ports it takes to set as many bits as were set, by
-    /// the geometric mean. Infinite where the ports say nothing: every bit was set, or none was told.
+    /// Connections in a half window of the run, on average: how many local ports it takes to set as many bits as were
+    /// set, by the geometric mean. Infinite where the ports say nothing: every bit was set, or none was told.
     pub fn n_connections(&self) -> f64 {
         let n_halves = f64::from(2 * (self.until.0.saturating_sub(self.since.0) + 1));
         let share = 2f64.powf((AGAINST_CHANCE_AT_FIRST - self.against_chance) / n_halves);

@@ -37,7 +37,8 @@ pub struct Observation {
     pub protocol: u8,
     /// The window of the records' start.
     pub window: Window,
-    /// Accepted flow records sent. 0 beside no refused ones: answers only, which join what asked when an hour is taken up.
+    /// Accepted flow records sent. 0 beside no refused ones: answers only, which join what asked when an hour is taken
+    /// up.
     pub n_flows: u32,
     /// Refused flow records sent (`REJECT`). Their bytes never left and are not in `bytes_out`.
     pub n_rejected: u32,
@@ -57,7 +58,8 @@ pub struct Observation {
     pub last: i64,
     /// Bit *m* set: a record sent started in minute *m* of the window.
     pub minutes: u16,
-    /// Local ports in use in the first half of the window, bit `port mod 64`: a connection held over windows keeps its bit.
+    /// Local ports in use in the first half of the window, bit `port mod 64`: a connection held over windows keeps its
+    /// bit.
     pub ports_early: u64,
     /// The same of the second half.
     pub ports_late: u64,
@@ -272,7 +274,8 @@ impl Collector {
 
     /// The number of an address in [`Observations::peers`].
     ///
-    /// An address told with a service once keeps it; of several, the alphabetically last, so that order does not matter.
+    /// An address told with a service once keeps it; of several, the alphabetically last, so that order does not
+    /// matter.
     pub fn peer(&mut self, address: u128, service: &str) -> u32 {
         let service = self.set.services.intern(service);
         self.peer_of(address, service)
@@ -296,8 +299,8 @@ impl Collector {
         id
     }
 
-    /// The number of an interface in [`Observations::enis`]. Where logs tell different things of one, the alphabetically last wins,
-    /// whichever came first.
+    /// The number of an interface in [`Observations::enis`]. Where logs tell different things of one, the
+    /// alphabetically last wins, whichever came first.
     pub fn eni(&mut self, eni: &Eni) -> u32 {
         let Some(&at) = self.enis.get(&eni.id) else {
             let at = self.set.enis.len() as u32;
@@ -325,7 +328,8 @@ impl Collector {
     /// Takes in another set's tables; gives what its numbers are here.
     pub fn renumber(&mut self, other: &Observations) -> Renumbering {
         let services: Vec<u32> = other.services.iter().map(|name| self.set.services.intern_shared(name)).collect();
-        // A run's addresses are far from the cache: all places are asked for, then all entries, before one is looked at.
+        // A run's addresses are far from the cache: all places are asked for, then all entries, before one is looked
+        // at.
         let places: Vec<Place> = other.peers.iter().map(|peer| self.peers.near(peer.address)).collect();
         for place in places {
             self.peers.near_shown(place, &self.set.peers);

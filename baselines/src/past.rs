@@ -21,8 +21,8 @@ pub(crate) enum Measure {
 /// How many there are.
 const N_MEASURES: usize = 5;
 
-/// Words before those of the first distribution: where each one ends. Five have at most 3765 cells and a count at most six
-/// digits, so an end fits into a word.
+/// Words before those of the first distribution: where each one ends. Five have at most 3765 cells and a count at most
+/// six digits, so an end fits into a word.
 const N_ENDS: usize = N_MEASURES;
 
 /// One distribution of each measure.

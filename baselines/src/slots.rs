@@ -1,17 +1,18 @@
 //! Slots: where in a list the entry of a key is, by open addressing and linear probing.
 //!
-//! A hash map that is far from the cache waits for its control bytes, then for its bucket, then for the entry. Here a place
-//! can be asked for before it is wanted, and a slot alone tells nearly always which entry it is.
+//! A hash map that is far from the cache waits for its control bytes, then for its bucket, then for the entry. Here a
+//! place can be asked for before it is wanted, and a slot alone tells nearly always which entry it is.
 
 use crate::near::near;
 
 /// Slots of the smallest list.
 const MIN_SLOTS: usize = 4;
 
-/// Numbers of a list's entries, dense from 0, each in or after the slot that its key hashes to; at most two thirds full.
+/// Numbers of a list's entries, dense from 0, each in or after the slot that its key hashes to; at most two thirds
+/// full.
 ///
-/// A slot holds a number plus one and, in the bits that such numbers leave free, some of the key's hash: nearly all entries
-/// that are not the wanted one are passed by without a look at them. 0 is an empty slot.
+/// A slot holds a number plus one and, in the bits that such numbers leave free, some of the key's hash: nearly all
+/// entries that are not the wanted one are passed by without a look at them. 0 is an empty slot.
 #[derive(Clone, Debug, Default)]
 pub struct Slots {
     /// As many as a power of two, or none.

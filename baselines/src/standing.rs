@@ -74,9 +74,9 @@ impl Baseline {
         }
     }
 
-    /// The settled network that an address's prefix is known in, where it is another one than the address's: whoever names networks
-    /// calls it otherwise now. A system is renumbered, AWS lists a block under another service, or the names come
-    /// from another file; who is called stays the same.
+    /// The settled network that an address's prefix is known in, where it is another one than the address's: whoever
+    /// names networks calls it otherwise now. A system is renumbered, AWS lists a block under another service, or the
+    /// names come from another file; who is called stays the same.
     fn former_network(&self, rungs: Rungs) -> Option<u32> {
         let prefix = self.prefixes.get(&rungs.prefix)?;
         let is_settled = |subject| !self.is_watched(subject);

@@ -14,8 +14,8 @@ pub struct Table<K, V> {
     entries: Vec<(K, V)>,
 }
 
-/// Where in a list a value is: numbers only, the values stay in the list. Some ten bytes an entry, where a map with keys of
-/// its own takes up to 33, which is most of what a destination costs.
+/// Where in a list a value is: numbers only, the values stay in the list. Some ten bytes an entry, where a map with
+/// keys of its own takes up to 33, which is most of what a destination costs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     slots: Slots,

@@ -1,8 +1,8 @@
 //! Watched: a newcomer as it is kept, in as few bytes as it takes.
 //!
-//! In an owner's first days all it meets is under watch, so there are as many files as there are networks of all owners. A
-//! [`Newcomer`] takes some 700 bytes with what it points to, most of them zeros, small numbers and room to grow; packed it
-//! takes some 150. Who reads or adds to one opens it.
+//! In an owner's first days all it meets is under watch, so there are as many files as there are networks of all
+//! owners. A [`Newcomer`] takes some 700 bytes with what it points to, most of them zeros, small numbers and room to
+//! grow; packed it takes some 150. Who reads or adds to one opens it.
 
 use crate::known::Known;
 use crate::newcomer::{Circumstances, Contacted, Held, Newcomer};

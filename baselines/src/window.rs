@@ -48,8 +48,8 @@ impl Window {
         ((self.0 / WINDOWS_PER_HOUR + 72) % u32::from(HOURS_PER_WEEK)) as u8
     }
 
-    /// How many hours of the week lie between this one and another, the shorter way round: from Sunday's last hour to Monday's
-    /// first it is one.
+    /// How many hours of the week lie between this one and another, the shorter way round: from Sunday's last hour to
+    /// Monday's first it is one.
     pub fn hours_of_week_to(self, other: Self) -> u8 {
         let apart = self.hour_of_week().abs_diff(other.hour_of_week());
         apart.min(HOURS_PER_WEEK - apart)

@@ -1,6 +1,7 @@
 //! Criterion benchmarks of each stage and of the whole replay, on bulk rows as the generator makes them.
 //!
-//! `cargo bench -p benches`. Names carry the shape; throughput is in rows. For figures beside other engines see `benches compare`.
+//! `cargo bench -p benches`. Names carry the shape; throughput is in rows. For figures beside other engines see
+//! `benches compare`.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -76,8 +77,8 @@ impl Case {
     }
 }
 
-/// The pages of the columns that a replay reads, compressed as they were, each with its inflated size. Their headers stay out: the
-/// pages are inflated and compressed again.
+/// The pages of the columns that a replay reads, compressed as they were, each with its inflated size. Their headers
+/// stay out: the pages are inflated and compressed again.
 fn pages(parquet: &Bytes) -> Vec<(Vec<u8>, usize)> {
     let reader = SerializedFileReader::new(parquet.clone()).expect("Parquet");
     let schema = reader.metadata().file_metadata().schema_descr_ptr();

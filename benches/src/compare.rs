@@ -1,7 +1,8 @@
 //! Comparison: `callout replay` against general engines doing less.
 //!
-//! Polars (streaming) and `DuckDB` only group egress records by interface, destination and ten minutes, the heaviest step of the detector;
-//! `callout` does its whole work. The programs take turns, so that a busy machine slows all of them, and ratios are medians of pairs.
+//! Polars (streaming) and `DuckDB` only group egress records by interface, destination and ten minutes, the heaviest
+//! step of the detector; `callout` does its whole work. The programs take turns, so that a busy machine slows all of
+//! them, and ratios are medians of pairs.
 
 use std::{
     fmt::Write as _,

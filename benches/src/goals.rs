@@ -1,7 +1,8 @@
 //! The speed goals: makes the inputs, measures in turns, prints each goal beside the figure reached.
 //!
-//! Inputs are kept below one folder and made once. Where programs are compared they take turns, and a figure is the median of the
-//! ratios of one turn. What a stage alone takes is Criterion's to say: its estimates are read where `cargo bench` left them.
+//! Inputs are kept below one folder and made once. Where programs are compared they take turns, and a figure is the
+//! median of the ratios of one turn. What a stage alone takes is Criterion's to say: its estimates are read where
+//! `cargo bench` left them.
 
 use std::{
     fmt::Write as _,
@@ -211,8 +212,9 @@ fn small_objects(options: &Goals, rows: &mut Vec<Row>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same rows over more functions and destinations; then `scan` with the largest baseline. Fewer functions are observed for
-/// longer, so that each row meets as many that tell of the same: what is asked is what growth costs, not what thin traffic does.
+/// The same rows over more functions and destinations; then `scan` with the largest baseline. Fewer functions are
+/// observed for longer, so that each row meets as many that tell of the same: what is asked is what growth costs, not
+/// what thin traffic does.
 fn growth(options: &Goals, rows: &mut Vec<Row>) -> anyhow::Result<()> {
     let n_rows = options.scaled(8_000_000);
     let fleets = [(400, 80, 500), (2_000, 100, 80), (10_000, 100, 16)];

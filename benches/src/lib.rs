@@ -4,8 +4,9 @@
 //! ─▶ `traffic` and `attacks` (connections) ─▶ `traffic::capture` (flow records) ─▶ `write` (objects in S3 layout).
 //! `evaluate`, `compare` and `goals` run the detector and its peers over what was written.
 //!
-//! What it does not do: read a clock but to measure, iterate in hash order, or call the engine (call-outs and
-//! their packets are those of `detector::drill`, so that what is evaluated is what users drill). The same seed gives the same bytes.
+//! What it does not do: read a clock but to measure, iterate in hash order, or call the engine (call-outs and their
+//! packets are those of `detector::drill`, so that what is evaluated is what users drill). The same seed gives the same
+//! bytes.
 #![expect(clippy::indexing_slicing, reason = "indexes tables this crate filled itself; no index comes from input")]
 
 mod attacks;

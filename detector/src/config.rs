@@ -123,16 +123,17 @@ pub struct Config {
     /// How many days a destination is remembered after it was last seen; 1 to 3650, default 90: a quarterly job meets
     /// its own past.
     pub novelty_memory_days: u32,
-    /// Oddities of one function no further apart than this are one finding; 10m to 30d, default 24h. About something else than
-    /// before, they are for two days at the most: a finding that goes on for weeks must not take in whatever follows.
+    /// Oddities of one function no further apart than this are one finding; 10m to 30d, default 24h. About something
+    /// else than before, they are for two days at the most: a finding that goes on for weeks must not take in whatever
+    /// follows.
     pub incident_gap_secs: u64,
     /// How long after a deployment a finding names it; 10m to 30d, default 24h: a dependency usually calls out in its
     /// first day of use.
     pub deployment_window_secs: u64,
     /// How long an ongoing finding is not alerted again; 0s to 30d, default 24h: one mail a day for each incident.
     pub repeat_interval_secs: u64,
-    /// The most destinations a finding lists one by one; 1 to 1000, default 1000. What is too much for a message is left out of it,
-    /// not of the finding.
+    /// The most destinations a finding lists one by one; 1 to 1000, default 1000. What is too much for a message is
+    /// left out of it, not of the finding.
     pub max_destinations_per_finding: usize,
     /// The checks that run; default all.
     pub checks: BTreeSet<CheckId>,

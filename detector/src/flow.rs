@@ -345,8 +345,8 @@ impl<'a> Coded<'a> {
         Arc::ptr_eq(self.values, values)
     }
 
-    /// The length of `values` if this column's dictionary starts with all of it, so that what was derived from those entries
-    /// still holds; 0 if it does not, and for text.
+    /// The length of `values` if this column's dictionary starts with all of it, so that what was derived from those
+    /// entries still holds; 0 if it does not, and for text.
     pub fn extends(self, values: &ArrayRef) -> usize {
         let others = addresses_of(values);
         if self.addresses().starts_with(others) { others.len() } else { 0 }
@@ -362,8 +362,8 @@ impl<'a> Coded<'a> {
         self.values.as_string_opt::<i32>()
     }
 
-    /// The address at a row; `None` where it is null, or when the column holds text. For tests and single look-ups: whole
-    /// columns go by [`Coded::codes`].
+    /// The address at a row; `None` where it is null, or when the column holds text. For tests and single look-ups:
+    /// whole columns go by [`Coded::codes`].
     pub fn address(self, row: usize) -> Option<[u8; ADDRESS_BYTES]> {
         self.addresses().get(self.code(row)?).copied()
     }

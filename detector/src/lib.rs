@@ -1,7 +1,8 @@
 //! The engine: from the bytes of VPC flow logs to explained findings.
 //!
 //! Nouns ([`flow`], [`finding`], [`coverage`], …) first, then the five stages in the data's order, then the pipeline
-//! that strings them together, and above it the drill. The engine does no I/O, reads no clock and no environment; its two doors do.
+//! that strings them together, and above it the drill. The engine does no I/O, reads no clock and no environment; its
+//! two doors do.
 
 pub mod amounts;
 pub mod config;

@@ -1,5 +1,5 @@
-//! Fleets made of observations: random ones, for what must hold of all; and hostile histories, which must neither break the
-//! engine nor make it remember without bound.
+//! Fleets made of observations: random ones, for what must hold of all; and hostile histories, which must neither break
+//! the engine nor make it remember without bound.
 
 use std::sync::Arc;
 

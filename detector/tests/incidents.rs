@@ -332,8 +332,8 @@ fn sharing(names: &[&str]) -> Knowledge {
     knowledge
 }
 
-/// A steady function for sixteen days; others share its interface before and after the tenth. Whom a stranger who is called once
-/// on a day is found with.
+/// A steady function for sixteen days; others share its interface before and after the tenth. Whom a stranger who is
+/// called once on a day is found with.
 fn owner_of_stranger(day: i64, before: &[&str], after: &[&str]) -> Vec<String> {
     let mut log = Log::steady();
     for n in 0..4 * 144 {

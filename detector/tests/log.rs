@@ -1,5 +1,5 @@
-//! A function's flow log, written line by line in the words of [`Log`], for tests that replay it. Days count from 0; a function is
-//! judged after a week.
+//! A function's flow log, written line by line in the words of [`Log`], for tests that replay it. Days count from 0; a
+//! function is judged after a week.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -80,7 +80,8 @@ fn record() -> impl Strategy<Value = Record> {
     })
 }
 
-/// Interface, address, port and window; flows, rejected, packets and bytes out, packets and bytes in, first, last, minutes.
+/// Interface, address, port and window; flows, rejected, packets and bytes out, packets and bytes in, first, last,
+/// minutes.
 type Dump = BTreeMap<(String, IpAddr, u16, i64), (u32, u32, u64, u64, u64, u64, i64, i64, u16)>;
 
 /// What the observations must be, record by record.
@@ -119,7 +120,8 @@ fn reference(records: &[Record]) -> Dump {
             (false, true) => {}
         }
     }
-    // What only came in is kept for what asked, which another object may tell of; what was refused to come in says nothing.
+    // What only came in is kept for what asked, which another object may tell of; what was refused to come in says
+    // nothing.
     out.retain(|_, v| v.0 + v.1 > 0 || v.4 > 0);
     out
 }

@@ -1,7 +1,8 @@
 //! The steps that run the deployed roles: as the tests build them against an emulated AWS, and as they are released.
 //!
-//! They are two, because they cost different things: the tests reuse what the other steps built and take two minutes, the
-//! release builds the SDK once more, optimised and for another linker, which takes longer than all other steps together.
+//! They are two, because they cost different things: the tests reuse what the other steps built and take two minutes,
+//! the release builds the SDK once more, optimised and for another linker, which takes longer than all other steps
+//! together.
 
 use std::ffi::OsString;
 use std::fs;

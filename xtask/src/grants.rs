@@ -1,4 +1,5 @@
-//! Grants: what the policies of a CloudFormation template allow and deny, one readable line for each action and resource.
+//! Grants: what the policies of a CloudFormation template allow and deny, one readable line for each action and
+//! resource.
 //!
 //! Takes the template after the SAM transform, so that what SAM adds is seen too. Knows the house rules of grants.
 

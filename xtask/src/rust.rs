@@ -26,16 +26,18 @@ pub(crate) fn clippy(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// Crates and features of all steps that build to run: each dependency is then compiled once. Cargo unites the features of
-/// what is selected, and each other selection compiles half of them anew.
+/// Crates and features of all steps that build to run: each dependency is then compiled once. Cargo unites the features
+/// of what is selected, and each other selection compiles half of them anew.
 pub(crate) const BUILT: [&str; 3] = ["--locked", "--workspace", "--all-features"];
 
-/// The tests, but for those against an emulated AWS, which are a step of their own; and the libraries' again over the low floors as
-/// they are released, optimised and with numbers that wrap. The feature `aws` adds a program and changes nothing in the others.
+/// The tests, but for those against an emulated AWS, which are a step of their own; and the libraries' again over the
+/// low floors as they are released, optimised and with numbers that wrap. The feature `aws` adds a program and changes
+/// nothing in the others.
 pub(crate) fn test(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     test_with(workspace, tally, &[&BUILT[..], &["--lib", "--bins", "--test", "main"]].concat())?;
     test_with(workspace, tally, &[&BUILT[..], &["--doc"]].concat())?;
-    // In the profile of the others, whose dependencies are built: those of another would take longer than all that is tested.
+    // In the profile of the others, whose dependencies are built: those of another would take longer than all that is
+    // tested.
     let released = ["opt-level=2", "overflow-checks=false", "debug-assertions=false"];
     let released = released.map(|setting| format!("--config=profile.dev.package.baselines.{setting}"));
     test_with(workspace, tally, &[&BUILT[..], &["--lib"], &released.each_ref().map(String::as_str)[..]].concat())
@@ -106,7 +108,8 @@ pub(crate) fn detector_manifest(workspace: &Workspace) -> Result<Value> {
 
 /// Builds `callout` as the tests had it built; gives where it lies.
 pub(crate) fn callout(workspace: &Workspace) -> Result<PathBuf> {
-    // Beside a test: alone it would be built without the features of what only tests use, and so would all it depends on.
+    // Beside a test: alone it would be built without the features of what only tests use, and so would all it depends
+    // on.
     let mut build = workspace.cargo(&["test", "--quiet", "--no-run", "--test", "main"]);
     build.args(BUILT);
     shell::run(build)?;

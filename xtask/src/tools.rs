@@ -1,4 +1,5 @@
-//! The tools the steps call, installed where they are missing: Debian packages into the system, all else into `target/`.
+//! The tools the steps call, installed where they are missing: Debian packages into the system, all else into
+//! `target/`.
 
 use std::fs;
 use std::path::PathBuf;

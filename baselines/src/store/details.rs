@@ -1,7 +1,7 @@
 //! The tables of what newcomers have several of: their `contacts` and `counts`, and the destinations they `contacted`.
 //!
-//! Each row says its newcomer, by the row of the table `newcomers`, and the rows of one newcomer are together and in order:
-//! so all four tables are read side by side.
+//! Each row says its newcomer, by the row of the table `newcomers`, and the rows of one newcomer are together and in
+//! order: so all four tables are read side by side.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -62,8 +62,9 @@ struct Pointer {
 /// Stores a baseline in a folder, which is made if need be. What another run stored meanwhile is replaced.
 ///
 /// # Errors
-/// [`Error::Io`] when the disk refuses; [`Error::OneVersion`]; [`Error::Newer`], [`Error::Foreign`] or [`Error::Damaged`]
-/// when the folder holds something this program must not replace. The folder then holds what it held before.
+/// [`Error::Io`] when the disk refuses; [`Error::OneVersion`]; [`Error::Newer`], [`Error::Foreign`] or
+/// [`Error::Damaged`] when the folder holds something this program must not replace. The folder then holds what it held
+/// before.
 pub fn save(dir: &Path, baselines: &Baselines) -> Result<Version, Error> {
     store(dir, baselines, |_| true)
 }
@@ -84,8 +85,8 @@ pub fn load(dir: &Path) -> Result<Baselines, Error> {
     load_version(dir).map(|(baselines, _)| baselines)
 }
 
-/// Reads the baseline of a folder and says which one it is, for [`save_if_unchanged`]. A folder that is one version, as the state
-/// bucket holds them, is read too.
+/// Reads the baseline of a folder and says which one it is, for [`save_if_unchanged`]. A folder that is one version, as
+/// the state bucket holds them, is read too.
 ///
 /// # Errors
 /// Those of [`load`].
@@ -253,8 +254,8 @@ fn place(versions: &Path, version: &Version, files: &[(String, Bytes)]) -> Resul
     sync_dir(versions)
 }
 
-/// Clears away all versions but the one that holds and the one before. What cannot be removed waits for the next time: the new
-/// version holds already.
+/// Clears away all versions but the one that holds and the one before. What cannot be removed waits for the next time:
+/// the new version holds already.
 fn prune(versions: &Path, pointer: &Pointer) {
     for entry in fs::read_dir(versions).into_iter().flatten().flatten() {
         let name = entry.file_name();

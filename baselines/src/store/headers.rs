@@ -13,8 +13,9 @@ use parquet::file::metadata::ParquetMetaData;
 /// Most bytes of a page once inflated. Writers aim at one megabyte.
 const MAX_PAGE_BYTES: i64 = 64 << 20;
 
-/// Encodings of a data page that take no more room than the page has bytes or the row group rows: plain, run lengths, and
-/// a dictionary under its old and its new number. The delta encodings say how many values they hold in their own words.
+/// Encodings of a data page that take no more room than the page has bytes or the row group rows: plain, run lengths,
+/// and a dictionary under its old and its new number. The delta encodings say how many values they hold in their own
+/// words.
 const ENCODINGS: [i64; 4] = [0, 3, 2, 8];
 
 /// Deepest nesting of structs in a header: the format has three.

@@ -2,7 +2,8 @@
 //!
 //! Where it sits: takes [`Baselines`] and [`crate::observation::Observations`], gives bytes, and back. [`encode`] and
 //! [`decode`] are pure, for any place that keeps files; [`save`] and [`load`] keep them in a folder.
-//! What it does not do: it never gives half of what was stored. Bytes that are not exactly what was written are refused.
+//! What it does not do: it never gives half of what was stored. Bytes that are not exactly what was written are
+//! refused.
 //!
 //! # Shape
 //! A stored baseline is a set of Parquet tables and `manifest.json`, which names each table's file, rows and SHA-256.
@@ -28,7 +29,8 @@
 //!
 //! Observations are one Parquet file an object, with the object's name: see [`encode_observations`].
 //!
-//! Volumes are distributions in `HdrHistogram` V2 encoding and the amounts of the first day and of the window and day still open.
+//! Volumes are distributions in `HdrHistogram` V2 encoding and the amounts of the first day and of the window and day
+//! still open.
 
 mod columns;
 mod destinations;
@@ -234,8 +236,8 @@ pub fn encode(baselines: &Baselines) -> Result<Vec<(String, Bytes)>, Error> {
 /// All of what was encoded, or an error; any bytes, no panic.
 ///
 /// # Errors
-/// [`Error::Newer`] when a later version wrote it, [`Error::Missing`] and [`Error::Damaged`] when a file is not there or
-/// not what the manifest says, [`Error::Foreign`] when it is something else.
+/// [`Error::Newer`] when a later version wrote it, [`Error::Missing`] and [`Error::Damaged`] when a file is not there
+/// or not what the manifest says, [`Error::Foreign`] when it is something else.
 pub fn decode(files: &[(String, Bytes)]) -> Result<Baselines, Error> {
     let find = |name: &str| {
         let file = files.iter().find(|(found, _)| found == name);
@@ -278,8 +280,8 @@ pub fn decode(files: &[(String, Bytes)]) -> Result<Baselines, Error> {
     Ok(baselines)
 }
 
-/// Reads the tables, those side by side that do not need each other: owners and labels give the numbers all others refer to,
-/// prefixes and destinations the ladder that newcomers stand on.
+/// Reads the tables, those side by side that do not need each other: owners and labels give the numbers all others
+/// refer to, prefixes and destinations the ladder that newcomers stand on.
 fn read(readers: &[Reader<'_>], into: &mut Baselines) -> Result<(), Error> {
     let [of_owners, labels, hours, activity, diary, of_networks, of_services, of_prefixes, of_ports, rest @ ..] =
         readers

@@ -106,8 +106,8 @@ pub fn encode_observations(observations: &Observations, source: &str) -> Result<
 ///
 /// # Errors
 /// [`Error::Newer`] when a later version wrote it, [`Error::Foreign`] when it is no observation file, else
-/// [`Error::Damaged`]; any bytes, no panic. There is no checksum: what was altered and is still Parquet of these columns
-/// is taken for what was seen.
+/// [`Error::Damaged`]; any bytes, no panic. There is no checksum: what was altered and is still Parquet of these
+/// columns is taken for what was seen.
 pub fn decode_observations(origin: &str, bytes: &Bytes) -> Result<Sourced, Error> {
     let schema = Reader::fact_of(origin, bytes, SCHEMA_KEY)?;
     let schema = schema.ok_or_else(|| Error::Foreign {

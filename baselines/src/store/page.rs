@@ -31,8 +31,8 @@ use crate::past::Past;
 use crate::table::Table;
 use crate::window::{Day, WINDOW_SECS, Window};
 
-/// Rows decoded at a time: what is made of them stays in the cache of a core, and is no allocation that goes back to the
-/// system each time. With whole row groups loading took a third longer.
+/// Rows decoded at a time: what is made of them stays in the cache of a core, and is no allocation that goes back to
+/// the system each time. With whole row groups loading took a third longer.
 const PAGE_ROWS: usize = 1 << 13;
 
 /// The last window of the year 9999: later ones are no moments, and numbers near the end of their range overflow.
@@ -109,8 +109,8 @@ impl<'a> Reader<'a> {
         Error::damaged(self.origin, why)
     }
 
-    /// Puts rows, each with its owner, into the owners' tables; one that is there already is refused. `place` is what the
-    /// file is sorted by: where it rises from row to row, no row is there twice, and none is looked for.
+    /// Puts rows, each with its owner, into the owners' tables; one that is there already is refused. `place` is what
+    /// the file is sorted by: where it rises from row to row, no row is there twice, and none is looked for.
     pub(super) fn put<K: Copy + Eq + Hash, V, P: PartialOrd>(
         &self,
         tables: &mut [Table<K, V>],
@@ -157,8 +157,8 @@ impl<'a> Reader<'a> {
         facts.iter().find(|fact| fact.key == key)?.value.as_deref()
     }
 
-    /// Decodes all pages, several at a time, and folds them in order. Decoding is ahead of folding by as many row groups
-    /// as there are threads, so that memory is bounded by those.
+    /// Decodes all pages, several at a time, and folds them in order. Decoding is ahead of folding by as many row
+    /// groups as there are threads, so that memory is bounded by those.
     pub(super) fn read<T: Send>(
         &self,
         decode: impl Fn(&Page<'_>) -> Result<T, Error> + Sync,

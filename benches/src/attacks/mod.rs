@@ -1,8 +1,8 @@
 //! Attacks: call-outs of compromised dependencies, placed into a fleet.
 //!
-//! Takes a fleet, adds connections and ground truth to it. What a shape does is `detector::drill`'s to say, the same that
-//! users drill; who is called in a made-up internet is said here.
-//! Call-outs use the same connections, ports, windows and networks as everything else; only what they do differs.
+//! Takes a fleet, adds connections and ground truth to it. What a shape does is `detector::drill`'s to say, the same
+//! that users drill; who is called in a made-up internet is said here. Call-outs use the same connections, ports,
+//! windows and networks as everything else; only what they do differs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

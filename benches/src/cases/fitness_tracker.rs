@@ -1,7 +1,7 @@
 //! The story of `sample-logs/`: a serverless fitness tracker, ten days, one compromised dependency.
 //!
-//! Third parties live on addresses reserved for documentation and benchmarks (RFC 5737, RFC 2544). `sample-logs/README.md` tells
-//! the story to people; the times here and there must agree.
+//! Third parties live on addresses reserved for documentation and benchmarks (RFC 5737, RFC 2544).
+//! `sample-logs/README.md` tells the story to people; the times here and there must agree.
 
 use std::{fs, net::IpAddr, path::Path};
 

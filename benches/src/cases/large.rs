@@ -1,7 +1,8 @@
 //! Bulk input for benchmarks: as many rows as wanted with the cardinalities of a busy account, in bounded memory.
 //!
-//! Rows are drawn one connection at a time instead of being simulated: 400 functions unless asked otherwise, each with some dozen destinations
-//! of a few ten thousand in all, both directions, recommended fields. Each object is a pure function of the seed and its number.
+//! Rows are drawn one connection at a time instead of being simulated: 400 functions unless asked otherwise, each with
+//! some dozen destinations of a few ten thousand in all, both directions, recommended fields. Each object is a pure
+//! function of the seed and its number.
 
 use std::{net::IpAddr, path::Path};
 

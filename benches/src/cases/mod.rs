@@ -1,7 +1,7 @@
 //! Cases: concrete fleets, and writing them to a folder.
 //!
-//! `catalogue`, `population` and `disturbances` make a random fleet from a seed; `fitness_tracker` tells the hand-written story
-//! of `sample-logs/`; `large` makes bulk input for benchmarks.
+//! `catalogue`, `population` and `disturbances` make a random fleet from a seed; `fitness_tracker` tells the
+//! hand-written story of `sample-logs/`; `large` makes bulk input for benchmarks.
 //!
 //! # Layout of a case folder
 //! `logs/` the bucket (nothing but flow log objects), `enis.json` and, when interfaces have come and gone, earlier

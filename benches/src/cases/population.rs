@@ -91,7 +91,8 @@ pub(crate) fn random_fleet(options: &FleetOptions) -> anyhow::Result<Fleet> {
     Ok(fleet)
 }
 
-/// Two VPCs: in the first only the private subnets are logged, in the second everything, the NAT gateway's copy included.
+/// Two VPCs: in the first only the private subnets are logged, in the second everything, the NAT gateway's copy
+/// included.
 fn lay_out(fleet: &mut Fleet, dice: &mut Dice) -> [Vec<usize>; 2] {
     let place = &mut fleet.place;
     let vpcs = [format!("vpc-0{}", dice.hex(16)), format!("vpc-0{}", dice.hex(16))];

@@ -1,7 +1,8 @@
 //! The judge: which call-outs were found, and what every other alert was really about.
 //!
-//! A call-out is found when an alert names its function and one of its destinations, seen at or after its start. Every alert
-//! that names none is false, and is put down to what it was about: a benign oddity, or one of the function's habits.
+//! A call-out is found when an alert names its function and one of its destinations, seen at or after its start. Every
+//! alert that names none is false, and is put down to what it was about: a benign oddity, or one of the function's
+//! habits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,7 +108,8 @@ fn is_about(attack: &Attack, alert: &Alert) -> bool {
 /// What a false alert was about, and the number of the benign oddity, if it was one.
 fn cause(fleet: &Fleet, alert: &Alert) -> (String, Option<usize>) {
     let reaches = |n: usize| alert.destinations.iter().any(|&(address, _)| holds(&fleet.destinations[n], address));
-    // The most recent oddity that fits; those that name the destination before those that concern the function as a whole.
+    // The most recent oddity that fits; those that name the destination before those that concern the function as a
+    // whole.
     let mut fitting: Vec<(bool, Secs, usize)> = fleet
         .benign
         .iter()

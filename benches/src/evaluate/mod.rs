@@ -1,7 +1,8 @@
 //! Evaluation: how many call-outs the detector finds, how soon, and how often it cries wolf.
 //!
-//! Takes seeds, gives tables. For each seed a fleet is written (once, then kept), `callout replay` is run over it as a user would, and its
-//! findings are judged against the truth. `reference` computes simple known methods on the same records for comparison.
+//! Takes seeds, gives tables. For each seed a fleet is written (once, then kept), `callout replay` is run over it as a
+//! user would, and its findings are judged against the truth. `reference` computes simple known methods on the same
+//! records for comparison.
 
 mod alert;
 mod judge;

@@ -2,8 +2,8 @@
 //!
 //! - *first-seen destination*: an address and port the function never reached before.
 //! - *first-seen owner*: a network owner the function never reached before; AWS counts by service and region.
-//! - *3 sigma of hourly bytes*: an hour with more bytes out than mean plus three standard deviations of all hours before it;
-//!   the alert names the hour's largest destination, which is where one would look.
+//! - *3 sigma of hourly bytes*: an hour with more bytes out than mean plus three standard deviations of all hours
+//!   before it; the alert names the hour's largest destination, which is where one would look.
 //! - *RITA beacon*: see [`super::rita`].
 //!
 //! Each is given what it can know: owners of interfaces, the network table, egress only, and the same week of warm-up.

@@ -1,11 +1,11 @@
 //! RITA's beacon score, version 5, for the contacts of one function with one address on one day.
 //!
-//! Four scores of equal weight: symmetry and spread of the intervals, of the bytes, how long and how steadily hours were active,
-//! and how flat the day's histogram of 24 hours is.
+//! Four scores of equal weight: symmetry and spread of the intervals, of the bytes, how long and how steadily hours
+//! were active, and how flat the day's histogram of 24 hours is.
 //!
 //! # Source
-//! activecm/rita, `analysis/beacons.go` and `default_config.hjson` at commit a3c5150 (2026-01-20), with its default settings. Its further
-//! modifiers (prevalence, first seen, threat lists) are left out.
+//! activecm/rita, `analysis/beacons.go` and `default_config.hjson` at commit a3c5150 (2026-01-20), with its default
+//! settings. Its further modifiers (prevalence, first seen, threat lists) are left out.
 
 use std::collections::BTreeMap;
 

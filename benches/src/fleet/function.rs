@@ -31,7 +31,8 @@ pub(crate) struct Version {
 /// When a function is invoked.
 #[derive(Clone, Debug)]
 pub(crate) enum Rhythm {
-    /// Requests of people: a daily wave around `peak_hour` (UTC), less at weekends, doubling every `doubling_days` if set.
+    /// Requests of people: a daily wave around `peak_hour` (UTC), less at weekends, doubling every `doubling_days` if
+    /// set.
     Diurnal { per_hour: f64, peak_hour: f64, weekend_share: f64, doubling_days: Option<f64> },
     /// Batches of messages: bursts at random times.
     Queue { bursts_per_day: f64, messages: f64, burst_secs: f64 },

@@ -44,7 +44,8 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// The interface through which environment `environment` of a function speaks at a time.
     ///
-    /// An environment lives in one subnet; where its pair has several interfaces, Lambda spreads environments over them.
+    /// An environment lives in one subnet; where its pair has several interfaces, Lambda spreads environments over
+    /// them.
     pub(crate) fn interface(&self, function: usize, environment: u32, at: Secs) -> Option<usize> {
         let pairs = &self.functions[function].pairs;
         let pair = &self.place.pairs[pairs[environment as usize % pairs.len()]];

@@ -1,8 +1,8 @@
 //! The internet of a fleet: networks with an owner, an autonomous system number and prefixes.
 //!
-//! Takes dice, gives [`Internet`]: networks by class, from which benign destinations and call-outs draw alike, and AWS's
-//! published ranges. Owners are made up and their numbers reserved for documentation or private use (RFC 5398, RFC 6996);
-//! AWS and the public resolvers keep their real ones, because the detector may know them.
+//! Takes dice, gives [`Internet`]: networks by class, from which benign destinations and call-outs draw alike, and
+//! AWS's published ranges. Owners are made up and their numbers reserved for documentation or private use (RFC 5398,
+//! RFC 6996); AWS and the public resolvers keep their real ones, because the detector may know them.
 
 pub(crate) mod aws;
 pub(crate) mod tables;

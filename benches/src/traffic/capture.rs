@@ -1,10 +1,12 @@
 //! The capture: from connections to flow records.
 //!
-//! Takes a connection, gives a record for each direction and aggregation window ([`wire`] says what passed in it), on our interface and on every other
-//! logged interface the packets pass: the NAT gateway's, the database's, the endpoint's.
+//! Takes a connection, gives a record for each direction and aggregation window ([`wire`] says what passed in it), on
+//! our interface and on every other logged interface the packets pass: the NAT gateway's, the database's, the
+//! endpoint's.
 //!
-//! In the one delivery by AWS that could be examined all records of an interface share the bounds of its window, so here
-//! they do, except where a record's own packets lie outside: `start` and `end` say little about when the packets passed.
+//! In the one delivery by AWS that could be examined all records of an interface share the bounds of its window, so
+//! here they do, except where a record's own packets lie outside: `start` and `end` say little about when the packets
+//! passed.
 
 use std::net::IpAddr;
 

@@ -1,8 +1,8 @@
 //! Traffic: from a fleet's plan to flow records, one day of event time at a time.
 //!
-//! `function_day` (what functions do) and `surroundings` (what else the network shows) make connections; `capture` turns
-//! each into flow records as the VPC's capture would. A day depends on the seed and its date alone, so days and functions
-//! can be made in any order and in parallel.
+//! `function_day` (what functions do) and `surroundings` (what else the network shows) make connections; `capture`
+//! turns each into flow records as the VPC's capture would. A day depends on the seed and its date alone, so days and
+//! functions can be made in any order and in parallel.
 
 mod capture;
 mod function_day;

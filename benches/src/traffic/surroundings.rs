@@ -13,7 +13,8 @@ use crate::{
     internet::Class,
 };
 
-/// Internet background noise reaching one address in an hour; darknet studies see one packet every few seconds to minutes.
+/// Internet background noise reaching one address in an hour; darknet studies see one packet every few seconds to
+/// minutes.
 const SCANS_PER_HOUR: f64 = 35.0;
 /// Ports strangers knock at most.
 const SCANNED_PORTS: [u16; 14] = [22, 23, 80, 443, 445, 1433, 2323, 3306, 3389, 5900, 6379, 8080, 8443, 9200];

@@ -1,7 +1,7 @@
 //! Writing: from flow records to flow log objects in AWS's layout.
 //!
-//! Takes records in any order, gives objects whose name carries a span of time; a record lies in the object of its end time, or,
-//! when it came late, in a later one.
+//! Takes records in any order, gives objects whose name carries a span of time; a record lies in the object of its end
+//! time, or, when it came late, in a later one.
 
 mod fields;
 mod parquet;

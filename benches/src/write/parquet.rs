@@ -1,4 +1,5 @@
-//! Parquet objects with the types of AWS's own: INT32, INT64 and strings, all optional, a missing string `-`, a missing number NULL.
+//! Parquet objects with the types of AWS's own: INT32, INT64 and strings, all optional, a missing string `-`, a missing
+//! number NULL.
 //!
 //! AWS writes with parquet-avro: gzip pages of about 1 MiB (data page version 1), dictionaries, one row group.
 

@@ -1,10 +1,10 @@
 //! Drills: call-outs of the known shapes, played on the user's own functions in the user's own logs, in memory.
 //!
-//! Where it sits: above the pipeline, below the door for people. The logs are read once and walked once as they are; then,
-//! for each shape, once more with that one call-out among them: what would be told if just this had happened. A call-out is
-//! connections ([`shapes`]), turned into flow records ([`wire`]) and read like any other object.
-//! What it does not do: it writes nothing and sends nothing, and what it learns it forgets. The same seed over the same logs
-//! gives the same drills.
+//! Where it sits: above the pipeline, below the door for people. The logs are read once and walked once as they are;
+//! then, for each shape, once more with that one call-out among them: what would be told if just this had happened. A
+//! call-out is connections ([`shapes`]), turned into flow records ([`wire`]) and read like any other object.
+//! What it does not do: it writes nothing and sends nothing, and what it learns it forgets. The same seed over the same
+//! logs gives the same drills.
 //!
 //! The shapes are also those of the traffic generator of `benches/`: what is evaluated there is what is drilled here.
 

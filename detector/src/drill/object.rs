@@ -27,8 +27,8 @@ pub(super) fn interval_secs(gathered: &Gathered) -> i64 {
     if rows.any(|row| row.n_flows == 1 && row.n_rejected == 0 && row.last - row.first > 90) { 600 } else { 60 }
 }
 
-/// What reading the connections gives, with the flow log of the function's own interface: two flow logs must not both tell
-/// of it.
+/// What reading the connections gives, with the flow log of the function's own interface: two flow logs must not both
+/// tell of it.
 pub(super) fn observations(
     job: &Job<'_>,
     habits: &Habits,

@@ -93,7 +93,8 @@ impl Stage<'_> {
         (0..STRANGER_TRIES).any(|_| self.is_strange(thrown(dice)))
     }
 
-    /// A host nobody here ever had to do with, of somebody's if one is soon found; anybody's host where there are no strangers.
+    /// A host nobody here ever had to do with, of somebody's if one is soon found; anybody's host where there are no
+    /// strangers.
     fn stranger(&self, dice: &mut Dice) -> Ipv4Addr {
         for tries in 0..STRANGER_TRIES {
             let address = thrown(dice);
@@ -105,7 +106,8 @@ impl Stage<'_> {
         thrown(dice)
     }
 
-    /// An address nobody met, in a network that a function knows under several prefixes; `None` where it knows none such.
+    /// An address nobody met, in a network that a function knows under several prefixes; `None` where it knows none
+    /// such.
     pub(super) fn cloud_host(&self, habits: &Habits, dice: &mut Dice) -> Option<Ipv4Addr> {
         let known: BTreeSet<(String, Prefix)> = habits
             .outside()

@@ -1,7 +1,8 @@
 //! How each form of a call-out is played, one function each, sizes and cadences drawn anew every time.
 //!
-//! Medians and spreads follow the incidents the shapes come from; each overlaps with what ordinary calls send. Where they
-//! are played is a [`Scene`]'s business: a drill plays them on the user's own functions, the generator on made-up ones.
+//! Medians and spreads follow the incidents the shapes come from; each overlaps with what ordinary calls send. Where
+//! they are played is a [`Scene`]'s business: a drill plays them on the user's own functions, the generator on made-up
+//! ones.
 
 use std::net::IpAddr;
 
@@ -122,7 +123,8 @@ fn poll(scene: &mut impl Scene, period_secs: f64, jitter: f64, lasts: i64) {
     }
 }
 
-/// B, then D, at one host: an encrypted archive of what was found, then a poll about every fifty minutes (`LiteLLM` 2026).
+/// B, then D, at one host: an encrypted archive of what was found, then a poll about every fifty minutes (`LiteLLM`
+/// 2026).
 pub fn archive_then_poll(scene: &mut impl Scene, peer: IpAddr, archive_bytes: f64, end: i64) {
     let start = scene.start();
     exchange(scene, start, peer, HTTPS, Sizes { out_bytes: archive_bytes, in_bytes: 700.0, sigma: 0.0 });

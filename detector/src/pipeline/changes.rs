@@ -1,7 +1,7 @@
 //! Changes: whose baseline a run changed by a lot, so that nobody is led to a new normal without being told.
 //!
-//! A function is looked at when it is first ready in the run, or at the run's beginning if it was ready before, and again at
-//! the end. What is under a finding or still watched is no part of its normal and does not count.
+//! A function is looked at when it is first ready in the run, or at the run's beginning if it was ready before, and
+//! again at the end. What is under a finding or still watched is no part of its normal and does not count.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ use crate::score::Scorer;
 /// Changes told; the largest come first.
 const MAX_CHANGES: usize = 20;
 
-/// Factor, and number more, from which networks and prefixes count as a large change. A function that meets a network a week
-/// stays below; prefixes wander, so more of them are needed.
+/// Factor, and number more, from which networks and prefixes count as a large change. A function that meets a network a
+/// week stays below; prefixes wander, so more of them are needed.
 const NETWORKS: (u64, u64) = (2, 5);
 /// See [`NETWORKS`].
 const PREFIXES: (u64, u64) = (4, 20);

@@ -79,9 +79,9 @@ pub(super) fn gather(
 
 /// Reads one object for a door that keeps observations itself.
 ///
-/// Whoever keeps them reads from afar and has about one core. A row group is one unit then: a second one, that begins in
-/// its middle, would walk the pages before it, which are fetched again. Of 6 million rows in one row group 3.7 times the
-/// object was fetched.
+/// Whoever keeps them reads from afar and has about one core. A row group is one unit then: a second one, that begins
+/// in its middle, would walk the pages before it, which are fetched again. Of 6 million rows in one row group 3.7 times
+/// the object was fetched.
 pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, NotRead> {
     let limits = read::Limits { max_unit_rows: u64::MAX, ..limits(job.config) };
     let mut read = Reader { keeps_unowned: true, ..Reader::new(job, limits, 0) }.read(object)?;
@@ -99,8 +99,8 @@ pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observe
 struct Reader<'a> {
     job: &'a Job<'a>,
     limits: read::Limits,
-    /// Empty ones with the memory of an object before. Taking it anew for each object, page by page from the system, costs
-    /// more than grouping.
+    /// Empty ones with the memory of an object before. Taking it anew for each object, page by page from the system,
+    /// costs more than grouping.
     spare: Mutex<Vec<Rollup>>,
     /// As many are kept at most.
     max_spare: usize,
@@ -266,8 +266,8 @@ fn distinct(mut objects: Vec<Arc<dyn Object>>) -> (Vec<Arc<dyn Object>>, Vec<Dup
     (kept, duplicates)
 }
 
-/// The SHA-256 of each object's last bytes that is like another one so far; `None` for the others and for what cannot be
-/// read, which reading will report.
+/// The SHA-256 of each object's last bytes that is like another one so far; `None` for the others and for what cannot
+/// be read, which reading will report.
 fn digests_of_alike<T: Copy + Eq + Hash + Sync>(
     objects: &[Arc<dyn Object>],
     alike: &[Option<T>],

@@ -38,8 +38,8 @@ pub(super) struct Judge<'a> {
     /// The baselines' numbers of the shelf's owners and peers, as far as these came up.
     owners: Numbers,
     peers: Numbers,
-    /// The baselines' numbers of the networks that came up: an owner has many addresses, and putting its name together for
-    /// each would take longer than all else that is asked of an address once.
+    /// The baselines' numbers of the networks that came up: an owner has many addresses, and putting its name together
+    /// for each would take longer than all else that is asked of an address once.
     networks: HashMap<resolve::Owner, u32, FixedState>,
     memberships: Memberships,
 }
@@ -162,8 +162,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Gives the hour's owners and peers their numbers in the baselines; an owner that is new by name only begins with the past
-    /// of those it comes from.
+    /// Gives the hour's owners and peers their numbers in the baselines; an owner that is new by name only begins with
+    /// the past of those it comes from.
     fn number(&mut self, baselines: &mut Baselines, hour: Hour) {
         let (set, knowledge, networks) = (&self.tables.set, self.job.knowledge, &mut self.networks);
         let warm_up = Scorer::warm_up(self.job.config.warm_up_secs as i64);

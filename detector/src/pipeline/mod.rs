@@ -101,8 +101,8 @@ pub struct Outcome {
 /// Reads objects, judges and learns.
 ///
 /// # Guarantees
-/// The order of objects, the size of batches, the number of threads and the scratch change nothing. An object that cannot
-/// be read is named in the coverage and contributes nothing; the others are read.
+/// The order of objects, the size of batches, the number of threads and the scratch change nothing. An object that
+/// cannot be read is named in the coverage and contributes nothing; the others are read.
 ///
 /// # Errors
 /// Only when `scratch` fails to keep or return what it was given.
@@ -115,7 +115,8 @@ pub fn run(
     Shelved::read(job, objects, scratch)?.walk(job, memory)
 }
 
-/// Observations of all objects, on the shelf: the first half of [`run`], for a door that has other things to do meanwhile.
+/// Observations of all objects, on the shelf: the first half of [`run`], for a door that has other things to do
+/// meanwhile.
 ///
 /// Reading asks the knowledge for interfaces only.
 pub struct Shelved {
@@ -192,7 +193,8 @@ impl Gathered {
         self.sets.iter().map(|(flow_log, set)| (flow_log.as_str(), set))
     }
 
-    /// Walks all of it from where a memory stands, and `more` besides: what [`run`] would give over the objects of both.
+    /// Walks all of it from where a memory stands, and `more` besides: what [`run`] would give over the objects of
+    /// both.
     ///
     /// # Errors
     /// Only when `scratch` fails.
@@ -276,8 +278,8 @@ pub struct NotRead {
     pub is_other_log: bool,
 }
 
-/// Reads one object, for a door that keeps observations itself and walks them later. What an interface did that the inventory
-/// does not know yet is kept under its id; [`walk_observations`] asks again whose it is.
+/// Reads one object, for a door that keeps observations itself and walks them later. What an interface did that the
+/// inventory does not know yet is kept under its id; [`walk_observations`] asks again whose it is.
 ///
 /// # Errors
 /// [`NotRead`]: nothing of the object may be used then.
@@ -289,8 +291,8 @@ pub fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, NotR
 /// [`run`] does and leaves in `memory` where it came to.
 ///
 /// # Guarantees
-/// Sets walked at once or one span of whole hours after the other, in order of event time, give the same findings: those
-/// of [`run`] over the objects the sets were read from.
+/// Sets walked at once or one span of whole hours after the other, in order of event time, give the same findings:
+/// those of [`run`] over the objects the sets were read from.
 ///
 /// # Errors
 /// Only when `scratch` fails; `memory` is at its beginning then and must be loaded anew.

@@ -1,8 +1,9 @@
 //! Settle: what an owner's rows of an hour say, each told once.
 //!
 //! One record may be told by objects delivered twice, and by several flow logs. What is told again is dropped, and of
-//! several flow logs that tell of an interface in a window one is kept: two, where one records what was accepted and the
-//! other what was refused. What answers may be told by another object than what asked; answers alone are no call. An object whose name says no flow log adds what none of the others tells of.
+//! several flow logs that tell of an interface in a window one is kept: two, where one records what was accepted and
+//! the other what was refused. What answers may be told by another object than what asked; answers alone are no call.
+//! An object whose name says no flow log adds what none of the others tells of.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -81,8 +82,8 @@ fn sort(told: &mut Vec<Told>, runs: &[Run<'_>], ranks: &Ranks) {
     }
 }
 
-/// Whether a row tells the same records as the one before it, by the same flow log: the digests are equal. What another flow
-/// log tells is not told again: only one of them is kept.
+/// Whether a row tells the same records as the one before it, by the same flow log: the digests are equal. What another
+/// flow log tells is not told again: only one of them is kept.
 fn is_told_again(before: Option<&(u32, Observation)>, source: u32, row: &Observation) -> bool {
     before.is_some_and(|(by, before)| {
         *by == source
@@ -119,8 +120,8 @@ impl Kept {
     /// Picks the flow log to keep of each interface and window, where several record it.
     ///
     /// It is the one with the most records (the finest aggregation), of equals the first by name. If that one has no
-    /// accepted records, or no refused ones, the flow log with most of those supplies them: a flow log may be set to record
-    /// only one of the two. `None` when there is only one flow log.
+    /// accepted records, or no refused ones, the flow log with most of those supplies them: a flow log may be set to
+    /// record only one of the two. `None` when there is only one flow log.
     fn of(runs: &[Run<'_>], sorted: &[Told], tables: &Tables) -> Option<Self> {
         if tables.sources.len() < 2 {
             return None;
@@ -183,8 +184,8 @@ mod tests {
         Observation { window: Window(600), n_flows: 1, ..Observation::default() }
     }
 
-    /// The last numbers of the addresses that are left, with their records, and how many records were told again: of objects
-    /// that a flow log told, each record with its address and its digest.
+    /// The last numbers of the addresses that are left, with their records, and how many records were told again: of
+    /// objects that a flow log told, each record with its address and its digest.
     fn settled(objects: &[(&str, &[(u128, u64)])]) -> (Vec<(u128, u32)>, u64) {
         let of_log = |told: &[(u128, u64)]| {
             told.iter().map(|&(address, digest)| (address, Observation { digest, ..accepted() })).collect()

@@ -1,8 +1,9 @@
 //! The shelf: observations of all objects, by hour, until they are walked in event time.
 //!
 //! Objects come in any order, hours are walked in order, so everything must be put down in between. What does not fit
-//! into the memory granted goes to a [`Scratch`] of the door. An hour is put down in parts of some owners each, and taken up
-//! part by part: memory follows the destinations of so many owners in an hour, not the input and not the fleet.
+//! into the memory granted goes to a [`Scratch`] of the door. An hour is put down in parts of some owners each, and
+//! taken up part by part: memory follows the destinations of so many owners in an hour, not the input and not the
+//! fleet.
 
 mod row;
 
@@ -17,8 +18,8 @@ use baselines::window::{Day, WINDOWS_PER_HOUR, Window};
 use self::row::Pieces;
 pub(super) use self::row::{At, PartRows, Run};
 
-/// Bytes of observations kept in memory before some go to the scratch. With 16 MiB, 8 million rows took 7 % longer and 8 MB less; a
-/// fifth of what a Lambda may have is left to them.
+/// Bytes of observations kept in memory before some go to the scratch. With 16 MiB, 8 million rows took 7 % longer and
+/// 8 MB less; a fifth of what a Lambda may have is left to them.
 const MAX_IN_MEMORY: usize = 48 << 20;
 
 /// An hour of event time, counted since the Unix epoch.
@@ -108,8 +109,8 @@ pub(super) struct Shelf {
     sources: Names,
     first: First,
     owners_per_part: u32,
-    /// The rows of an object in the order they are put down, and those of one owner in an hour, encoded. Their memory serves
-    /// one object after the other.
+    /// The rows of an object in the order they are put down, and those of one owner in an hour, encoded. Their memory
+    /// serves one object after the other.
     order: Vec<Placed>,
     run: Vec<u8>,
     parts: Parts,
@@ -264,8 +265,8 @@ mod tests {
 
     const N_DAYS: u32 = 22;
 
-    /// What twelve functions did on a day: each called a service of its own every hour; of each pair one began a day later
-    /// than the other; on the last day two met a stranger.
+    /// What twelve functions did on a day: each called a service of its own every hour; of each pair one began a day
+    /// later than the other; on the last day two met a stranger.
     fn day(n: u32) -> Observations {
         let mut collector = Collector::default();
         let mut rows = Vec::new();

@@ -1,7 +1,8 @@
 //! Strays: records dated years from all others.
 //!
-//! A clock that jumps dates a few records into another year. Taken at their word they would make everything learned look long
-//! forgotten, or a function look old. They are counted and left out; a history that really has such a gap goes on after it.
+//! A clock that jumps dates a few records into another year. Taken at their word they would make everything learned
+//! look long forgotten, or a function look old. They are counted and left out; a history that really has such a gap
+//! goes on after it.
 
 use std::ops::Range;
 
@@ -16,8 +17,8 @@ const ONE_IN: usize = 100;
 /// Days they lie from the others at least: an old archive and what happened lately may be months apart.
 const LEAST_DAYS: u32 = 365;
 
-/// Which of a run's hours are walked, given in order by their days and how much was told of each: all but a few at either end
-/// that tell little and lie more than a year, and more than the days of memory, from the others.
+/// Which of a run's hours are walked, given in order by their days and how much was told of each: all but a few at
+/// either end that tell little and lie more than a year, and more than the days of memory, from the others.
 pub(super) fn without(hours: &[(Day, usize)], memory_days: u32) -> Range<usize> {
     let is_gap = |after: usize| match (hours.get(after.wrapping_sub(1)), hours.get(after)) {
         (Some((before, _)), Some((day, _))) => day.0 - before.0 > memory_days.max(LEAST_DAYS),

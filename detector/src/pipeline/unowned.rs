@@ -1,7 +1,7 @@
 //! Unowned: what interfaces did that the inventory does not know yet.
 //!
-//! An interface may be younger than the inventory when its first records come. A door that keeps observations keeps these under
-//! the interface's own id; whose they are is asked again at each walk, until they are folded in.
+//! An interface may be younger than the inventory when its first records come. A door that keeps observations keeps
+//! these under the interface's own id; whose they are is asked again at each walk, until they are folded in.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -19,8 +19,8 @@ fn is_under_its_interface(observations: &Observations, row: &Observation) -> boo
     eni.is_some_and(|eni| eni.id == observations.owners.name(row.owner))
 }
 
-/// Drops what unknown interfaces did in accounts of which the inventory tells nothing: nobody will know them later either. Gives how
-/// many records unknown interfaces sent.
+/// Drops what unknown interfaces did in accounts of which the inventory tells nothing: nobody will know them later
+/// either. Gives how many records unknown interfaces sent.
 pub(super) fn keep_expected(knowledge: &Knowledge, observations: &mut Observations) -> u64 {
     let unknown: Vec<bool> =
         observations.enis.iter().map(|eni| matches!(knowledge.interface(&eni.id), Interface::Unknown)).collect();

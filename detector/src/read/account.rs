@@ -20,8 +20,8 @@ pub enum Reason {
     BadProtocol,
     /// A count or `tcp-flags` is no number, or out of its range.
     BadNumber,
-    /// `start` or `end` is no Unix time in seconds before the year 10000 (milliseconds are not), or the capture window lasts
-    /// longer than a day.
+    /// `start` or `end` is no Unix time in seconds before the year 10000 (milliseconds are not), or the capture window
+    /// lasts longer than a day.
     BadTime,
     /// `action` is neither `ACCEPT` nor `REJECT`.
     BadAction,

@@ -80,8 +80,8 @@ fn signs(codes: &[i32]) -> u64 {
     fours.iter().rev().fold(of_rest, with)
 }
 
-/// The field whose column another field's may repeat: a log writes an interface's own addresses twice, on the wire and as
-/// those of the packet, and they differ only behind middleboxes.
+/// The field whose column another field's may repeat: a log writes an interface's own addresses twice, on the wire and
+/// as those of the packet, and they differ only behind middleboxes.
 pub(super) fn original(field: Field) -> Option<Field> {
     match field {
         Field::PktSrc => Some(Field::Src),
@@ -123,7 +123,8 @@ pub(super) fn text_values(bytes: &[u8], ends: &[u32]) -> Result<ArrayRef, ArrowE
     Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_slice_ref(bytes), None)?))
 }
 
-/// Makes the batch, `end` and `action` made up where the object lacks them. `twins` are fields whose column is another's.
+/// Makes the batch, `end` and `action` made up where the object lacks them. `twins` are fields whose column is
+/// another's.
 pub(super) fn finish(
     n_rows: usize,
     columns: Vec<(Field, Column)>,

@@ -40,8 +40,8 @@ pub(super) enum Piece<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     text: &'a [u8],
-    /// Where the tokens of all lines start, and where the next line does; then at least as many more places as a line has
-    /// tokens, which mean nothing.
+    /// Where the tokens of all lines start, and where the next line does; then at least as many more places as a line
+    /// has tokens, which mean nothing.
     starts: &'a [u32],
     n_lines: usize,
     n_columns: usize,

@@ -53,8 +53,8 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Finds the fields among column names. Unknown names are ignored; of two that mean the same field the one that is spelled
-    /// in lower case counts, then the first.
+    /// Finds the fields among column names. Unknown names are ignored; of two that mean the same field the one that is
+    /// spelled in lower case counts, then the first.
     ///
     /// # Errors
     /// [`Error::OtherLog`] for the formats that resemble VPC flow logs and are none; [`Error::MissingField`].

@@ -17,8 +17,9 @@ use crate::read::Reason;
 use crate::read::batch::{NULL, address_values, text_values};
 use crate::read::rule::{address, is_missing, is_text};
 
-/// A dictionary of texts is carried from batch to batch, so that consecutive batches share it, until it has so many entries;
-/// then the next batch starts a new one. Rebuilding the array of a dictionary that still grows costs in proportion.
+/// A dictionary of texts is carried from batch to batch, so that consecutive batches share it, until it has so many
+/// entries; then the next batch starts a new one. Rebuilding the array of a dictionary that still grows costs in
+/// proportion.
 const MAX_CARRIED_ENTRIES: usize = 1024;
 
 /// The same of addresses, of which an object has many, and of which a batch takes up only what is new: see
@@ -61,7 +62,8 @@ impl Addresses {
         self.entries.len()
     }
 
-    /// The code of an address, a new one when it was not met before; [`NULL`] for a missing one where it may be missing.
+    /// The code of an address, a new one when it was not met before; [`NULL`] for a missing one where it may be
+    /// missing.
     pub(super) fn code(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason> {
         if is_nullable && is_missing(text) {
             return Ok(NULL);
@@ -130,8 +132,8 @@ impl Dictionary for Addresses {
         self.clear();
     }
 
-    /// An entry of its own: a column of which each value is written out has too many for a dictionary. Who groups by them
-    /// asks for each one anyway.
+    /// An entry of its own: a column of which each value is written out has too many for a dictionary. Who groups by
+    /// them asks for each one anyway.
     fn plain(&mut self, text: &[u8], is_nullable: bool) -> Result<i32, Reason> {
         self.append(text, is_nullable)
     }

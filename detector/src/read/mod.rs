@@ -4,8 +4,8 @@
 //! What it does not do: it does no I/O of its own, starts no thread, and never looks at an object's name or place; what
 //! an object is follows from its content.
 //!
-//! Accepted: flow-log Parquet, flow-log text, either of them inside gzip. Everything else is refused with a message that
-//! says what it is.
+//! Accepted: flow-log Parquet, flow-log text, either of them inside gzip. Everything else is refused with a message
+//! that says what it is.
 
 mod account;
 mod batch;
@@ -94,8 +94,8 @@ pub struct Limits {
     pub max_line_bytes: usize,
     /// Rows in a batch. Changes speed, never results.
     pub max_batch_rows: usize,
-    /// Rows in a unit of a Parquet object: a row group with more is split, so that one large object keeps several threads
-    /// busy. Changes speed, never results.
+    /// Rows in a unit of a Parquet object: a row group with more is split, so that one large object keeps several
+    /// threads busy. Changes speed, never results.
     pub max_unit_rows: u64,
     /// Bytes in a unit of plain text, likewise.
     pub max_unit_bytes: u64,
@@ -136,17 +136,18 @@ enum Format {
     Text { header: text::Header, is_gzip: bool },
 }
 
-/// An object of at most so many bytes is read as a whole, once: asking for its footer and column after column, each a call to
-/// the system or to S3, costs more than what is not needed of it.
+/// An object of at most so many bytes is read as a whole, once: asking for its footer and column after column, each a
+/// call to the system or to S3, costs more than what is not needed of it.
 const WHOLE_BYTES: u64 = 1 << 20;
 
-/// Finds out what an object is and where its fields are, reading no more than its beginning and, of Parquet, its footer; a
-/// small object is read as a whole.
+/// Finds out what an object is and where its fields are, reading no more than its beginning and, of Parquet, its
+/// footer; a small object is read as a whole.
 ///
 /// An object of no bytes, such as the marker of a folder in S3, is an object of no rows.
 ///
 /// # Errors
-/// [`Error::NotFlowLog`] and [`Error::OtherLog`] say what the object is instead; [`Error::MissingField`] names what it lacks.
+/// [`Error::NotFlowLog`] and [`Error::OtherLog`] say what the object is instead; [`Error::MissingField`] names what it
+/// lacks.
 pub fn open(object: Arc<dyn Object>, limits: &Limits) -> Result<Opened, Error> {
     let name: Arc<str> = object.name().into();
     let opened = |object, format| Ok(Opened { object, name: Arc::clone(&name), limits: *limits, format });

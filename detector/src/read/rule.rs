@@ -201,7 +201,8 @@ fn ipv4(text: &[u8]) -> Option<u32> {
     (n_dots == 3 && n_digits > 0 && part <= 255).then_some(address << 8 | part)
 }
 
-/// Whether a capture window ends before it starts, or lasts longer than [`MAX_WINDOW_SECS`]: one comparison, which vectorises.
+/// Whether a capture window ends before it starts, or lasts longer than [`MAX_WINDOW_SECS`]: one comparison, which
+/// vectorises.
 pub(super) fn is_odd_window(start: i64, end: i64) -> bool {
     end.wrapping_sub(start).cast_unsigned() > MAX_WINDOW_SECS
 }

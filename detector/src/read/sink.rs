@@ -194,8 +194,8 @@ enum Side {
     Receiver,
 }
 
-/// Entries of the table of recent addresses at first, and at most, 768 KiB: it grows with the dictionary, so that a small
-/// object does not pay for a large one.
+/// Entries of the table of recent addresses at first, and at most, 768 KiB: it grows with the dictionary, so that a
+/// small object does not pay for a large one.
 const MIN_RECENT: usize = 1 << 10;
 const MAX_RECENT: usize = 1 << 15;
 
@@ -280,7 +280,8 @@ struct RecentTexts {
     recent: Recent<4>,
 }
 
-/// Entries of the table of recent texts, of which there are several: 40 KiB each, of which only the slots in use matter.
+/// Entries of the table of recent texts, of which there are several: 40 KiB each, of which only the slots in use
+/// matter.
 const N_RECENT_TEXTS: usize = 1024;
 
 impl RecentTexts {

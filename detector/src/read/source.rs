@@ -1,8 +1,8 @@
 //! Text by blocks of whole lines, from plain or gzip objects.
 //!
 //! Where it sits: between an object's bytes and `text`.
-//! What it does not do: it does not look into lines, and of what is not inflated whole it never holds more than two blocks and one
-//! line.
+//! What it does not do: it does not look into lines, and of what is not inflated whole it never holds more than two
+//! blocks and one line.
 
 use std::sync::Arc;
 
@@ -46,8 +46,8 @@ enum Bytes {
 }
 
 impl Source {
-    /// The lines of a plain object that start in a span of it. The first line is left out: it is the header, or belongs to
-    /// the unit before.
+    /// The lines of a plain object that start in a span of it. The first line is left out: it is the header, or belongs
+    /// to the unit before.
     pub(super) fn plain(name: &Arc<str>, object: Arc<dyn Object>, from: u64, until: u64, limits: &Limits) -> Self {
         // A line that starts exactly at `from` is this unit's: the byte before it is the line end to skip to.
         let offset = from.saturating_sub(1);
@@ -195,7 +195,8 @@ mod tests {
 
     const MAX_LINE_BYTES: usize = 20;
 
-    /// The lines a unit gives, each with its position, of a text that comes in pieces; of one too long, nothing but that.
+    /// The lines a unit gives, each with its position, of a text that comes in pieces; of one too long, nothing but
+    /// that.
     fn lines(text: &str, from: usize, until: usize, piece_bytes: usize) -> Vec<(usize, String)> {
         let limits = Limits { max_line_bytes: MAX_LINE_BYTES, ..Limits::DEFAULT };
         let offset = from.saturating_sub(1);

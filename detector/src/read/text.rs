@@ -97,8 +97,8 @@ pub(super) struct Reader<'a> {
     object: &'a Arc<str>,
     header: &'a Header,
     limits: &'a Limits,
-    /// The status first, then the fields in their order: of several bad values the first one's counts, whatever the order in
-    /// the log, the same as in Parquet.
+    /// The status first, then the fields in their order: of several bad values the first one's counts, whatever the
+    /// order in the log, the same as in Parquet.
     sinks: Vec<Sink>,
     addresses: SharedAddresses,
     marks: Marks,

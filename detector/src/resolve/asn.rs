@@ -1,7 +1,7 @@
 //! Asn: which autonomous system announces an address, from a database the user brings.
 //!
-//! Where it sits: loaded by `networks`. Two forms, told apart by content: a MaxMind-format database (GeoLite2-ASN, GeoIP2-ISP,
-//! `IPinfo` Lite), or an iptoasn table, either of them inside gzip.
+//! Where it sits: loaded by `networks`. Two forms, told apart by content: a MaxMind-format database (GeoLite2-ASN,
+//! GeoIP2-ISP, `IPinfo` Lite), or an iptoasn table, either of them inside gzip.
 //! What it does not do: it holds no country and no reputation, and ships no data of its own (the licences differ).
 
 use std::collections::HashMap;
@@ -20,8 +20,8 @@ use super::{Error, Loaded};
 /// Starts the metadata of a MaxMind-format database (<https://maxmind.github.io/MaxMind-DB/>, "Database Metadata").
 const MMDB_MARKER: &[u8] = b"\xab\xcd\xefMaxMind.com";
 
-/// Networks of a tree per node, at most: each node has two records, and the crate's own verifier leaves the same margin. A
-/// damaged tree that meets itself would otherwise be walked forever.
+/// Networks of a tree per node, at most: each node has two records, and the crate's own verifier leaves the same
+/// margin. A damaged tree that meets itself would otherwise be walked forever.
 const NETWORKS_PER_NODE: usize = 3;
 
 /// Address → number and name of its autonomous system.

@@ -25,9 +25,9 @@ pub struct AwsBlock {
 /// Address → service and region.
 ///
 /// # Guarantees
-/// The longest match answers. Of services with the same block: any before `EC2`, `EC2` before `AMAZON` (every block of a
-/// service is listed under `AMAZON` again, and one under `S3` and `EC2` is used by S3 alone), then the first by name, as with
-/// `CLOUDFRONT` and `CLOUDFRONT_ORIGIN_FACING`.
+/// The longest match answers. Of services with the same block: any before `EC2`, `EC2` before `AMAZON` (every block of
+/// a service is listed under `AMAZON` again, and one under `S3` and `EC2` is used by S3 alone), then the first by name,
+/// as with `CLOUDFRONT` and `CLOUDFRONT_ORIGIN_FACING`.
 ///
 /// # Source
 /// Amazon VPC User Guide, "AWS IP address ranges".

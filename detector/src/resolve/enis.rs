@@ -1,8 +1,9 @@
 //! ENIs: who owns an interface at a time.
 //!
-//! Where it sits: joins the interfaces of an inventory with its `functions`; the engine asks it for each distinct interface.
-//! What it does not do: it never takes an interface's description for its owner. A description names the function for which
-//! Lambda made the interface, and stays when others share it or when that function is gone.
+//! Where it sits: joins the interfaces of an inventory with its `functions`; the engine asks it for each distinct
+//! interface.
+//! What it does not do: it never takes an interface's description for its owner. A description names the function for
+//! which Lambda made the interface, and stays when others share it or when that function is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -59,20 +60,21 @@ pub struct Counts {
 /// An interface belongs to the functions whose configuration names its subnet and exactly its security groups.
 ///
 /// # Time
-/// A snapshot (`callout.inventory/1`) says when it was taken. What it says of an interface holds from then until a later one
-/// says something else, so an interface that changed owner between two snapshots changes at the later one; what the first
-/// says holds before it too. A snapshot that does not say whose an interface is changes nothing.
+/// A snapshot (`callout.inventory/1`) says when it was taken. What it says of an interface holds from then until a
+/// later one says something else, so an interface that changed owner between two snapshots changes at the later one;
+/// what the first says holds before it too. A snapshot that does not say whose an interface is changes nothing.
 ///
-/// Output of the CLI has no time. Functions from it exist always; an interface that occurs in several files with different
-/// security groups changes at its `AttachTime`, and where that is missing or the same, belongs to the functions of both.
+/// Output of the CLI has no time. Functions from it exist always; an interface that occurs in several files with
+/// different security groups changes at its `AttachTime`, and where that is missing or the same, belongs to the
+/// functions of both.
 ///
 /// # Guarantees
-/// The order in which files are added does not matter, but for [`Inventory::add_snapshot_of`], and adding one twice changes no
-/// owner. A refused file leaves nothing behind.
+/// The order in which files are added does not matter, but for [`Inventory::add_snapshot_of`], and adding one twice
+/// changes no owner. A refused file leaves nothing behind.
 ///
 /// # Source
-/// AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC": one Hyperplane interface for each
-/// combination of subnet and security groups, shared by all functions that have it.
+/// AWS Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC": one Hyperplane interface
+/// for each combination of subnet and security groups, shared by all functions that have it.
 #[derive(Debug, Default)]
 pub struct Inventory {
     enis: HashMap<Arc<str>, Eni, FixedState>,
@@ -115,8 +117,8 @@ impl Inventory {
         Ok(())
     }
 
-    /// Adds a snapshot that another account wrote, which is believed of its own interfaces and functions only, and of no
-    /// interface that was said to be another's before: add what is trusted first. Gives how many were left out.
+    /// Adds a snapshot that another account wrote, which is believed of its own interfaces and functions only, and of
+    /// no interface that was said to be another's before: add what is trusted first. Gives how many were left out.
     ///
     /// # Errors
     /// When the file is no snapshot.
@@ -136,8 +138,8 @@ impl Inventory {
         Ok(n_left_out)
     }
 
-    /// Adds what `aws lambda list-functions --function-version ALL` printed, or a snapshot (of which the interfaces are taken
-    /// too). Without `ALL` the published versions are missing, and an interface that only they use has no owner.
+    /// Adds what `aws lambda list-functions --function-version ALL` printed, or a snapshot (of which the interfaces are
+    /// taken too). Without `ALL` the published versions are missing, and an interface that only they use has no owner.
     ///
     /// # Errors
     /// When the file is neither.
@@ -177,8 +179,8 @@ impl Inventory {
         }
     }
 
-    /// All owners of an interface, in the order of time: one span when it never changes, none when the inventory does not
-    /// know the interface.
+    /// All owners of an interface, in the order of time: one span when it never changes, none when the inventory does
+    /// not know the interface.
     pub fn spans(&self, eni_id: &str) -> &[Span] {
         self.joined().spans.get(eni_id).map_or(&[], Vec::as_slice)
     }
@@ -252,8 +254,8 @@ impl Inventory {
     }
 
     fn join_eni(&self, eni: &Eni, lists: &mut BTreeMap<BTreeSet<FunctionNumber>, Arc<[Function]>>) -> Vec<Span> {
-        // Lambda goes on using an interface whose security groups somebody edited, so a pair that serves nobody says nothing
-        // while another one does.
+        // Lambda goes on using an interface whose security groups somebody edited, so a pair that serves nobody says
+        // nothing while another one does.
         let is_telling = |used_for: &Use| match used_for {
             Use::Lambda(pair) => self.functions.is_served(*pair),
             Use::Other(_) => true,
@@ -318,8 +320,8 @@ impl Use {
     }
 }
 
-/// Whether Lambda made the interface. Those from before 2019 have the type `interface` and are told by their description,
-/// which only ever says that it is Lambda's, not whose.
+/// Whether Lambda made the interface. Those from before 2019 have the type `interface` and are told by their
+/// description, which only ever says that it is Lambda's, not whose.
 fn is_lambda(raw: &RawEni) -> bool {
     let description = raw.description.as_deref().unwrap_or("");
     match raw.interface_type.as_deref() {
@@ -351,8 +353,8 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("AWS created network interface for directory", "directory_service"),
 ];
 
-/// Names the service of an interface that is not Lambda's: by its type, or where that says nothing by what AWS wrote into its
-/// description, or by what it is attached to.
+/// Names the service of an interface that is not Lambda's: by its type, or where that says nothing by what AWS wrote
+/// into its description, or by what it is attached to.
 fn service(raw: &RawEni) -> &str {
     match raw.interface_type.as_deref() {
         // The API knows both spellings.

@@ -1,4 +1,5 @@
-//! Functions: the Lambda functions of an inventory, their deployments, and which of them a (subnet, security groups) pair serves.
+//! Functions: the Lambda functions of an inventory, their deployments, and which of them a (subnet, security groups)
+//! pair serves.
 //!
 //! Where it sits: filled by `enis` from inventory files, asked by it for the owners of an interface.
 
@@ -117,8 +118,8 @@ impl Functions {
 
     /// Who is served by a pair at a time; empty when no inventory knows anybody.
     ///
-    /// A snapshot holds from its time to the next one, the first also before. One in which nobody has the pair says nothing:
-    /// the interface of a function deleted since, or not yet deployed then, is still that function's.
+    /// A snapshot holds from its time to the next one, the first also before. One in which nobody has the pair says
+    /// nothing: the interface of a function deleted since, or not yet deployed then, is still that function's.
     pub(super) fn served(&self, pair: PairNumber, at: i64) -> BTreeSet<FunctionNumber> {
         let Some(served) = self.served.get(&pair) else { return BTreeSet::new() };
         let always = served.get(&None);
@@ -183,8 +184,8 @@ impl Known {
     }
 }
 
-/// Folds revisions into deployments: equal code after each other is one, from the first time it appeared; going back to older
-/// code is one of its own. A change of settings alone is none.
+/// Folds revisions into deployments: equal code after each other is one, from the first time it appeared; going back to
+/// older code is one of its own. A change of settings alone is none.
 fn deployments(revisions: &BTreeSet<Revision>) -> Vec<Deployment> {
     let mut deployments: Vec<Deployment> = Vec::new();
     let mut last: Option<&Revision> = None;
@@ -208,7 +209,8 @@ fn deployments(revisions: &BTreeSet<Revision>) -> Vec<Deployment> {
     deployments
 }
 
-/// Takes a function's identity from its ARN, with or without a version: `arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME[:VERSION]`.
+/// Takes a function's identity from its ARN, with or without a version:
+/// `arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME[:VERSION]`.
 pub(super) fn identity(origin: &str, arn: &str) -> Result<Function, Error> {
     let mut parts = arn.split(':');
     let mut next = || parts.next().filter(|part| !part.is_empty());

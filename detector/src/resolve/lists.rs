@@ -26,8 +26,9 @@ pub struct Lists {
 impl Lists {
     /// Adds a file to the list `name`; a list may have several files.
     ///
-    /// One address or CIDR block a line, IPv4 or IPv6. `#` and `;` start a comment, what follows the first word or comma is
-    /// ignored, blank lines too; a second address is an error of the line. Host bits of a block are ignored. Plain or gzip.
+    /// One address or CIDR block a line, IPv4 or IPv6. `#` and `;` start a comment, what follows the first word or
+    /// comma is ignored, blank lines too; a second address is an error of the line. Host bits of a block are ignored.
+    /// Plain or gzip.
     ///
     /// # Errors
     /// [`Error::EmptyList`] when no line is an address or a block.
@@ -42,8 +43,8 @@ impl Lists {
             let mut words = content.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
             let Some(word) = words.next() else { continue };
             let next = words.next();
-            // Two addresses are two entries, or a range, and a length may stand apart: taken for one address it would be a list with
-            // holes.
+            // Two addresses are two entries, or a range, and a length may stand apart: taken for one address it would
+            // be a list with holes.
             let is_more = next.is_some_and(|next| block(next).is_some() || next.starts_with(['/', '-']));
             match block(word) {
                 Some(block) if !is_more => {

@@ -1,9 +1,9 @@
 //! Resolve: who owns an interface at a time, and whose network an address is in.
 //!
-//! Where it sits: takes the strings and addresses that `read` found in flow records, gives owners and networks to `rollup`
-//! and `score`. The engine asks once for each distinct interface and address, never for each row.
-//! What it does not do: it opens no file and asks no service; knowledge comes as the bytes of files, and what is in none of
-//! them is `Unknown`, never guessed.
+//! Where it sits: takes the strings and addresses that `read` found in flow records, gives owners and networks to
+//! `rollup` and `score`. The engine asks once for each distinct interface and address, never for each row.
+//! What it does not do: it opens no file and asks no service; knowledge comes as the bytes of files, and what is in
+//! none of them is `Unknown`, never guessed.
 //!
 //! | knowledge | loaded by | answers |
 //! |---|---|---|

@@ -1,6 +1,7 @@
 //! Networks: whose network an address is in.
 //!
-//! Where it sits: asked by the engine for each new peer; the answer is the rung "network owner" of the destination ladder.
+//! Where it sits: asked by the engine for each new peer; the answer is the rung "network owner" of the destination
+//! ladder.
 //! What it does not do: it does not say whether an owner is trusted; that is what `lists` are for.
 
 use std::fmt;
@@ -14,12 +15,12 @@ use super::aws_ranges::{AwsBlock, AwsRanges};
 use super::ranges::ipv4_bits;
 use super::{Error, Loaded};
 
-/// Block that stands for the owner of an IPv4 address when nothing names one. A choice, not a measurement: a rung above the
-/// /24 of the destination ladder, wide enough that one provider's addresses mostly fall together.
+/// Block that stands for the owner of an IPv4 address when nothing names one. A choice, not a measurement: a rung above
+/// the /24 of the destination ladder, wide enough that one provider's addresses mostly fall together.
 const IPV4_OWNER_LENGTH: u8 = 16;
 
-/// The same for IPv6: the smallest block a registry allocates to a network (RIPE NCC, "IPv6 Address Allocation and Assignment
-/// Policy").
+/// The same for IPv6: the smallest block a registry allocates to a network (RIPE NCC, "IPv6 Address Allocation and
+/// Assignment Policy").
 const IPV6_OWNER_LENGTH: u8 = 32;
 
 /// The block of a private IPv6 address: one site (RFC 4193, 3.1: a 48-bit prefix).
@@ -28,8 +29,8 @@ const IPV6_SITE_LENGTH: u8 = 48;
 /// What the registries say about an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// Routed on the internet, or free to be. Documentation and benchmark blocks count as such: nothing real uses them, and
-    /// examples and generated traffic need somebody to call.
+    /// Routed on the internet, or free to be. Documentation and benchmark blocks count as such: nothing real uses them,
+    /// and examples and generated traffic need somebody to call.
     Public,
     /// RFC 1918, or a unique local IPv6 address: the VPC itself, a peered one, or a data centre behind a gateway.
     Private,
@@ -129,7 +130,8 @@ impl Network {
         }
     }
 
-    /// The owner's identity, fit to be stored: equal for all addresses of one owner, and the same after the owner was renamed.
+    /// The owner's identity, fit to be stored: equal for all addresses of one owner, and the same after the owner was
+    /// renamed.
     ///
     /// `AWS EC2 eu-west-1`; `AS64500`; `203.0.0.0/16` or `2001:db8::/32` when nobody is named; `private 10.0.0.0/16`.
     pub fn key(&self) -> String {
@@ -193,7 +195,8 @@ impl Networks {
         self.asn.is_empty() && self.aws.is_empty()
     }
 
-    /// Tells whose network an address is in. IPv4 is given mapped (`::ffff:a.b.c.d`); NAT64 addresses are the IPv4 behind them.
+    /// Tells whose network an address is in. IPv4 is given mapped (`::ffff:a.b.c.d`); NAT64 addresses are the IPv4
+    /// behind them.
     pub fn network(&self, address: Ipv6Addr) -> Network {
         let kind = Kind::of(address);
         let (system, aws) = if kind == Kind::Public {

@@ -1,6 +1,7 @@
 //! Ranges: which number belongs to an address, when blocks nest and the narrowest wins.
 //!
-//! Where it sits: under everything in `resolve` that looks an address up (network owners, AWS blocks, lists, resolvers).
+//! Where it sits: under everything in `resolve` that looks an address up (network owners, AWS blocks, lists,
+//! resolvers).
 //! What it does not do: it keeps no blocks; they are cut once into disjoint pieces, so a lookup is one binary search.
 
 use std::net::Ipv6Addr;
@@ -10,7 +11,8 @@ use ipnet::IpNet;
 /// The number of a piece no block covers.
 const NOBODY: u32 = u32::MAX;
 
-/// NAT64's well-known prefix `64:ff9b::/96` (RFC 6052); a VPC's DNS64 answers with it, and the last 32 bits are the true peer.
+/// NAT64's well-known prefix `64:ff9b::/96` (RFC 6052); a VPC's DNS64 answers with it, and the last 32 bits are the
+/// true peer.
 const NAT64_PREFIX: u128 = 0x0064_ff9b << 96;
 
 /// Bits of the prefixes that stand before an IPv4 address.

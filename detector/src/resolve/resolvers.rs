@@ -1,21 +1,21 @@
 //! Resolvers: the addresses of well-known public DNS resolvers.
 //!
-//! Where it sits: asked by the engine for each new peer. A resolver answers plain DNS, DNS over TLS and DNS over HTTPS at the
-//! same address, so the table has no ports; HTTPS to one of these is a lookup even though the port says nothing.
-//! What it does not do: it is not a list of all resolvers. It holds those that libraries, tools and known malware use by
-//! default; a user's own threat or trusted list says the rest.
+//! Where it sits: asked by the engine for each new peer. A resolver answers plain DNS, DNS over TLS and DNS over HTTPS
+//! at the same address, so the table has no ports; HTTPS to one of these is a lookup even though the port says nothing.
+//! What it does not do: it is not a list of all resolvers. It holds those that libraries, tools and known malware use
+//! by default; a user's own threat or trusted list says the rest.
 //!
-//! Checked against "Known DNS Providers" of 2026-07-21 (<https://adguard-dns.io/kb/general/dns-providers/>) and the resolved
-//! addresses of DNS-over-HTTPS hosts of 2026-08-22 (<https://github.com/dibdot/DoH-IP-blocklists>); the operator's own page
-//! stands beside each.
+//! Checked against "Known DNS Providers" of 2026-07-21 (<https://adguard-dns.io/kb/general/dns-providers/>) and the
+//! resolved addresses of DNS-over-HTTPS hosts of 2026-08-22 (<https://github.com/dibdot/DoH-IP-blocklists>); the
+//! operator's own page stands beside each.
 
 use std::net::Ipv6Addr;
 use std::sync::LazyLock;
 
 use super::ranges::{Blocks, Ranges};
 
-/// Operator and its addresses. A block is given where the operator hands out addresses of it one by one (`NextDNS`, Control D:
-/// one for each customer profile) or uses it for nothing else.
+/// Operator and its addresses. A block is given where the operator hands out addresses of it one by one (`NextDNS`,
+/// Control D: one for each customer profile) or uses it for nothing else.
 const RESOLVERS: &[(&str, &[&str])] = &[
     // https://developers.google.com/speed/public-dns/docs/using; ::64 and ::6464 are its DNS64.
     (
@@ -71,8 +71,8 @@ const RESOLVERS: &[(&str, &[&str])] = &[
             "2620:0:ccd::/48",
         ],
     ),
-    // https://adguard-dns.io/en/public-dns.html; personal servers have addresses of the same blocks, and the last two are its
-    // addresses before 2021, which old clients still carry.
+    // https://adguard-dns.io/en/public-dns.html; personal servers have addresses of the same blocks, and the last two
+    // are its addresses before 2021, which old clients still carry.
     ("AdGuard DNS", &["94.140.14.0/24", "94.140.15.0/24", "2a10:50c0::/48", "176.103.130.128/29"]),
     // https://nextdns.io; a profile has an address of each of these blocks.
     ("NextDNS", &["45.90.28.0/24", "45.90.30.0/24", "2a07:a8c0::/48", "2a07:a8c1::/48"]),

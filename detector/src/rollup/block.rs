@@ -172,7 +172,8 @@ impl Block {
         self.direction[usize::from(row)]
     }
 
-    /// The interface at a row with the address that the record's direction shows to be its own; [`OTHER`] without direction.
+    /// The interface at a row with the address that the record's direction shows to be its own; [`OTHER`] without
+    /// direction.
     #[inline]
     pub(super) fn own(&self, row: u8) -> (u32, u32) {
         let at = usize::from(row);

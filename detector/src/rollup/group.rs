@@ -212,8 +212,8 @@ fn count(n: u64) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-// Odd constants, the first from the golden ratio, the other one any: multiply and fold, as foldhash does. Digests are stored, so
-// they stay.
+// Odd constants, the first from the golden ratio, the other one any: multiply and fold, as foldhash does. Digests are
+// stored, so they stay.
 const A: u64 = 0x9e37_79b9_7f4a_7c15;
 const B: u64 = 0x2436_7a5c_0e1f_3d4b;
 

@@ -49,7 +49,8 @@ struct Met {
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     table: Table,
-    /// The judged interfaces met in this object and those before it, by id: of a flow log's objects nearly all have the same.
+    /// The judged interfaces met in this object and those before it, by id: of a flow log's objects nearly all have the
+    /// same.
     met: HashMap<Arc<str>, Met, FixedState>,
     /// Which object this is of those grouped in the same memory.
     object: u32,
@@ -58,8 +59,8 @@ pub(super) struct Groups {
     places: Names,
     /// The address each interface was last seen to own.
     latest_own: Vec<u32>,
-    /// Where each address is in `addresses`: a table with keys of its own would take six times as much, most of it far from
-    /// the cache.
+    /// Where each address is in `addresses`: a table with keys of its own would take six times as much, most of it far
+    /// from the cache.
     address_ids: Slots,
     addresses: Vec<u128>,
     hasher: FixedState,
@@ -172,14 +173,16 @@ impl Groups {
                 let number = self.places.intern(text);
                 self.places.name(number)
             };
-            // `-` marks an interface whose rows never say it, so that they are not asked again. AWS may say `unknown` of those it makes.
+            // `-` marks an interface whose rows never say it, so that they are not asked again. AWS may say `unknown`
+            // of those it makes.
             seen.account = text(account.filter(|account| account.text(row) != Some("unknown")), "-");
             seen.region = text(region, "");
             seen.vpc = text(vpc, "");
         }
     }
 
-    /// Remembers the AWS service of addresses: rows of names and of addresses, with the addresses' numbers by their codes.
+    /// Remembers the AWS service of addresses: rows of names and of addresses, with the addresses' numbers by their
+    /// codes.
     pub(super) fn services(&mut self, services: Coded<'_>, addresses: &Numbered<'_>) {
         let Some(texts) = services.texts().filter(|texts| !texts.is_empty()) else { return };
         self.services.intern("");
@@ -214,9 +217,9 @@ impl Groups {
         self.table.add(block);
     }
 
-    /// Looks at the packets of a block's records, whose own addresses may differ from those the interface saw; gives the
-    /// records the far one of the packet. A packet that another host sent or that is for another host shows that the
-    /// interface passes on others' traffic.
+    /// Looks at the packets of a block's records, whose own addresses may differ from those the interface saw; gives
+    /// the records the far one of the packet. A packet that another host sent or that is for another host shows that
+    /// the interface passes on others' traffic.
     pub(super) fn through(
         &mut self,
         block: &mut Block,
@@ -409,9 +412,9 @@ impl Answers<'_> {
         self.groups.table.get(turned)
     }
 
-    /// Whether a group from the own side is an answer: the other side spoke first or at once, or, for ICMP, has been talking at all
-    /// (an unreachable-port message answers a datagram). To Lambda's interfaces nobody speaks first, and what is told of the
-    /// same second is the answer.
+    /// Whether a group from the own side is an answer: the other side spoke first or at once, or, for ICMP, has been
+    /// talking at all (an unreachable-port message answers a datagram). To Lambda's interfaces nobody speaks first, and
+    /// what is told of the same second is the answer.
     pub(super) fn contains(&self, group: &Group) -> bool {
         let key = group.key;
         if !initiator::is_portless(key.protocol()) {

@@ -2,8 +2,8 @@
 //!
 //! A reply is not a call-out. Replies of a server under an internet scan are the classic false alarm, so the order of
 //! trust is fixed: the SYN without ACK; a port on one side only that is privileged or that services are known to listen
-//! on; the flags of another record of the connection; the own side of a Lambda function's interface, to which nobody can
-//! open a connection; the side whose port other connections share; the lower port.
+//! on; the flags of another record of the connection; the own side of a Lambda function's interface, to which nobody
+//! can open a connection; the side whose port other connections share; the lower port.
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
@@ -24,7 +24,8 @@ const UDP: u8 = 17;
 /// First port an unprivileged process may take, and so the first Lambda's interfaces take for their own side.
 const FIRST_EPHEMERAL: u16 = 1024;
 
-/// Ports at or above 1024 that services are registered for and that real functions talk to, or that scanners knock at most.
+/// Ports at or above 1024 that services are registered for and that real functions talk to, or that scanners knock at
+/// most.
 /// Source: IANA service names and port numbers; of the ports it lists those seen in practice.
 const SERVICE_PORTS: [u16; 64] = [
     1194, 1433, 1434, 1521, 1723, 1883, 2049, 2181, 2222, 2375, 2376, 2379, 3000, 3128, 3260, 3306, 3389, 3478, 4222,
@@ -92,8 +93,9 @@ impl From<Sense> for Said {
     }
 }
 
-/// The bits of a place in [`SAID`] that [`SYN`] and [`ACK`] leave free: whether a protocol has flags (0), ports only (1) or
-/// neither (2); and whether the receiver's port looks more like a server's (1), the sender's (2), or neither (0).
+/// The bits of a place in [`SAID`] that [`SYN`] and [`ACK`] leave free: whether a protocol has flags (0), ports only
+/// (1) or neither (2); and whether the receiver's port looks more like a server's (1), the sender's (2), or neither
+/// (0).
 const CLASS_SHIFT: u8 = 2;
 const BY_PORT_SHIFT: u8 = 5;
 
@@ -257,8 +259,8 @@ impl Undecided {
     /// Decides every record kept, and adds it to the groups.
     ///
     /// # Source
-    /// AWS, "Giving Lambda functions access to resources in an Amazon VPC": from a function's interface traffic goes out, and
-    /// none that begins elsewhere comes in.
+    /// AWS, "Giving Lambda functions access to resources in an Amazon VPC": from a function's interface traffic goes
+    /// out, and none that begins elsewhere comes in.
     pub(super) fn settle(self, groups: &mut Groups, own: &Own) {
         if self.records.is_empty() {
             return;

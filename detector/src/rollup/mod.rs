@@ -177,8 +177,8 @@ impl Rollup {
     /// `account`, `region`, `vpc` where present.
     ///
     /// # Guarantees
-    /// Splitting or reordering batches does not change what [`Rollup::finish`] gives. `judge` is asked for an interface once,
-    /// however many objects it is met in, unless nobody knows it or it is not judged: then for each dictionary.
+    /// Splitting or reordering batches does not change what [`Rollup::finish`] gives. `judge` is asked for an interface
+    /// once, however many objects it is met in, unless nobody knows it or it is not judged: then for each dictionary.
     #[expect(clippy::indexing_slicing, reason = "rows are below `n_rows`, ids come from the tables they index")]
     pub fn push(&mut self, batch: &FlowBatch, judge: &mut dyn FnMut(&str) -> Interface) {
         let n_rows = batch.n_rows();

@@ -13,7 +13,8 @@ use super::groups::Groups;
 #[derive(Debug)]
 pub(super) struct Own {
     addresses: Vec<Vec<u32>>,
-    /// The interfaces of which neither the inventory nor the direction of records tells any, of IPv6 and of IPv4: see [`family`].
+    /// The interfaces of which neither the inventory nor the direction of records tells any, of IPv6 and of IPv4: see
+    /// [`family`].
     open: Vec<[bool; 2]>,
 }
 
@@ -46,7 +47,8 @@ impl Own {
         own
     }
 
-    /// Adds the address that an interface's records share where nothing else tells any. All records must be in the groups.
+    /// Adds the address that an interface's records share where nothing else tells any. All records must be in the
+    /// groups.
     pub(super) fn add_shared(&mut self, groups: &Groups) {
         if self.open.iter().any(|open| open.contains(&true)) {
             for (interface, address) in shared(groups, &self.open) {

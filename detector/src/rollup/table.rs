@@ -1,7 +1,7 @@
 //! The group table: keys to groups, records a few hundred at a time.
 //!
-//! What a record costs is mostly waiting for memory: the place its key hashes to, then its group. So places are asked for by
-//! a few hundred records at once, and groups some dozens of records before they are added to.
+//! What a record costs is mostly waiting for memory: the place its key hashes to, then its group. So places are asked
+//! for by a few hundred records at once, and groups some dozens of records before they are added to.
 
 use baselines::near::near;
 use baselines::slots::{Place, Slots};
@@ -44,8 +44,8 @@ impl Table {
         }
     }
 
-    /// What slots show of some keys, by the places of these: nearly always a key's group by number, and it is brought near;
-    /// [`u32::MAX`] for none yet.
+    /// What slots show of some keys, by the places of these: nearly always a key's group by number, and it is brought
+    /// near; [`u32::MAX`] for none yet.
     fn first_shown(&self, places: Option<&[Place]>) -> [u32; N_AHEAD] {
         let mut numbers = [u32::MAX; N_AHEAD];
         for (number, place) in numbers.iter_mut().zip(places.unwrap_or_default()) {
@@ -89,7 +89,8 @@ impl Table {
         }
     }
 
-    /// Forgets all groups and keeps their memory, of the slots as much as these groups needed: emptying them takes its time.
+    /// Forgets all groups and keeps their memory, of the slots as much as these groups needed: emptying them takes its
+    /// time.
     pub(super) fn clear(&mut self) {
         self.slots.clear(self.groups.len());
         self.groups.clear();

@@ -1,16 +1,17 @@
 //! `beacon`: contact with a newcomer at a regular interval that the function's own rhythm does not explain.
 //!
 //! Why it matters: an implant polls. What it weighs: how much closer together the intervals between contacts lie than
-//! chance would have them, for periods from minutes to hours, with jitter. A function that itself runs at that rhythm, one
-//! contact a run, explains it. Being busy does not: a poll in each window of a function that is active in each is a poll.
+//! chance would have them, for periods from minutes to hours, with jitter. A function that itself runs at that rhythm,
+//! one contact a run, explains it. Being busy does not: a poll in each window of a function that is active in each is a
+//! poll.
 //!
 //! Statistic: how many intervals lie within a share of their median, against the binomial chance of contacts at random
-//! (shifted exponential intervals of the same median, or, where contacts are dense, those that are left when near ones are taken
-//! for one); the two that fixed the median are not counted. Compare RITA's beacon score
-//! (activecm/rita), which measures skew and dispersion of the same intervals over a day, without asking what the host
-//! itself does.
+//! (shifted exponential intervals of the same median, or, where contacts are dense, those that are left when near ones
+//! are taken for one); the two that fixed the median are not counted. Compare RITA's beacon score (activecm/rita),
+//! which measures skew and dispersion of the same intervals over a day, without asking what the host itself does.
 //!
-//! What is not a poll: a connection that is held gives a record in every aggregation interval; [`super::long_connection`] tells of it.
+//! What is not a poll: a connection that is held gives a record in every aggregation interval;
+//! [`super::long_connection`] tells of it.
 //!
 //! False positives: a scheduled report to a new service; it is told once.
 
@@ -53,14 +54,14 @@ const MAX_SPREAD: f64 = 0.18;
 /// Shares of the period within which intervals are counted.
 const WIDTHS: [f64; 3] = [0.08, 0.2, 0.4];
 
-/// Share of the function's own runs with contact above which the function's rhythm explains it, where hardly a run has two
-/// and nearly each contact falls into one.
+/// Share of the function's own runs with contact above which the function's rhythm explains it, where hardly a run has
+/// two and nearly each contact falls into one.
 const EXPLAINED_SHARE: f64 = 0.5;
 const CONTACTS_PER_RUN: f64 = 1.5;
 const IN_RUNS_SHARE: f64 = 0.8;
 
-/// Share of its active windows with contact above which a function may use a new service in all it does: less severe, and of a
-/// part of a known network no poll.
+/// Share of its active windows with contact above which a function may use a new service in all it does: less severe,
+/// and of a part of a known network no poll.
 const BUSY_SHARE: f64 = 0.5;
 
 /// Share of minutes below which a function rests in most of them, so that its own runs can be told from its pauses.
@@ -70,7 +71,8 @@ const RESTING_SHARE: f64 = 0.4;
 const MIN_STEADY_WINDOWS: usize = 5;
 const MIN_STEADY_FLOWS: f64 = 2.5;
 
-/// Least share of connections in the records of a poll: one that lasts from one aggregation interval into the next gives two.
+/// Least share of connections in the records of a poll: one that lasts from one aggregation interval into the next
+/// gives two.
 const CONNECTIONS_PER_RECORD: f64 = 0.5;
 
 /// Index of dispersion above which nothing is called steady. Reasoned: a poll a minute, jittered by half of it, stays
@@ -111,8 +113,8 @@ const MOST_BANS: f64 = 3.0;
 /// Bans from which a rhythm is spoken of at all: with fewer a reader would not see one.
 const MIN_BANS: f64 = 0.3;
 
-/// Severity of a slow poll and of one that is fast for its function, which is as often a new service in steady use; and what is taken off for each
-/// ban of familiarity: what many functions know is more often a service that moved.
+/// Severity of a slow poll and of one that is fast for its function, which is as often a new service in steady use; and
+/// what is taken off for each ban of familiarity: what many functions know is more often a service that moved.
 const SLOW_SEVERITY: f64 = 7.2;
 const FAST_SEVERITY: f64 = 6.2;
 const FAMILIAR_SEVERITY: f64 = 2.0;
@@ -192,8 +194,8 @@ fn is_one_connection(newcomer: &Newcomer) -> bool {
     is_held && newcomer.held.secs() * 2 > i64::from(last - first) * 60
 }
 
-/// Whether the function's own activity explains the contacts: they come once a run of it, or in the minutes it runs in while
-/// it rests in most others.
+/// Whether the function's own activity explains the contacts: they come once a run of it, or in the minutes it runs in
+/// while it rests in most others.
 fn is_explained(view: &View<'_>, newcomer: &Newcomer) -> bool {
     let baseline = view.baseline;
     let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of(i64::from(*minute) * 60));
@@ -246,9 +248,9 @@ fn is_once_a_run(contacts: &[(u32, u32)], runs: &[(u32, u32)]) -> bool {
         && n_hit > runs.len() as f64 * EXPLAINED_SHARE
 }
 
-/// Whether a newcomer inside a known network takes a share of what was always sent there: no more records go to the network
-/// in this window than in nearly all before, the fewer of which may have had more the more windows there was contact in. A
-/// balancer's new node polled as the old one was is no beacon.
+/// Whether a newcomer inside a known network takes a share of what was always sent there: no more records go to the
+/// network in this window than in nearly all before, the fewer of which may have had more the more windows there was
+/// contact in. A balancer's new node polled as the old one was is no beacon.
 fn is_replaced(view: &View<'_>, newcomer: &Newcomer) -> bool {
     let Some(first) = newcomer.destinations.first() else { return true };
     let network = view.rungs(first.peer).network;
@@ -266,8 +268,8 @@ fn is_usual(n_flows: u64, past: Counts<'_>, n_windows: usize) -> bool {
     n_flows <= past.value_at(1.0 - UNUSUAL_SHARE / n_windows.max(1) as f64)
 }
 
-/// Whether steady records are those of connections that are held: each gives one in every aggregation interval by nature. A
-/// poll has a connection, and a local port, for each record or two; what is held has one for all.
+/// Whether steady records are those of connections that are held: each gives one in every aggregation interval by
+/// nature. A poll has a connection, and a local port, for each record or two; what is held has one for all.
 fn is_held(newcomer: &Newcomer, steady: &Rhythm) -> bool {
     let records_in_half_window = f64::from(WINDOW_MINUTES) / steady.period_minutes / 2.0;
     newcomer.held.n_connections() < records_in_half_window * CONNECTIONS_PER_RECORD
@@ -282,9 +284,9 @@ fn is_steady_itself(view: &View<'_>, subject: Subject, newcomer: &Newcomer, poll
     lends_rhythm(&own, poll, times)
 }
 
-/// Whether a function with so many records of its own may be what is steady in a poll: they are steady, no more than so many
-/// times as dispersed, and not far fewer. Connections that it holds make a steady number of records, but a poll's is steadier by
-/// far; a run that calls two or three others does not call a fourth ten times.
+/// Whether a function with so many records of its own may be what is steady in a poll: they are steady, no more than so
+/// many times as dispersed, and not far fewer. Connections that it holds make a steady number of records, but a poll's
+/// is steadier by far; a run that calls two or three others does not call a fourth ten times.
 fn lends_rhythm(own: &[(Window, u32)], poll: &Rhythm, times: f64) -> bool {
     // A function that hardly spoke in those windows has no rhythm to lend.
     steady(own).is_some_and(|own| {
@@ -296,9 +298,9 @@ fn lends_rhythm(own: &[(Window, u32)], poll: &Rhythm, times: f64) -> bool {
 /// The rhythm of a poll too fast for intervals: as many records in each window, varying far less than calls at random
 /// would. `counts`: records sent by window, in order; the first and the last, which may be cut, are left out.
 ///
-/// Statistic: the index of dispersion, Σ (n − mean)² / mean, against χ² of as many degrees of freedom less one; the lower
-/// tail by the Wilson-Hilferty approximation. Reference: Cox & Lewis (1966), "The statistical analysis of series of
-/// events", 6.3.
+/// Statistic: the index of dispersion, Σ (n − mean)² / mean, against χ² of as many degrees of freedom less one; the
+/// lower tail by the Wilson-Hilferty approximation. Reference: Cox & Lewis (1966), "The statistical analysis of series
+/// of events", 6.3.
 fn steady(counts: &[(Window, u32)]) -> Option<Rhythm> {
     let mut run = 1;
     for pair in counts.windows(2).rev() {
@@ -336,8 +338,8 @@ fn steady(counts: &[(Window, u32)]) -> Option<Rhythm> {
 
 /// −log10 of the chance that a standard normal value is at most z, for z below 0; 0 above.
 ///
-/// Source: Abramowitz & Stegun 26.2.17, off by less than 7.5 · 10⁻⁸. At four bans, as many as count, that is less than a
-/// thousandth of the chance.
+/// Source: Abramowitz & Stegun 26.2.17, off by less than 7.5 · 10⁻⁸. At four bans, as many as count, that is less than
+/// a thousandth of the chance.
 fn normal_lower_tail_bans(z: f64) -> f64 {
     if z >= 0.0 {
         return 0.0;
@@ -435,8 +437,8 @@ fn rhythm(contacts: &[u32]) -> Option<Rhythm> {
 
 /// The chance that an interval of contacts at random lies within a share of their median: the larger one of two models.
 ///
-/// When none can be shorter than [`ONE_CONTACT_MINUTES`], it is that of a shifted exponential with that median. Where contacts
-/// are dense, what is taken for one contact makes intervals more alike: see [`intervals_at_random`].
+/// When none can be shorter than [`ONE_CONTACT_MINUTES`], it is that of a shifted exponential with that median. Where
+/// contacts are dense, what is taken for one contact makes intervals more alike: see [`intervals_at_random`].
 fn chance_within(median: f64, width: f64, merged: &[f64]) -> f64 {
     let least = f64::from(ONE_CONTACT_MINUTES);
     let below = |minutes: f64| 1.0 - 0.5f64.powf((minutes - least).max(0.0) / (median - least).max(0.5));
@@ -454,8 +456,8 @@ fn share_of_minutes(contacts: &[u32], starts: &[u32]) -> f64 {
 }
 
 /// The chances of the intervals between contacts at random, by their length in minutes, when a share of all minutes has
-/// contact: what goes on without a longer pause than [`ONE_CONTACT_MINUTES`] is one contact, and an interval is as long as that
-/// and the pause after it.
+/// contact: what goes on without a longer pause than [`ONE_CONTACT_MINUTES`] is one contact, and an interval is as long
+/// as that and the pause after it.
 fn intervals_at_random(share: f64, most: usize) -> Vec<f64> {
     // A next minute with contact after so many minutes.
     let next = |minutes: usize| (1.0 - share).powi(minutes as i32 - 1) * share;

@@ -1,8 +1,8 @@
 //! `dormant-return`: a destination met once, long ago, silent since, and back.
 //!
 //! Why it matters: a sleeper probes during warm-up, when everything is new, and calls a week later, when it would be
-//! known. So what was met on a day or two only stays a newcomer ([`baselines::newcomer`]), and its return is judged like
-//! a first contact: by how often this function meets anything new. What grew since the probe weighs more.
+//! known. So what was met on a day or two only stays a newcomer ([`baselines::newcomer`]), and its return is judged
+//! like a first contact: by how often this function meets anything new. What grew since the probe weighs more.
 //!
 //! False positives: a weekly or monthly job. It comes back at its hour of the week with its usual size, which is taken
 //! off.
@@ -19,8 +19,9 @@ use crate::finding::{CheckId, Evidence, Quantity};
 /// Days of silence after which a return is a return.
 const SILENT_DAYS: u32 = 3;
 
-/// Factor by which the call must exceed what was sent before to count as grown, and the bans for it; else the bans taken off, more
-/// where it was needed on several days before: what is needed seldom comes back as it was, and a sleeper comes for more.
+/// Factor by which the call must exceed what was sent before to count as grown, and the bans for it; else the bans
+/// taken off, more where it was needed on several days before: what is needed seldom comes back as it was, and a
+/// sleeper comes for more.
 const GROWN: u64 = 4;
 const GROWN_BANS: f64 = 0.7;
 const ALIKE_BANS: f64 = 0.9;

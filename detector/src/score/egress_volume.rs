@@ -1,17 +1,18 @@
-//! `egress-volume`: far more bytes out to a known network and port than this function ever sent it, in a window or a day.
+//! `egress-volume`: far more bytes out to a known network and port than this function ever sent it, in a window or a
+//! day.
 //!
 //! Why it matters: stolen data that leaves through a provider the function already uses shows in nothing else.
 //! What it weighs: by which factor the past's largest window is exceeded, under the past's own tail. A retry storm or a
-//! busy hour makes more records of the usual size, so the bytes of one record must be exceeded as well, unless the factor
-//! is beyond what load explains; and what all that is called rises by together, or the answers rise by, is load at any factor. What stays inside
-//! the VPC has not left: it weighs less, and load explains any factor. What is asked of a resolver has left, wherever the
-//! resolver is: it asks on.
+//! busy hour makes more records of the usual size, so the bytes of one record must be exceeded as well, unless the
+//! factor is beyond what load explains; and what all that is called rises by together, or the answers rise by, is load
+//! at any factor. What stays inside the VPC has not left: it weighs less, and load explains any factor. What is asked
+//! of a resolver has left, wherever the resolver is: it asks on.
 //!
-//! Statistic: beyond the largest of *n* past values the tail is taken as Pareto, P(X > r · max) = r^−α / (n + 1). What α
-//! is, the values above the 90 % quantile say, as in Hill's estimate; so that few values say little, every α of the range is
-//! weighed by how likely it makes them. Reference: Hill (1975), "A simple general approach to inference about the tail of a
-//! distribution", for the likelihood. What the windows, or days, of a week in which the function does anything bring by chance
-//! is taken off.
+//! Statistic: beyond the largest of *n* past values the tail is taken as Pareto, P(X > r · max) = r^−α / (n + 1). What
+//! α is, the values above the 90 % quantile say, as in Hill's estimate; so that few values say little, every α of the
+//! range is weighed by how likely it makes them. Reference: Hill (1975), "A simple general approach to inference about
+//! the tail of a distribution", for the likelihood. What the windows, or days, of a week in which the function does
+//! anything bring by chance is taken off.
 
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
@@ -30,18 +31,19 @@ use super::view::View;
 use crate::amounts::bytes;
 use crate::finding::{CheckId, Evidence, Quantity};
 
-/// Bytes a window, and a day, below which no volume is judged: what leaves in one archive of credentials is less, and is
-/// caught by where it goes.
+/// Bytes a window, and a day, below which no volume is judged: what leaves in one archive of credentials is less, and
+/// is caught by where it goes.
 const WINDOW_FLOOR_BYTES: u64 = 256 << 10;
 /// The same for DNS, where a lookup is a hundred bytes and a window of them a few kilobytes.
 const DNS_FLOOR_BYTES: u64 = 24 << 10;
 const DAY_FLOOR_BYTES: u64 = 4 << 20;
 
-/// Past windows, or days, needed before the largest of them means something: the days of a function that runs once a day.
-/// That few of them say little is for the tail to say.
+/// Past windows, or days, needed before the largest of them means something: the days of a function that runs once a
+/// day. That few of them say little is for the tail to say.
 const MIN_PAST: u64 = 5;
 
-/// Range of α: below 1 a tail has no mean and any factor would be ordinary; above 3 a factor of three would be certainty.
+/// Range of α: below 1 a tail has no mean and any factor would be ordinary; above 3 a factor of three would be
+/// certainty.
 const ALPHA_RANGE: (f64, f64) = (1.0, 3.0);
 
 /// Steps in which the range is gone through; twice as many change no fiftieth of a ban.
@@ -57,20 +59,22 @@ const DAY_SECS: f64 = 86_400.0;
 /// Factor over the largest window or day from which load alone explains nothing, whatever the size of a record.
 const BEYOND_LOAD: f64 = 30.0;
 
-/// Bytes sent for each byte that acknowledges them: one header of 40 bytes for two segments of some 1400, and room for more.
+/// Bytes sent for each byte that acknowledges them: one header of 40 bytes for two segments of some 1400, and room for
+/// more.
 const BYTES_PER_ACKNOWLEDGED: u64 = 30;
 
 /// Others that must be called in the same window to tell load from one of them rising alone.
 const LOAD_OTHERS: usize = 3;
 
-/// Bans by which a day must have become odder to be told again: three times as unlikely, by half as many bytes again or more.
+/// Bans by which a day must have become odder to be told again: three times as unlikely, by half as many bytes again or
+/// more.
 const AGAIN_BANS: f64 = 0.5;
 
 /// Share of the past above which a value belongs to the tail.
 const TAIL_QUANTILE: f64 = 0.9;
 
-/// Severity: Medium, as most of what is more than ever is a new job to a service in use; and where so many bytes left that it is
-/// much whatever they are, the least that is High.
+/// Severity: Medium, as most of what is more than ever is a new job to a service in use; and where so many bytes left
+/// that it is much whatever they are, the least that is High.
 const SEVERITY: f64 = 6.0;
 const LARGE_SEVERITY: f64 = 7.0;
 const LARGE_BYTES: u64 = 50 << 20;
@@ -103,8 +107,8 @@ impl Check for EgressVolume {
     }
 }
 
-/// Judges what a window's `rows` send to one port of a network, where the port is known. `is_settled`: whether some of it goes to
-/// what is no newcomer any more; `a_week` and `load`: see [`Past`].
+/// Judges what a window's `rows` send to one port of a network, where the port is known. `is_settled`: whether some of
+/// it goes to what is no newcomer any more; `a_week` and `load`: see [`Past`].
 fn judge<'a>(
     view: &View<'_>,
     service: u32,
@@ -123,7 +127,8 @@ fn judge<'a>(
     if sent.bytes_out == 0 || (sent.bytes_out < floor && today.bytes_out < DAY_FLOOR_BYTES) {
         return None;
     }
-    // What was met too seldom to have a past of its own, and is no newcomer any more, is held to all the function sends.
+    // What was met too seldom to have a past of its own, and is no newcomer any more, is held to all the function
+    // sends.
     let is_seldom = is_settled && volumes.window_bytes().n() < MIN_PAST;
     let volumes = if is_seldom { &view.baseline.volumes } else { volumes };
     let is_inside = |row: &Observation| is_private(view.rungs(row.peer).address);
@@ -323,8 +328,8 @@ impl Past<'_> {
         Some(beyond_max(past, ratio, n_trials)? - inside)
     }
 
-    /// By which factor the largest answers before are exceeded, 1 where they are not: who is asked more often, or more at once, answers as
-    /// much more, and who takes an upload acknowledges it. `record`: the bytes of a record sent.
+    /// By which factor the largest answers before are exceeded, 1 where they are not: who is asked more often, or more
+    /// at once, answers as much more, and who takes an upload acknowledges it. `record`: the bytes of a record sent.
     fn answers_rise(&self, sent: &Totals, record: u64) -> f64 {
         let answered = sent.bytes_in.checked_div(sent.n_flows.into()).unwrap_or(0);
         let beyond = answered.saturating_sub(record / BYTES_PER_ACKNOWLEDGED);
@@ -351,7 +356,8 @@ impl Past<'_> {
     }
 }
 
-/// Bans of exceeding the largest past value by a factor, less those of `n_trials` tries; `None` when it does not exceed.
+/// Bans of exceeding the largest past value by a factor, less those of `n_trials` tries; `None` when it does not
+/// exceed.
 fn beyond_max(past: Counts<'_>, ratio: f64, n_trials: f64) -> Option<f64> {
     if ratio <= EXCEEDS {
         return None;
@@ -361,9 +367,9 @@ fn beyond_max(past: Counts<'_>, ratio: f64, n_trials: f64) -> Option<f64> {
     Some(-tail(past, ratio).log10() - by_chance)
 }
 
-/// Probability that what exceeds the largest past value does so by a factor: r^−α, averaged over the range of α with weights
-/// by the likelihood of the values above the 90 % quantile, α^k · e^(−α · Σ ln(x / base)). Values equal to the base are
-/// among them: many equals make a steep tail, few say nothing.
+/// Probability that what exceeds the largest past value does so by a factor: r^−α, averaged over the range of α with
+/// weights by the likelihood of the values above the 90 % quantile, α^k · e^(−α · Σ ln(x / base)). Values equal to the
+/// base are among them: many equals make a steep tail, few say nothing.
 fn tail(past: Counts<'_>, ratio: f64) -> f64 {
     let base = past.value_at(TAIL_QUANTILE).max(1) as f64;
     let n = past.n() as f64;

@@ -1,8 +1,8 @@
 //! `fan-out`: many addresses on one port (a sweep), or many ports on one address (a scan), mostly inside the VPC.
 //!
-//! Why it matters: after the call-out comes the look around. What it weighs: addresses or ports never met before, within
-//! one window, against the most the function ever met in one. A provider that rotates its addresses is no sweep: on a
-//! known port of a known network outside, new addresses that answer do not count.
+//! Why it matters: after the call-out comes the look around. What it weighs: addresses or ports never met before,
+//! within one window, against the most the function ever met in one. A provider that rotates its addresses is no sweep:
+//! on a known port of a known network outside, new addresses that answer do not count.
 //!
 //! False positives: a health checker, an inventory job; known after their first runs.
 
@@ -21,8 +21,8 @@ use crate::finding::{CheckId, Evidence, Quantity, port_words};
 /// New addresses or ports in one window that make a sweep or a scan.
 const MIN_NEW: usize = 8;
 
-/// The same where most attempts were refused or brought nothing back: nobody was there. Outside the VPC more than the networks of
-/// any day before.
+/// The same where most attempts were refused or brought nothing back: nobody was there. Outside the VPC more than the
+/// networks of any day before.
 const MIN_NEW_UNANSWERED: usize = 5;
 
 /// The same while the function is still learning, when much is new.

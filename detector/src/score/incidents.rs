@@ -34,8 +34,8 @@ use crate::finding::{CheckId, Deployment, Evidence, Finding, Fingerprint};
 pub use stored::Error as StoredError;
 use strangers::Strangers;
 
-/// Destinations an incident remembers, far above what a finding lists: a sweep must not grow without bound. Those to which the most
-/// was sent: nor may a sweep crowd out a call.
+/// Destinations an incident remembers, far above what a finding lists: a sweep must not grow without bound. Those to
+/// which the most was sent: nor may a sweep crowd out a call.
 const MAX_DESTINATIONS: usize = 1024;
 
 /// Topics an incident remembers, and words of checks on them: the same.
@@ -117,8 +117,8 @@ impl<'a> Judged<'a> {
         self.oddities.iter().flat_map(|oddity| &oddity.destinations).map(Contacted::key).collect()
     }
 
-    /// The observations of the destinations that the oddities concern: those named, and all of a newcomer, which names the first
-    /// few only.
+    /// The observations of the destinations that the oddities concern: those named, and all of a newcomer, which names
+    /// the first few only.
     fn rows(&self, ladder: &Ladder) -> Vec<&'a Observation> {
         let named = self.named();
         let is_newcomer = matches!(self.topic, Topic::Newcomer(_));
@@ -202,8 +202,8 @@ impl OwnIncidents {
         self.0.len() - 1
     }
 
-    /// The id of an incident that opens with a topic. It speaks of the day, not of the window: records of an earlier window that
-    /// arrive later must not make another finding of it.
+    /// The id of an incident that opens with a topic. It speaks of the day, not of the window: records of an earlier
+    /// window that arrive later must not make another finding of it.
     fn new_id(&self, owner: &str, topic: &str, window: Window) -> Fingerprint {
         let of_day = fingerprint(owner, topic, window.day().0);
         // Two incidents of the owner as a whole may open on one day.
@@ -305,8 +305,8 @@ impl Incident {
         }
     }
 
-    /// Parts of one incident that several owners had, in order of their beginning, as one. What they tell of one destination may
-    /// be partly the same: it counts as what tells most.
+    /// Parts of one incident that several owners had, in order of their beginning, as one. What they tell of one
+    /// destination may be partly the same: it counts as what tells most.
     fn together(parts: &[&Self]) -> Self {
         let mut parts = parts.iter().copied();
         let mut all = parts.next().cloned().unwrap_or_else(|| Self::new(Fingerprint(0), 0, Window(0)));
@@ -369,8 +369,8 @@ impl Incident {
         }
     }
 
-    /// Notes what was exchanged with destinations: everything so far, or what the window adds, unless another topic told that
-    /// already.
+    /// Notes what was exchanged with destinations: everything so far, or what the window adds, unless another topic
+    /// told that already.
     fn contact<'a>(
         &mut self,
         window: Window,
@@ -443,8 +443,8 @@ fn unnamed(rows: &[&Observation], named: &BTreeSet<(u32, u16, u8)>) -> Vec<Conta
     of_key.into_values().collect()
 }
 
-/// Identity: a hash of owner, topic and time, nothing else, so that the same data gives the same one. The time is the number of
-/// the day, or of the window where another incident has the day's: see [`OwnIncidents::new_id`].
+/// Identity: a hash of owner, topic and time, nothing else, so that the same data gives the same one. The time is the
+/// number of the day, or of the window where another incident has the day's: see [`OwnIncidents::new_id`].
 fn fingerprint(owner: &str, topic: &str, time: u32) -> Fingerprint {
     let mut hash = Sha256::new();
     for part in ["callout.finding/1", owner, topic] {

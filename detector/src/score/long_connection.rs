@@ -2,8 +2,8 @@
 //!
 //! Why it matters: a miner and a reverse shell hold one connection for hours. What it weighs: the same local port in
 //! every half window of hours ([`baselines::newcomer::Held`]), against the chance that other connections reuse its bit.
-//! False positives: a stream that is new to the function; it is told once. Inside the VPC connections are pooled and held
-//! for days, so none is judged there.
+//! False positives: a stream that is new to the function; it is told once. Inside the VPC connections are pooled and
+//! held for days, so none is judged there.
 
 use baselines::newcomer::Newcomer;
 use baselines::window::WINDOW_SECS;
@@ -14,7 +14,8 @@ use super::view::View;
 use crate::amounts::span_words;
 use crate::finding::{CheckId, Evidence, Quantity};
 
-/// Shortest connection worth a word: Lambda freezes idle environments within minutes, and NAT drops idle flows after 350 s.
+/// Shortest connection worth a word: Lambda freezes idle environments within minutes, and NAT drops idle flows after
+/// 350 s.
 const MIN_SECS: i64 = 3600;
 
 /// Factor over the longest that was ever held before up to which it is not exceeded.

@@ -238,8 +238,8 @@ impl<'a> Scorer<'a> {
         for subject in subjects.iter().filter(|subject| baseline.finding(**subject) != 0) {
             topics.entry(Topic::Newcomer(*subject)).or_default();
         }
-        // The first topic of a window names the incident. By time, so that records of the same window that come later, in another
-        // object, give it no other name; then by words, since numbers are another process's after a reload.
+        // The first topic of a window names the incident. By time, so that records of the same window that come later,
+        // in another object, give it no other name; then by words, since numbers are another process's after a reload.
         let mut topics: Vec<(Topic, Vec<Oddity>)> = topics.into_iter().collect();
         topics.sort_by_cached_key(|(topic, oddities)| {
             let destinations = oddities.iter().flat_map(|oddity| &oddity.destinations);
@@ -288,7 +288,8 @@ impl<'a> Scorer<'a> {
     }
 }
 
-/// The topics of a window that are worth a word: all, or of very many (a scan is one, each of its ports another) the loudest.
+/// The topics of a window that are worth a word: all, or of very many (a scan is one, each of its ports another) the
+/// loudest.
 fn loudest(mut topics: Vec<(Topic, Vec<Oddity>)>) -> Vec<(Topic, Vec<Oddity>)> {
     if topics.len() > MAX_TOPICS_A_WINDOW {
         topics.sort_by(|a, b| weight(&b.1).total_cmp(&weight(&a.1)));
@@ -297,8 +298,8 @@ fn loudest(mut topics: Vec<(Topic, Vec<Oddity>)>) -> Vec<(Topic, Vec<Oddity>)> {
     topics
 }
 
-/// What several checks say of one topic: the sum, but of a first contact and a return only the louder, because both judge
-/// the same novelty.
+/// What several checks say of one topic: the sum, but of a first contact and a return only the louder, because both
+/// judge the same novelty.
 fn total_bans(said: &[(CheckId, f64)]) -> f64 {
     let of = |wanted: CheckId| said.iter().find(|(check, _)| *check == wanted).map(|(_, bans)| *bans);
     let sum: f64 = said.iter().map(|(_, bans)| bans).sum();

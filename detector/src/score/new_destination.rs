@@ -1,8 +1,8 @@
 //! `new-destination`: the function reached a network, or a part of one, that nothing in its past explains.
 //!
 //! Why it matters: every call-out begins with it. What it weighs: how often this function meets something new on that
-//! rung ([`super::novelty`]); whether the rest of the fleet knows the network; whether it is an upload; whether the port
-//! was ever used.
+//! rung ([`super::novelty`]); whether the rest of the fleet knows the network; whether it is an upload; whether the
+//! port was ever used.
 //!
 //! False positives: a deployment that adds an endpoint, a service that moves to another network owner. Both are told
 //! once, with the deployment named where there was one.
@@ -20,8 +20,8 @@ const PORT_WEIGHT: f64 = 0.7;
 /// Bans for a port that is none of the web's.
 const ODD_PORT_BANS: f64 = 0.3;
 
-/// Uploads by size and by how many times what came in they are, with the bans for each, the largest first; between the sizes
-/// bans grow with the logarithm. A TLS handshake sends a kilobyte and receives five.
+/// Uploads by size and by how many times what came in they are, with the bans for each, the largest first; between the
+/// sizes bans grow with the logarithm. A TLS handshake sends a kilobyte and receives five.
 const UPLOADS: [(u64, u64, f64); 3] = [(1 << 20, 4, 1.3), (100 << 10, 3, 0.9), (6000, 1, 0.4)];
 
 /// How many times the largest record before a record is at the most to be no larger than usual.
@@ -33,14 +33,14 @@ const USUAL_UPLOAD_SHARE: f64 = 0.25;
 /// Bans for each factor of ten beyond what is usual, and at the most.
 const UNUSUAL_UPLOAD_BANS: f64 = 0.6;
 
-/// Bans for each doubling of the windows with contact beyond the first few, and at the most: who was called once was perhaps
-/// a customer's address, who is called for hours has become part of the function.
+/// Bans for each doubling of the windows with contact beyond the first few, and at the most: who was called once was
+/// perhaps a customer's address, who is called for hours has become part of the function.
 const LASTING_FROM_WINDOWS: f64 = 4.0;
 const LASTING_BANS: f64 = 0.1;
 const LASTING_MOST: f64 = 0.4;
 
-/// Severity of a first contact, which is most often a new endpoint; for an upload, and again for each of its bans; for a port
-/// never used before, and for one that is none of the web's either.
+/// Severity of a first contact, which is most often a new endpoint; for an upload, and again for each of its bans; for
+/// a port never used before, and for one that is none of the web's either.
 const SEVERITY: f64 = 5.0;
 const UPLOAD_SEVERITY: f64 = 0.7;
 const PORT_SEVERITY: f64 = 0.5;
@@ -62,8 +62,8 @@ impl Check for NewDestination {
     }
 }
 
-/// How many times the largest record the function sent before, to this network or, where it is new, to any, the largest to the
-/// newcomer is.
+/// How many times the largest record the function sent before, to this network or, where it is new, to any, the largest
+/// to the newcomer is.
 fn times_usual(view: &View<'_>, newcomer: &Newcomer) -> f64 {
     let Some(first) = newcomer.destinations.first() else { return 0.0 };
     let network = view.rungs(first.peer).network;

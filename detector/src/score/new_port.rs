@@ -16,7 +16,8 @@ const PORT_WEIGHT: f64 = 0.4;
 /// Bans taken off inside the VPC: its own services come and go.
 const PRIVATE_BANS: f64 = 1.4;
 
-/// Severity of a port that is used with other networks, below that of a network never met; and of one never used, above it.
+/// Severity of a port that is used with other networks, below that of a network never met; and of one never used, above
+/// it.
 const SEVERITY: f64 = 4.5;
 const NEVER_USED_SEVERITY: f64 = 5.5;
 

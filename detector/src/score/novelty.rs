@@ -75,8 +75,8 @@ impl Rung {
 impl Prior {
     /// The prior of a fleet as of a day.
     ///
-    /// How much it is worth is measured for networks only: which prefixes a function meets is the network's doing, and new
-    /// ports are too few to show how functions differ.
+    /// How much it is worth is measured for networks only: which prefixes a function meets is the network's doing, and
+    /// new ports are too few to show how functions differ.
     pub(super) fn of(baselines: &Baselines, now: Day) -> Self {
         let days = |pick| baselines.iter().map(move |(_, baseline)| days_with_news(baseline, now, pick));
         let rung = |pick| Rung { chance: chance_of_fleet(days(pick)), days: PRIOR_DAYS };
@@ -107,11 +107,11 @@ fn by_share(a: &(f64, f64), b: &(f64, f64)) -> std::cmp::Ordering {
     (a.0 / a.1).total_cmp(&(b.0 / b.1)).then(a.1.total_cmp(&b.1))
 }
 
-/// How many days of an owner's own its fleet is worth: many where owners are alike, few where some meet something new daily
-/// and others never, for then the others say little of one. From the days with news and all days of each owner.
+/// How many days of an owner's own its fleet is worth: many where owners are alike, few where some meet something new
+/// daily and others never, for then the others say little of one. From the days with news and all days of each owner.
 ///
-/// Statistic: the strength of the beta distribution whose variance is that of the owners' shares beyond what so many days
-/// bring by chance (method of moments).
+/// Statistic: the strength of the beta distribution whose variance is that of the owners' shares beyond what so many
+/// days bring by chance (method of moments).
 fn worth(owners: impl Iterator<Item = (f64, f64)>) -> f64 {
     let mut owners: Vec<(f64, f64)> = owners.filter(|&(_, exposure)| exposure >= SPREAD_DAYS).collect();
     // A sum depends on its order, and owners are numbered anew at each reload.
@@ -142,9 +142,9 @@ fn days_with_news(baseline: &Baseline, now: Day, pick: fn(&DiaryDay) -> u32) -> 
     })
 }
 
-/// How often a port never used before came, and how often one might have: at each new network, and once a day; both weighted by
-/// age. Who met a hundred networks on the web's ports only is as surprised by another port as one who met none in a hundred
-/// days.
+/// How often a port never used before came, and how often one might have: at each new network, and once a day; both
+/// weighted by age. Who met a hundred networks on the web's ports only is as surprised by another port as one who met
+/// none in a hundred days.
 fn new_ports(baseline: &Baseline, now: Day) -> (f64, f64) {
     let past = baseline.diary.iter().skip(RAMP_DAYS).filter(|entry| entry.day < now);
     past.fold((0.0, 0.0), |(news, occasions), entry| {
@@ -172,15 +172,15 @@ fn uses_of_port(baseline: &Baseline, port: (u16, u8)) -> impl Iterator<Item = &S
     of_port.map(|(_, service)| service)
 }
 
-/// The share of an owner's networks that it uses a port with; 0 where it knows too few for that to mean anything. Who serves a
-/// hundred customers, ten of them on port 8080, meets the eleventh in a network of the others some day.
+/// The share of an owner's networks that it uses a port with; 0 where it knows too few for that to mean anything. Who
+/// serves a hundred customers, ten of them on port 8080, meets the eleventh in a network of the others some day.
 fn share_of_port(baseline: &Baseline, port: (u16, u8)) -> f64 {
     let n_networks = baseline.networks().count();
     if n_networks < MANY_NETWORKS { 0.0 } else { uses_of_port(baseline, port).count() as f64 / n_networks as f64 }
 }
 
-/// On how many of an owner's active days before a day something new came that was not told, and of how many: counted, not
-/// weighed, for a person to read.
+/// On how many of an owner's active days before a day something new came that was not told, and of how many: counted,
+/// not weighed, for a person to read.
 pub(super) fn days_counted(baseline: &Baseline, before: Day, pick: fn(&DiaryDay) -> u32) -> (usize, usize) {
     let past = || baseline.diary.iter().skip(RAMP_DAYS).filter(|entry| entry.day < before);
     (past().filter(|entry| pick(entry) > 0).count(), past().count())
@@ -264,7 +264,8 @@ pub(super) fn chance(subject: Subject, met: &Circumstances, prior: &Prior) -> f6
     match subject {
         Subject::Network(_) => prior.network.of(met.n_new, met.exposure),
         Subject::Service(..) => prior.service.of(met.n_new, met.exposure),
-        // Who meets new networks all day has hardly been to most of those it knows: a part of one not met yet is no news.
+        // Who meets new networks all day has hardly been to most of those it knows: a part of one not met yet is no
+        // news.
         Subject::Prefix(_) => {
             let network = prior.network.of(met.n_new_networks, met.network_exposure);
             prior.prefix.of(met.n_new, met.exposure).max(network)
@@ -326,7 +327,8 @@ pub(super) fn surprise(subject: Subject, met: &Circumstances, prior: &Prior) -> 
     -chance(subject, met, prior).log10()
 }
 
-/// Surprise of a new network, in bans, below which novelty hardly says anything of an owner: it meets one every six days.
+/// Surprise of a new network, in bans, below which novelty hardly says anything of an owner: it meets one every six
+/// days.
 const RESTLESS_BANS: f64 = 0.8;
 
 /// How many owners meet new networks so often that one more hardly says anything.

@@ -1,10 +1,10 @@
 //! `novelty-burst`: several new destinations within minutes.
 //!
-//! Why it matters: a loader tries its fallbacks one after the other. What it weighs: how many networks or ports were met
-//! for the first time within two minutes, against what the owner's rate of news would bring in an hour (news comes in
-//! bunches, so the whole hour's share is granted to two minutes). No more networks than brought news on one past day is no burst:
-//! who crawls or is paid by strangers meets them in bunches. On both sides a network counts once, however its addresses rotate,
-//! and blocks of services that AWS runs do not count.
+//! Why it matters: a loader tries its fallbacks one after the other. What it weighs: how many networks or ports were
+//! met for the first time within two minutes, against what the owner's rate of news would bring in an hour (news comes
+//! in bunches, so the whole hour's share is granted to two minutes). No more networks than brought news on one past day
+//! is no burst: who crawls or is paid by strangers meets them in bunches. On both sides a network counts once, however
+//! its addresses rotate, and blocks of services that AWS runs do not count.
 //!
 //! Statistic: Poisson tail.
 
@@ -32,11 +32,12 @@ const MOST_CHANCE: f64 = 0.9999;
 /// Bans at the most.
 const MOST_BANS: f64 = 4.0;
 
-/// Bans taken off for taking the fullest two minutes of a window. By judgement: five that do not overlap would be 0.7 if any were
-/// as likely, but only those that begin with news are looked at.
+/// Bans taken off for taking the fullest two minutes of a window. By judgement: five that do not overlap would be 0.7
+/// if any were as likely, but only those that begin with news are looked at.
 const TRIALS_BANS: f64 = 0.5;
 
-/// Severity: High, beside that of a poll. A new feature that calls several services at once is rarer than one that calls one.
+/// Severity: High, beside that of a poll. A new feature that calls several services at once is rarer than one that
+/// calls one.
 const SEVERITY: f64 = 7.3;
 
 /// The check.

@@ -1,10 +1,10 @@
 //! `rejected-egress`: attempts that a security group or network ACL refused, to destinations nothing explains.
 //!
-//! Why it matters: the call-out failed this time, and says what was tried. A refused attempt is not the function's daily
-//! work, which somebody allowed. False positives: a rule removed by mistake: known destinations do not count.
+//! Why it matters: the call-out failed this time, and says what was tried. A refused attempt is not the function's
+//! daily work, which somebody allowed. False positives: a rule removed by mistake: known destinations do not count.
 //!
-//! What was refused was no call. So where all contacts with a newcomer were refused, whatever the checks say of it is this
-//! check's word ([`attribute`]).
+//! What was refused was no call. So where all contacts with a newcomer were refused, whatever the checks say of it is
+//! this check's word ([`attribute`]).
 
 use baselines::follow::Open;
 use baselines::ladder::is_private;

@@ -2,8 +2,8 @@
 //!
 //! Why it matters: lookups at the VPC's own resolver are not recorded, so any record of port 53 or 853 is a resolver
 //! somebody chose, and data leaves in names. A public resolver on 443 hides the same in TLS.
-//! False positives: a function that begins to use its own resolver. Known ones are no news, nor are other addresses of a public
-//! resolver that is known on the same port: clients take turns among them.
+//! False positives: a function that begins to use its own resolver. Known ones are no news, nor are other addresses of
+//! a public resolver that is known on the same port: clients take turns among them.
 
 use std::collections::BTreeSet;
 

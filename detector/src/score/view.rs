@@ -20,8 +20,8 @@ use super::oddity::Topic;
 use crate::amounts::span_words;
 use crate::finding::port_words;
 
-/// AWS's blocks that customers' own hosts are in. Behind every other code AWS itself answers. Source: AWS, "AWS IP address
-/// ranges", `service`.
+/// AWS's blocks that customers' own hosts are in. Behind every other code AWS itself answers. Source: AWS, "AWS IP
+/// address ranges", `service`.
 pub(crate) const RENTED_BLOCKS: [&str; 3] = ["EC2", "AMAZON", "GLOBALACCELERATOR"];
 
 /// One owner's window: what was observed in it and what was known before it.
@@ -68,8 +68,8 @@ pub(super) const RARE_DAYS: u32 = 3;
 const BACK_SECS: i64 = 5 * 86_400;
 
 impl View<'_> {
-    /// The newcomers met in the window, other than more blocks of a service that AWS runs and more addresses of a resolver that
-    /// the function asks.
+    /// The newcomers met in the window, other than more blocks of a service that AWS runs and more addresses of a
+    /// resolver that the function asks.
     pub(super) fn newcomers(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
         let open = |&subject: &Subject| Some((subject, self.open.get(subject)?));
         let newcomers = self.subjects.iter().filter_map(open);
@@ -78,14 +78,14 @@ impl View<'_> {
         })
     }
 
-    /// The newcomers met in the window after the owner's warm-up: what was met before is part of how it works, unless it
-    /// sleeps ([`super::dormant_return`]).
+    /// The newcomers met in the window after the owner's warm-up: what was met before is part of how it works, unless
+    /// it sleeps ([`super::dormant_return`]).
     pub(super) fn newcomers_after_warm_up(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
         self.newcomers().filter(|(_, newcomer)| self.was_met_ready(newcomer))
     }
 
-    /// Those, and what came back after a silence, whatever it was met in: a sleeper that probed during warm-up polls and holds
-    /// connections like another.
+    /// Those, and what came back after a silence, whatever it was met in: a sleeper that probed during warm-up polls
+    /// and holds connections like another.
     pub(super) fn newcomers_that_may_last(&self) -> impl Iterator<Item = (Subject, &Newcomer)> {
         self.newcomers().filter(|(subject, newcomer)| self.was_met_ready(newcomer) || is_back(*subject, newcomer))
     }
@@ -95,8 +95,8 @@ impl View<'_> {
         self.baseline.was_ready(newcomer.known.first, newcomer.met.n_days, self.warm_up)
     }
 
-    /// Whether a newcomer is one more block of a service that AWS runs and the function uses: which of its addresses answers
-    /// means nothing.
+    /// Whether a newcomer is one more block of a service that AWS runs and the function uses: which of its addresses
+    /// answers means nothing.
     fn is_part_of_aws(&self, subject: Subject, newcomer: &Newcomer) -> bool {
         let (Subject::Prefix(_), Some(destination)) = (subject, newcomer.destinations.first()) else { return false };
         self.is_run_by_aws(self.rungs(destination.peer).network)
@@ -109,14 +109,15 @@ impl View<'_> {
         words.next() == Some("AWS") && words.next().is_some_and(|service| !RENTED_BLOCKS.contains(&service))
     }
 
-    /// Whether a newcomer is one more address of a public resolver that the function asks: which of them answers means nothing.
+    /// Whether a newcomer is one more address of a public resolver that the function asks: which of them answers means
+    /// nothing.
     fn is_part_of_resolver(&self, newcomer: &Newcomer) -> bool {
         let mut destinations = newcomer.destinations.iter();
         !newcomer.destinations.is_empty() && destinations.all(|to| self.knows_operator(to.peer, to.port))
     }
 
-    /// Whether the function has for a day or more asked a public resolver of the same operator on the same port, and that one is
-    /// settled: what is under a finding makes nothing known.
+    /// Whether the function has for a day or more asked a public resolver of the same operator on the same port, and
+    /// that one is settled: what is under a finding makes nothing known.
     pub(super) fn knows_operator(&self, peer: u32, port: u16) -> bool {
         let Some(operator) = self.facts.public_resolver(self.rungs(peer).address) else { return false };
         self.baseline.destinations().any(|(&(known_peer, known_port, protocol), known)| {
@@ -135,8 +136,8 @@ impl View<'_> {
         newcomer.destinations.iter().all(|destination| is_private(self.rungs(destination.peer).address))
     }
 
-    /// What a destination is judged as: the newcomer that it is or belongs to, or, inside a network that the function uses for other
-    /// things, itself; nothing that was met during warm-up.
+    /// What a destination is judged as: the newcomer that it is or belongs to, or, inside a network that the function
+    /// uses for other things, itself; nothing that was met during warm-up.
     pub(super) fn topic_of(&self, row: &Observation, found: &Found) -> Option<Topic> {
         match found.standing {
             Standing::New(subject) | Standing::Watched(subject) => {
@@ -208,8 +209,8 @@ impl View<'_> {
     }
 }
 
-/// Whether a network or a port of it, met on few days long ago, is back at another hour of the week: not a weekly job, and not
-/// one more address of a network that is in use.
+/// Whether a network or a port of it, met on few days long ago, is back at another hour of the week: not a weekly job,
+/// and not one more address of a network that is in use.
 fn is_back(subject: Subject, newcomer: &Newcomer) -> bool {
     let first = newcomer.known.first;
     let since = |minute: u32| i64::from(minute) * 60 - first.start();

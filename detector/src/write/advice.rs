@@ -74,7 +74,8 @@ fn by_check(finding: &Finding) -> String {
     }
 }
 
-/// The largest amount that a statement about a volume names: a day's, of which the destinations named are a part, or a window's.
+/// The largest amount that a statement about a volume names: a day's, of which the destinations named are a part, or a
+/// window's.
 fn odd_bytes(finding: &Finding) -> Option<u64> {
     let of_check = finding.evidence.iter().filter(|evidence| evidence.check == CheckId::EgressVolume);
     let bytes =
@@ -118,7 +119,8 @@ pub(super) fn stop_commands(finding: &Finding) -> Option<[String; 2]> {
     ])
 }
 
-/// What to do where the finding turns out to be all right, in AWS. Volumes, scans and lists hold nothing back to accept.
+/// What to do where the finding turns out to be all right, in AWS. Volumes, scans and lists hold nothing back to
+/// accept.
 pub(super) fn accept_step(finding: &Finding) -> Option<String> {
     let holds_nothing = matches!(finding.check, CheckId::EgressVolume | CheckId::FanOut | CheckId::ThreatList);
     let id = finding.id;

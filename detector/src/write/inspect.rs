@@ -33,8 +33,8 @@ impl State {
 /// One function of a baseline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
-    /// Its name, the names of those that share an interface, or the interface; the whole ARN where several accounts or regions
-    /// have a function of that name.
+    /// Its name, the names of those that share an interface, or the interface; the whole ARN where several accounts or
+    /// regions have a function of that name.
     pub name: String,
     /// Its ARN, those of all that share an interface, or the interface.
     pub ids: Vec<String>,

@@ -99,8 +99,8 @@ fn autonomous_system(network: &str) -> Option<(u32, &str)> {
     Some((number.strip_prefix("AS")?.parse().ok()?, name))
 }
 
-/// A form as one line of JSON. What [`visible`] escapes is escaped here too, as JSON does: a line that somebody looks at in a
-/// terminal only tells.
+/// A form as one line of JSON. What [`visible`] escapes is escaped here too, as JSON does: a line that somebody looks
+/// at in a terminal only tells.
 fn json_line(form: &impl serde::Serialize) -> String {
     use std::fmt::Write as _;
     let text = serde_json::to_string(form).expect("strings, numbers and lists always have a JSON form");

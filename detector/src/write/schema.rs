@@ -1,8 +1,8 @@
 //! Whether a form is of its published schema. `schemas/` holds the parts of the schemas that findings use, as
 //! `xtask/schemas.py` took them from what AWS and OCSF publish; each file says from which version.
 //!
-//! It holds names, types, enumerations, lengths of lists and what is required; what a schema says in prose only, such as
-//! the lengths of ASFF's texts, is held where the form is written.
+//! It holds names, types, enumerations, lengths of lists and what is required; what a schema says in prose only, such
+//! as the lengths of ASFF's texts, is held where the form is written.
 
 use serde_json::Value;
 

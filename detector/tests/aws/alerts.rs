@@ -71,7 +71,8 @@ fn subscribers_get_what_their_filter_policy_asks_for() {
         wanted(&json!({"function": ["support-agent"], "type": ["new-destination"], "account": ["111122223333"],
         "severity": [{"numeric": [">=", 7, "<", 9]}], "activity": ["create"]}));
     assert!(!alerts.is_empty(), "every attribute a policy may ask for is there");
-    // Source: Amazon SNS developer guide, "Message attributes": raw delivery to a queue drops a message with more than ten.
+    // Source: Amazon SNS developer guide, "Message attributes": raw delivery to a queue drops a message with more than
+    // ten.
     assert!(alerts.iter().all(|alert| alert["MessageAttributes"].as_object().is_some_and(|all| all.len() <= 10)));
     assert_eq!(wanted(&json!({"function": ["activities-api"]})), Vec::<Value>::new());
 }

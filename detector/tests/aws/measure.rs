@@ -55,8 +55,8 @@ fn small_objects_cost_little() {
     assert_eq!(cloud.findings(), sample::replayed(&objects));
 }
 
-/// A large object's time and memory. `CALLOUT_TEST_LARGE` names a case folder, as `benches large --objects 1` writes it;
-/// without it one day of the sample logs is measured.
+/// A large object's time and memory. `CALLOUT_TEST_LARGE` names a case folder, as `benches large --objects 1` writes
+/// it; without it one day of the sample logs is measured.
 #[test]
 fn memory_follows_what_is_found_not_what_is_read() {
     let case = std::env::var_os("CALLOUT_TEST_LARGE").map(PathBuf::from);

@@ -6,8 +6,8 @@ use crate::cloud::{Cloud, LOGS, REGION};
 use crate::runtime::Function;
 use crate::sample::{explain, notification, objects, replayed};
 
-/// One receive of Lambda's poller: a batch to the function, and what the answer does not name is deleted. Gives how many
-/// messages there were.
+/// One receive of Lambda's poller: a batch to the function, and what the answer does not name is deleted. Gives how
+/// many messages there were.
 fn poll(cloud: &Cloud, queue: &str, detect: &mut Function) -> usize {
     let receive = json!({"QueueUrl": queue, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0});
     let messages = cloud.sqs("ReceiveMessage", &receive)["Messages"].as_array().cloned().unwrap_or_default();

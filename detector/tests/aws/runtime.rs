@@ -1,6 +1,7 @@
 //! The runtime: Lambda's own interface for custom runtimes, as far as one function needs it, and the function itself.
 //!
-//! An invocation is given to whatever `bootstrap` asks next; when that process dies, it is started again, as Lambda does.
+//! An invocation is given to whatever `bootstrap` asks next; when that process dies, it is started again, as Lambda
+//! does.
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -251,11 +251,12 @@ proptest! {
     }
 }
 
-/// A column of names is a dictionary, and a row group in which every row lacks the name has none: a deployed learner once
-/// could not load what it had saved, when all newcomers were prefixes.
+/// A column of names is a dictionary, and a row group in which every row lacks the name has none: a deployed learner
+/// once could not load what it had saved, when all newcomers were prefixes.
 #[test]
 fn newcomers_that_are_all_prefixes_are_stored() {
-    // An owner has room for some 8000 newcomers, a row group for many more; only the first one's has a network among them.
+    // An owner has room for some 8000 newcomers, a row group for many more; only the first one's has a network among
+    // them.
     for (n_owners, n_networks, n_prefixes) in [(1, 0, 1), (1, 0, 5), (10, 1, 7000)] {
         let mut baselines = Baselines::default();
         for owner in 0..n_owners {

@@ -156,8 +156,8 @@ pub(crate) struct Inspect {
     pub(crate) color: When,
 }
 
-/// The options of `replay`, so that what is drilled is what is told: findings below `--min-severity` count as nothing, and
-/// `--fail-on` looks at the findings of the logs as they are.
+/// The options of `replay`, so that what is drilled is what is told: findings below `--min-severity` count as nothing,
+/// and `--fail-on` looks at the findings of the logs as they are.
 #[derive(Debug, Args)]
 pub(crate) struct Drill {
     #[command(flatten)]

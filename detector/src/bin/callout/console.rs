@@ -103,8 +103,8 @@ impl Console {
     }
 }
 
-/// A message as it is printed. Those of the settings file span lines; names in it may hold anything, and what a parser quotes
-/// may be the whole of a file.
+/// A message as it is printed. Those of the settings file span lines; names in it may hold anything, and what a parser
+/// quotes may be the whole of a file.
 fn shown(text: &str) -> String {
     let part = text.get(..text.floor_char_boundary(MAX_TEXT_BYTES)).unwrap_or(text);
     let lines = part.lines().map(visible).collect::<Vec<_>>().join("\n");

@@ -199,8 +199,8 @@ fn leave<T>(learned: T) {
     std::mem::forget(learned);
 }
 
-/// Plays call-outs on the functions of the logs, in memory; gives what came of it, or why there is nobody to play on, and what the logs
-/// give as they are.
+/// Plays call-outs on the functions of the logs, in memory; gives what came of it, or why there is nobody to play on,
+/// and what the logs give as they are.
 pub(crate) fn drill(
     request: &Request<'_>,
     knowledge: Knowledge,
@@ -363,8 +363,9 @@ fn unjudged(coverage: &Coverage) -> Option<String> {
     })
 }
 
-/// Says so where the baseline knows networks by names that the files given now do not have, or by none where these have some:
-/// only a prefix that is known stays known then. `given`: whether there are names of systems, and of AWS's services.
+/// Says so where the baseline knows networks by names that the files given now do not have, or by none where these have
+/// some: only a prefix that is known stays known then. `given`: whether there are names of systems, and of AWS's
+/// services.
 fn renamed<'a>(known: impl Iterator<Item = &'a str>, given: [bool; 2]) -> Option<String> {
     /// Amazon's own systems: what is known by these was met without AWS's list.
     const AMAZON: [&str; 3] = ["AS16509", "AS14618", "AS8987"];
@@ -392,7 +393,8 @@ fn renamed<'a>(known: impl Iterator<Item = &'a str>, given: [bool; 2]) -> Option
     })
 }
 
-/// Says so where logs begin well before what the baseline has learned ends: it does not know one by one what it was told.
+/// Says so where logs begin well before what the baseline has learned ends: it does not know one by one what it was
+/// told.
 fn overlap(learned_until: Option<i64>, read: Option<(i64, i64)>) -> Option<String> {
     /// Logs of one day tell of the last minutes of the day before.
     const USUAL_SECS: i64 = 3600;
@@ -446,8 +448,8 @@ fn threads(request: &Request<'_>) -> anyhow::Result<rayon::ThreadPool> {
     pool.context("the threads could not be started; try a smaller --threads")
 }
 
-/// Observations that do not fit into memory, in one nameless temporary file: a year has more hours than a process may have
-/// files.
+/// Observations that do not fit into memory, in one nameless temporary file: a year has more hours than a process may
+/// have files.
 #[derive(Default)]
 struct TempScratch {
     file: Option<File>,

@@ -24,7 +24,8 @@ pub(crate) fn run(typed: &args::Inspect) -> Result<Status, Failure> {
     Ok(Status::Done)
 }
 
-/// The function of a name or an ARN; of functions that share an interface, one is enough. A version behind an ARN says nothing.
+/// The function of a name or an ARN; of functions that share an interface, one is enough. A version behind an ARN says
+/// nothing.
 fn find<'a>(known: &'a [Detail], typed: &str) -> Result<&'a Detail, Failure> {
     let parts: Vec<&str> = typed.split(':').collect();
     let arn =

@@ -220,8 +220,8 @@ fn document(option: &str, path: &Path) -> Result<Document, Failure> {
     Ok(Document { origin: path.to_string_lossy().into_owned(), bytes: Bytes::from(bytes) })
 }
 
-/// Refuses a folder for a baseline that lies in one of the logs: the next run would read it as logs. Names that begin with a dot
-/// are not read.
+/// Refuses a folder for a baseline that lies in one of the logs: the next run would read it as logs. Names that begin
+/// with a dot are not read.
 fn is_outside(dir: &Path, logs: &[PathBuf]) -> Result<(), Failure> {
     let here = || std::env::current_dir().unwrap_or_default();
     let there = dir.ancestors().find_map(|path| Some((fs::canonicalize(path).ok()?, dir.strip_prefix(path).ok()?)));

@@ -1,7 +1,7 @@
 //! The account's own answers: two read-only calls, signed and paged. EC2 answers in XML, Lambda in JSON.
 //!
-//! Why not two more SDKs: of EC2's, one call of seven hundred is used, and compiling it takes 6 GB of memory and as long as
-//! everything else together.
+//! Why not two more SDKs: of EC2's, one call of seven hundred is used, and compiling it takes 6 GB of memory and as
+//! long as everything else together.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,8 +18,8 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use aws_smithy_xml::decode::{Document, ScopedDecoder, XmlDecodeError, try_data};
 use serde_json::{Map, Value, json};
 
-/// Tries of a call. Lambda's control plane allows 15 calls a second for all callers of an account together, so waiting is
-/// normal: half a second, doubled each time, a minute in all.
+/// Tries of a call. Lambda's control plane allows 15 calls a second for all callers of an account together, so waiting
+/// is normal: half a second, doubled each time, a minute in all.
 const TRIES: u32 = 8;
 
 /// Version of EC2's interface. Source: Amazon EC2 API reference, `DescribeNetworkInterfaces`.
@@ -67,8 +67,8 @@ impl Account {
         }
     }
 
-    /// All functions of the region with all their versions, as `aws lambda list-functions --function-version ALL` prints them, of
-    /// each what `kept` keeps: an account may have tens of thousands, each with its environment.
+    /// All functions of the region with all their versions, as `aws lambda list-functions --function-version ALL`
+    /// prints them, of each what `kept` keeps: an account may have tens of thousands, each with its environment.
     pub(crate) async fn functions(&self, kept: fn(&Value) -> Option<Value>) -> anyhow::Result<Vec<Value>> {
         let (mut all, mut marker) = (Vec::new(), None::<String>);
         loop {

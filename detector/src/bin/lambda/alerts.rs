@@ -1,7 +1,7 @@
 //! Alerts: a finding stored once, told once.
 //!
-//! A finding lives under its id in the state bucket. Whoever changes it does so by conditional put, and only the one who
-//! won tells the topic. The notes beside the finding say how far that came:
+//! A finding lives under its id in the state bucket. Whoever changes it does so by conditional put, and only the one
+//! who won tells the topic. The notes beside the finding say how far that came:
 //!
 //! ```text
 //!  alert=pending, until=T   somebody is telling; after T that invocation cannot be alive any more and another takes over
@@ -9,8 +9,8 @@
 //!  alert=none               not told: suppressed, or over before it could be
 //! ```
 //!
-//! So a crash loses no alert. One that falls between the topic's answer and the note `sent` repeats it, with the same id; a
-//! FIFO topic drops even that.
+//! So a crash loses no alert. One that falls between the topic's answer and the note `sent` repeats it, with the same
+//! id; a FIFO topic drops even that.
 
 use std::collections::BTreeSet;
 
@@ -66,8 +66,8 @@ pub(crate) enum Delivered {
 }
 
 impl Alerts {
-    /// Stores a finding and tells it if that is due. One that was delivered before and is not stored any more has expired: it is
-    /// stored anew, and told when something comes to it.
+    /// Stores a finding and tells it if that is due. One that was delivered before and is not stored any more has
+    /// expired: it is stored anew, and told when something comes to it.
     pub(crate) async fn deliver(&self, finding: &Finding, was_delivered: bool) -> anyhow::Result<Delivered> {
         let key = format!("findings/{}.json", finding.id);
         for _ in 0..MAX_ROUNDS {
@@ -248,7 +248,8 @@ impl Told {
         Self { at: finding.last_seen, severity: finding.severity, n_networks: networks.len() }
     }
 
-    /// What was noted beside a finding. Older programs noted the time only; then nothing is news before the interval is over.
+    /// What was noted beside a finding. Older programs noted the time only; then nothing is news before the interval is
+    /// over.
     fn noted(there: &Stored) -> Option<Self> {
         let at = there.note("told")?.parse().ok()?;
         let severity = there.note("severity").and_then(|severity| severity.parse().ok()).unwrap_or(f64::MAX);
@@ -264,8 +265,8 @@ impl Told {
         ]
     }
 
-    /// Whether it is worth an alert before the interval is over: it is of a worse kind, or names more networks, each of the first
-    /// few, then about half as many more. A sweep meets more and more and is told a handful of times.
+    /// Whether it is worth an alert before the interval is over: it is of a worse kind, or names more networks, each of
+    /// the first few, then about half as many more. A sweep meets more and more and is told a handful of times.
     fn is_news_after(self, told: Self) -> bool {
         let is_worse = self.severity.level() > told.severity.level();
         let are_few = self.n_networks <= FEW_NETWORKS;
@@ -311,7 +312,8 @@ fn attributes(finding: &Finding) -> Vec<(&'static str, &'static str, String)> {
     all
 }
 
-/// The text of a finding, short enough for a message: of a long one destinations, then evidence, then words are left out.
+/// The text of a finding, short enough for a message: of a long one destinations, then evidence, then words are left
+/// out.
 fn fitted(finding: &Finding, write: impl Fn(&Finding) -> String) -> String {
     let limit = MAX_MESSAGE_BYTES - ATTRIBUTES_BYTES;
     let mut text = write(finding);

@@ -1,9 +1,9 @@
 //! Detect: new objects become observations, and what these show at once becomes findings.
 //!
-//! Each object is read and its observations are stored under a name made from the object's own, so that a redelivery writes
-//! nothing new. Then they and the observations of the last days that the learner has not folded in yet are walked from its
-//! memory, on a copy that is thrown away: the findings are those a replay of all this gives, with the ids the learner will
-//! give them. The learner looks at what came late from other invocations, too.
+//! Each object is read and its observations are stored under a name made from the object's own, so that a redelivery
+//! writes nothing new. Then they and the observations of the last days that the learner has not folded in yet are
+//! walked from its memory, on a copy that is thrown away: the findings are those a replay of all this gives, with the
+//! ids the learner will give them. The learner looks at what came late from other invocations, too.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ use crate::state::{Condition, Put};
 use crate::walk::{self, rows_between, without_told};
 use crate::watch::now_secs;
 
-/// Stored bytes of observations up to which a single invocation looks ahead; beyond, as after a long absence of the learner,
-/// judging is left to the learner.
+/// Stored bytes of observations up to which a single invocation looks ahead; beyond, as after a long absence of the
+/// learner, judging is left to the learner.
 const MAX_AHEAD_BYTES: u64 = 32 << 20;
 
 /// Most bytes of stored observations, already folded in by the learner, that are read to see whether what came late
@@ -205,8 +205,8 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
         tracing::info!("what came late is left to the learner: too much is folded in of its days");
     }
     let (findings, _) = walk::walk(&world, rows, learned.memory.clone()).await?;
-    // What could not be told is logged and counted. The object is stored, so that whoever looks next, the learner at the latest,
-    // tells it: coming back to the object would change nothing.
+    // What could not be told is logged and counted. The object is stored, so that whoever looks next, the learner at
+    // the latest, tells it: coming back to the object would change nothing.
     let _tried_again = door.deliver(invocation, &world, &findings, &learned.told).await;
     Ok(())
 }

@@ -13,8 +13,8 @@
 //! | S3, EventBridge | `source` = `aws.s3`, `detail.object` | plain |
 //! | S3, EventBridge, SQS | `aws:sqs`, in `body` the EventBridge event | plain |
 //!
-//! The forms are told apart by their discriminators, one after the other; structs in which every field is optional would
-//! take one form for another.
+//! The forms are told apart by their discriminators, one after the other; structs in which every field is optional
+//! would take one form for another.
 
 use serde_json::Value;
 
@@ -116,8 +116,8 @@ pub(crate) enum Error {
     },
 }
 
-/// The most bytes of a key and of a bucket's name. Source: Amazon S3 user guide, "Naming Amazon S3 objects" and "General
-/// purpose bucket naming rules" (255 before 2018).
+/// The most bytes of a key and of a bucket's name. Source: Amazon S3 user guide, "Naming Amazon S3 objects" and
+/// "General purpose bucket naming rules" (255 before 2018).
 const MAX_KEY_BYTES: usize = 1024;
 const MAX_BUCKET_BYTES: usize = 255;
 
@@ -270,7 +270,8 @@ fn looks(value: &Value) -> String {
     }
 }
 
-/// Undoes `application/x-www-form-urlencoded`; `None` when a `%` is not followed by two digits or the bytes are no UTF-8.
+/// Undoes `application/x-www-form-urlencoded`; `None` when a `%` is not followed by two digits or the bytes are no
+/// UTF-8.
 fn form_decoded(key: &str) -> Option<String> {
     let mut bytes = key.bytes();
     let mut out = Vec::with_capacity(key.len());

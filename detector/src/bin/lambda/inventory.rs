@@ -1,10 +1,10 @@
 //! Inventory: who owns which interface now, as a snapshot in the state bucket when it differs from the last.
 //!
-//! The one role that may describe the whole account. Environment variables, which may hold secrets, come with Lambda's answer
-//! and go no further: a snapshot is built from named fields only.
+//! The one role that may describe the whole account. Environment variables, which may hold secrets, come with Lambda's
+//! answer and go no further: a snapshot is built from named fields only.
 //!
-//! Other accounts and regions that deliver into one log bucket have an inventory function of their own, which writes into
-//! a folder of its own: `inventory/ACCOUNT/REGION/`.
+//! Other accounts and regions that deliver into one log bucket have an inventory function of their own, which writes
+//! into a folder of its own: `inventory/ACCOUNT/REGION/`.
 
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
@@ -21,7 +21,8 @@ const SCHEMA: &str = "callout.inventory/1";
 const FUNCTION_FIELDS: [&str; 8] =
     ["FunctionName", "FunctionArn", "Version", "Runtime", "CodeSha256", "LastModified", "VpcConfig", "Layers"];
 
-/// How old a snapshot may be and stand for one taken now. The bucket's lifecycle clears old ones away, the last one too.
+/// How old a snapshot may be and stand for one taken now. The bucket's lifecycle clears old ones away, the last one
+/// too.
 const RESTS_SECS: i64 = 86_400;
 
 /// Takes a snapshot; stores it when something changed, and once a day.

@@ -1,4 +1,5 @@
-//! Knowledge: what the state bucket says of interfaces, networks, addresses and settings, loaded once and kept while warm.
+//! Knowledge: what the state bucket says of interfaces, networks, addresses and settings, loaded once and kept while
+//! warm.
 //!
 //! ```text
 //!  inventory/{taken_at}.json     snapshots of the inventory role
@@ -30,11 +31,12 @@ const FRESH_SECS: i64 = 60;
 /// stored of their traffic has its owner already.
 const MAX_SNAPSHOTS: usize = 500;
 
-/// Stored bytes of them, of an account. Where functions are deployed all day, each snapshot differs from the one before: of 10,000
-/// functions this is the last half hour. This account's newest is loaded whatever it takes.
+/// Stored bytes of them, of an account. Where functions are deployed all day, each snapshot differs from the one
+/// before: of 10,000 functions this is the last half hour. This account's newest is loaded whatever it takes.
 const MAX_ACCOUNT_BYTES: u64 = 64 << 20;
 
-/// Stored bytes of those of all accounts, each of which may have its share: no one of them may take the room of another.
+/// Stored bytes of those of all accounts, each of which may have its share: no one of them may take the room of
+/// another.
 const MAX_SNAPSHOT_BYTES: u64 = 128 << 20;
 
 /// The settings and knowledge of a run.
@@ -90,8 +92,8 @@ impl Cache {
     }
 }
 
-/// The newest snapshots of each account and region, this account's own first: they are believed where another account says
-/// otherwise; and of how many there is no room for any.
+/// The newest snapshots of each account and region, this account's own first: they are believed where another account
+/// says otherwise; and of how many there is no room for any.
 fn newest(listed: &[Listed]) -> (Vec<Listed>, u64) {
     // By account, empty for this one, and region.
     let mut of_accounts: BTreeMap<&str, BTreeMap<&str, Vec<&Listed>>> = BTreeMap::new();
@@ -143,7 +145,8 @@ async fn load(state: &State, settings: &Settings, sources: &[Listed], n_left_out
     let mut loaded = Loaded { config, knowledge, accepted: Arc::default(), n_refused: n_left_out };
     for some in sources.chunks(AT_ONCE) {
         let read = state.get_each(some.iter().map(|source| source.key.as_str())).await?;
-        // In the order of the sources. What was deleted since it was listed is not there: the next look does without it.
+        // In the order of the sources. What was deleted since it was listed is not there: the next look does without
+        // it.
         for (key, stored) in some.iter().filter_map(|source| Some((&source.key, read.get(&source.key)?))) {
             loaded.add(&settings.config, key, &state.uri(key), &stored.bytes)?;
         }
@@ -174,8 +177,8 @@ struct Loaded {
 impl Loaded {
     /// Adds an object of the bucket, known by its key.
     ///
-    /// A list that cannot be read is left out, since the others and all checks work without it. Without the table of networks, or
-    /// Amazon's ranges, everything known would be new.
+    /// A list that cannot be read is left out, since the others and all checks work without it. Without the table of
+    /// networks, or Amazon's ranges, everything known would be new.
     fn add(&mut self, config: &ConfigSource, key: &str, origin: &str, bytes: &[u8]) -> anyhow::Result<()> {
         let mut parts = key.splitn(3, '/');
         match (parts.next(), parts.next(), parts.next()) {
@@ -186,8 +189,8 @@ impl Loaded {
             (Some("inventory"), Some(name), None) if name.strip_suffix(".json").is_some() => {
                 self.knowledge.inventory.add_enis(origin, bytes)?;
             }
-            // Another account wrote it. What is wrong there must not stop the judging here: its interfaces stay unknown, which
-            // every object's account tells.
+            // Another account wrote it. What is wrong there must not stop the judging here: its interfaces stay
+            // unknown, which every object's account tells.
             (Some("inventory"), Some(account), Some(name)) if name.strip_suffix(".json").is_some() => {
                 match self.knowledge.inventory.add_snapshot_of(account, origin, bytes) {
                     Ok(0) => {}

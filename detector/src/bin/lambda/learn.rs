@@ -5,9 +5,9 @@
 //!                              until                            newest − grace, whole hours
 //! ```
 //!
-//! What is folded in changes the memory, which is stored as a new version; the pointer is swapped by conditional put, and who
-//! loses that race starts over from the winner's version. Findings are delivered before the swap: a crash between repeats
-//! the fold, and delivering twice changes nothing.
+//! What is folded in changes the memory, which is stored as a new version; the pointer is swapped by conditional put,
+//! and who loses that race starts over from the winner's version. Findings are delivered before the swap: a crash
+//! between repeats the fold, and delivering twice changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -192,8 +192,8 @@ async fn store(door: &Door, next: &mut Learned, tag: Option<&str>) -> anyhow::Re
     Ok(true)
 }
 
-/// Accepts what a person accepted, once: the list of ids stays, and what comes under one of them later nobody has seen. Says how
-/// many findings held something back.
+/// Accepts what a person accepted, once: the list of ids stays, and what comes under one of them later nobody has seen.
+/// Says how many findings held something back.
 fn accept(world: &World, next: &mut Learned) -> usize {
     let baselines = &mut next.memory.baselines;
     world.accepted.iter().filter(|&&id| !baselines.is_accepted(id) && !baselines.accept(id).is_empty()).count()

@@ -197,8 +197,9 @@ impl Learned {
         self.pending_since(state, REMEMBERED_DAYS).await
     }
 
-    /// What judging objects just stored looks at: them, and what is not folded in of the day of `until`, the day before and
-    /// later. What else came late waits for the learner: listing all days for each object takes longer than judging it.
+    /// What judging objects just stored looks at: them, and what is not folded in of the day of `until`, the day before
+    /// and later. What else came late waits for the learner: listing all days for each object takes longer than judging
+    /// it.
     pub(crate) async fn pending_beside(&self, state: &State, stored: &[String]) -> anyhow::Result<Vec<Listed>> {
         let mut all = self.pending_since(state, 1).await?;
         let is_listed = |key: &String| all.binary_search_by(|listed| listed.key.cmp(key)).is_ok();

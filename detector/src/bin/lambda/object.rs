@@ -1,8 +1,8 @@
 //! An S3 object as the engine reads it: by ranges, ahead of the decoder, with bounded memory.
 //!
 //! Where it sits: under `detect`, gives [`detector::read::Object`].
-//! What it does not do: it never holds the object as a whole, and it never mixes two versions of it: every range after the
-//! first is asked for with the entity tag of the first.
+//! What it does not do: it never holds the object as a whole, and it never mixes two versions of it: every range after
+//! the first is asked for with the entity tag of the first.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -19,8 +19,8 @@ use tokio::runtime::Handle;
 
 use crate::events::Created;
 
-/// Bytes asked for at a time: large enough that the first byte's latency (some 30 ms) is bridged by the blocks on their way,
-/// small enough that the columns of a Parquet object, read side by side, fit into memory together.
+/// Bytes asked for at a time: large enough that the first byte's latency (some 30 ms) is bridged by the blocks on their
+/// way, small enough that the columns of a Parquet object, read side by side, fit into memory together.
 const BLOCK_BYTES: u64 = 512 << 10;
 
 /// Blocks kept: 48 MiB. Two threads read twenty columns each, and of each column one block is used and one on its way.

@@ -1,4 +1,5 @@
-//! Settings: the environment, read once at the start and checked. Nothing else of the program looks at it, but for how much is logged.
+//! Settings: the environment, read once at the start and checked. Nothing else of the program looks at it, but for how
+//! much is logged.
 
 use std::collections::BTreeMap;
 

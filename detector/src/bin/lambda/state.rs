@@ -167,9 +167,9 @@ impl State {
 
     /// Writes an object on a condition.
     ///
-    /// A put whose answer was lost is repeated by the SDK and then meets what it wrote itself: it is a conflict only when
-    /// what is there differs. Where S3 decided nothing (409, `ConditionalRequestConflict`) it is tried again, as AWS says in
-    /// "Conditional writes".
+    /// A put whose answer was lost is repeated by the SDK and then meets what it wrote itself: it is a conflict only
+    /// when what is there differs. Where S3 decided nothing (409, `ConditionalRequestConflict`) it is tried again, as
+    /// AWS says in "Conditional writes".
     pub(crate) async fn put(
         &self,
         key: &str,

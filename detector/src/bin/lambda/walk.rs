@@ -101,12 +101,12 @@ pub(crate) struct TooMuch;
 
 /// Takes out of what came late everything the folded observations of the same windows tell already.
 ///
-/// Late rows stand before what is folded in, from objects not seen before. Most repeat nothing and are folded in where they
-/// belong. Those that do, a second delivery of the records or a second flow log of the interface, must not count twice, as
-/// they would not have in one walk.
+/// Late rows stand before what is folded in, from objects not seen before. Most repeat nothing and are folded in where
+/// they belong. Those that do, a second delivery of the records or a second flow log of the interface, must not count
+/// twice, as they would not have in one walk.
 ///
-/// Gives how many rows that were, or [`TooMuch`] and leaves the rows of before `until` out where more than `max_bytes` of what is
-/// folded in would have to be read.
+/// Gives how many rows that were, or [`TooMuch`] and leaves the rows of before `until` out where more than `max_bytes`
+/// of what is folded in would have to be read.
 pub(crate) async fn without_told(
     sets: &mut Sets,
     state: &State,
@@ -159,11 +159,11 @@ pub(crate) async fn without_told(
 struct Told {
     /// Interface, window, destination, port, protocol and digest.
     records: BTreeSet<(Arc<str>, Window, u128, u16, u8, u64)>,
-    /// The flow logs that told of an interface in a window, of what was accepted and of what was refused: one may record one of
-    /// the two only, and leaves the other to another.
+    /// The flow logs that told of an interface in a window, of what was accepted and of what was refused: one may
+    /// record one of the two only, and leaves the other to another.
     flow_logs: BTreeMap<(Arc<str>, Window, Verdict), BTreeSet<String>>,
-    /// Interface, window, destination, port and protocol of what flow logs told of, and of what objects did whose name says none:
-    /// those add what the flow logs do not tell of.
+    /// Interface, window, destination, port and protocol of what flow logs told of, and of what objects did whose name
+    /// says none: those add what the flow logs do not tell of.
     rows: BTreeSet<Place>,
 }
 

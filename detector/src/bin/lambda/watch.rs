@@ -1,4 +1,5 @@
-//! Watching itself: one line of JSON for each thing worth telling, and numbers in `CloudWatch`'s embedded metric format.
+//! Watching itself: one line of JSON for each thing worth telling, and numbers in `CloudWatch`'s embedded metric
+//! format.
 //!
 //! What it does not do: it calls no service. Lambda takes both from the standard output.
 

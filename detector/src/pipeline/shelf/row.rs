@@ -8,8 +8,9 @@
 //!        6        0 to 8 bytes each           8       8            8      8
 //! ```
 //!
-//! A run is what one object told of one owner. Numbers are put down and read eight bytes at a time, whatever their length: what
-//! lies behind them is long enough. Window and destination, which a row is sorted by, are found without reading the rest.
+//! A run is what one object told of one owner. Numbers are put down and read eight bytes at a time, whatever their
+//! length: what lies behind them is long enough. Window and destination, which a row is sorted by, are found without
+//! reading the rest.
 
 use std::iter;
 
@@ -38,8 +39,8 @@ const ROW_MASK: usize = 0x7f;
 const ROW_ROOM: usize = ROW_MASK + 8;
 const _: () = assert!(MAX_ROW_BYTES <= ROW_MASK);
 
-/// Bytes a piece has room for: the first of a part, and later ones, but for a longer run. In between each has room for as much
-/// as those before it.
+/// Bytes a piece has room for: the first of a part, and later ones, but for a longer run. In between each has room for
+/// as much as those before it.
 const PIECE_BYTES: (usize, usize) = (1 << 10, 256 << 10);
 
 /// Runs put down one after the other, in pieces: one vector would be copied whenever it grows.

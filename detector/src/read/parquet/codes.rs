@@ -35,7 +35,8 @@ pub(super) struct Codes<D> {
     renamed: Option<Vec<i32>>,
     built: D,
     using: Using,
-    /// What rejected values look like: the code `-2 - i` stands for the i-th. Those of the stored dictionary come first.
+    /// What rejected values look like: the code `-2 - i` stands for the i-th. Those of the stored dictionary come
+    /// first.
     bad: Vec<(Reason, String)>,
     n_stored_bad: usize,
     rows: Vec<i32>,

@@ -15,8 +15,8 @@ pub(super) const BYTE_STREAM_SPLIT: i32 = 9;
 /// The largest block of deltas accepted; writers use 128 or 256 values.
 const MAX_BLOCK: u64 = 1 << 16;
 
-/// Rewrites at most `n` values as plain ones of at most `max_bytes`; `None` for an encoding that is none of these, or does
-/// not go with the type.
+/// Rewrites at most `n` values as plain ones of at most `max_bytes`; `None` for an encoding that is none of these, or
+/// does not go with the type.
 pub(super) fn to_plain(
     encoding: i32,
     physical: Physical,

@@ -1,7 +1,8 @@
 //! The footer, looked at before the library decodes it: that every list in it is there, and that its schema is no trap.
 //!
-//! Where it sits: between the bytes of the footer and `parquet`, which reserves what lists claim and goes down into nested columns as deep
-//! as they nest. A stack that overflows or memory that is not there ends the process; nothing can catch it.
+//! Where it sits: between the bytes of the footer and `parquet`, which reserves what lists claim and goes down into
+//! nested columns as deep as they nest. A stack that overflows or memory that is not there ends the process; nothing
+//! can catch it.
 //! What it does not do: it says nothing of whether the footer is right.
 
 use super::Fault;
@@ -13,8 +14,8 @@ const MAX_NESTING: usize = 32;
 /// How many columns and groups a schema may have. A flow log has some forty.
 const MAX_ELEMENTS: u64 = 4096;
 
-/// How many column chunks an object may have, columns times row groups: the library keeps a kilobyte of each. A thousand row groups
-/// of sixty columns have fewer.
+/// How many column chunks an object may have, columns times row groups: the library keeps a kilobyte of each. A
+/// thousand row groups of sixty columns have fewer.
 const MAX_CHUNKS: u64 = 1 << 16;
 
 /// Fields of `FileMetaData` and `SchemaElement` in parquet-format's `parquet.thrift`.

@@ -9,7 +9,8 @@ use crate::read::parquet::Fault;
 /// end.
 const BLOCK: usize = 32;
 
-/// How many blocks are unpacked in one call. parquet-mr ends a packed run after 504 values, so more would seldom be used.
+/// How many blocks are unpacked in one call. parquet-mr ends a packed run after 504 values, so more would seldom be
+/// used.
 const MAX_BLOCKS: usize = 16;
 
 /// Unpacks whole blocks.

@@ -1,6 +1,7 @@
 //! Which rows of a batch are no traffic or no valid record: nothing is stored until there is one.
 //!
-//! Where it sits: the columns of a Parquet batch mark rows, the first mark counts; the batch is made of what is unmarked.
+//! Where it sits: the columns of a Parquet batch mark rows, the first mark counts; the batch is made of what is
+//! unmarked.
 //! What it does not do: it drops no row itself.
 
 use std::borrow::Cow;

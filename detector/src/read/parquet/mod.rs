@@ -36,11 +36,12 @@ pub(super) const MAGIC: &[u8] = b"PAR1";
 /// The magic and the footer's length at an object's end.
 const TAIL_BYTES: u64 = 8;
 
-/// The largest footer accepted. AWS's objects have kilobytes; a thousand row groups of sixty columns have eight megabytes.
+/// The largest footer accepted. AWS's objects have kilobytes; a thousand row groups of sixty columns have eight
+/// megabytes.
 const MAX_FOOTER_BYTES: u64 = 32 << 20;
 
-/// More rows than this are no flow log but a few repeated bytes that would keep a processor busy for hours. Twenty thousand
-/// rows that are all the same take a kilobyte.
+/// More rows than this are no flow log but a few repeated bytes that would keep a processor busy for hours. Twenty
+/// thousand rows that are all the same take a kilobyte.
 const MAX_ROWS_PER_BYTE: u64 = 100;
 
 /// So many rows may be claimed by any object.

@@ -38,8 +38,8 @@ struct Bad {
     shown: Arc<str>,
 }
 
-/// How many bad values of a page are remembered by what they look like; the others only by what is wrong with them: a small
-/// page inflates to millions.
+/// How many bad values of a page are remembered by what they look like; the others only by what is wrong with them: a
+/// small page inflates to millions.
 const MAX_SHOWN: usize = 256;
 
 /// Converts one numeric column.
@@ -140,8 +140,8 @@ impl<T: Number> Numbers<T> {
     }
 }
 
-/// Puts values where the levels say there is one, and the filler elsewhere. Without a branch: which rows lack a value is
-/// as good as random.
+/// Puts values where the levels say there is one, and the filler elsewhere. Without a branch: which rows lack a value
+/// is as good as random.
 pub(super) fn spread<T: Copy>(values: &[T], levels: &[u32], filler: T) -> impl Iterator<Item = T> {
     let mut n_used = 0;
     levels.iter().map(move |level| {

@@ -81,8 +81,8 @@ pub(super) fn spelled(physical: Physical, plain: &[u8]) -> Vec<u8> {
     spelled
 }
 
-/// The same of one that was a float on its way: NaN is how some writers say that a value is missing. What is no id is kept
-/// short.
+/// The same of one that was a float on its way: NaN is how some writers say that a value is missing. What is no id is
+/// kept short.
 fn spelled_float(number: f64) -> String {
     if number.is_nan() {
         MISSING.to_owned()
@@ -98,7 +98,8 @@ enum Levels {
     Full,
     /// A level per row: 1 where there is a value.
     Mixed(Hybrid),
-    /// A bit per row, from the most significant on, unlike everything else in Parquet: the deprecated form. The next row's.
+    /// A bit per row, from the most significant on, unlike everything else in Parquet: the deprecated form. The next
+    /// row's.
     Bits { at: usize },
 }
 

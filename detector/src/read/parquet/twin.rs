@@ -1,6 +1,7 @@
 //! Twins: column chunks that hold the same bytes, of which one is read.
 //!
-//! Where it sits: beside `chunk`. Pages that are equal as they are stored are not inflated twice: see [`crate::read::batch::original`].
+//! Where it sits: beside `chunk`. Pages that are equal as they are stored are not inflated twice: see
+//! [`crate::read::batch::original`].
 //! What it does not do: it decodes nothing; where two chunks differ, the second has a reader of its own from there on.
 
 use ::parquet::file::metadata::ColumnChunkMetaData;

@@ -174,8 +174,8 @@ impl Incidents {
         serde_json::to_string(&form).expect("strings, numbers and lists always have a JSON form")
     }
 
-    /// Reads back what [`Incidents::to_json`] wrote, with the numbers of the baselines' tables; what these do not hold yet
-    /// is added.
+    /// Reads back what [`Incidents::to_json`] wrote, with the numbers of the baselines' tables; what these do not hold
+    /// yet is added.
     ///
     /// # Errors
     /// [`Error`] when the text is of another form or version; nothing is half-read.

@@ -1,7 +1,7 @@
 //! Telling: what an incident's words make of a finding.
 //!
-//! The weightiest claim gives type and title, all of them the evidence. What suppressions and trusted lists hide is not told
-//! beside what is left.
+//! The weightiest claim gives type and title, all of them the evidence. What suppressions and trusted lists hide is not
+//! told beside what is left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -141,8 +141,8 @@ impl Incident {
         finding
     }
 
-    /// The destinations: the first of each topic, those of what weighs most first, then the others; of one topic those with the
-    /// most bytes out before.
+    /// The destinations: the first of each topic, those of what weighs most first, then the others; of one topic those
+    /// with the most bytes out before.
     fn destinations(&self, claims: &[Claim<'_>], facts: &dyn Facts, baselines: &Baselines) -> Vec<Destination> {
         let rank = |contacted: &Contacted| {
             let is_held = |claim: &Claim<'_>| claim.topic.holds(&baselines.ladder, contacted);
@@ -184,7 +184,8 @@ impl Incident {
         (left, reason)
     }
 
-    /// Whose it is: the functions that all of its owners have, which may have made every call; where there is none, all of theirs.
+    /// Whose it is: the functions that all of its owners have, which may have made every call; where there is none, all
+    /// of theirs.
     fn owner(&self, owners: &[u32], baselines: &Baselines) -> Owner {
         let names: Vec<Arc<str>> = owners.iter().map(|&owner| baselines.owners.name(owner)).collect();
         let eni_ids: Vec<Arc<str>> = self.enis.keys().cloned().collect();
