@@ -229,9 +229,9 @@ impl Baseline {
         self.services.entry(id)
     }
 
-    /// When a port was used, with any network.
-    pub fn port(&self, port: u16, protocol: u8) -> Option<&Known> {
-        self.ports.get(&(port, protocol))
+    /// Whether a port was used, with any network.
+    pub fn knows_port(&self, port: u16, protocol: u8) -> bool {
+        self.ports.id(&(port, protocol)).is_some() || self.has_all_ports()
     }
 
     /// What is known of a destination.
@@ -467,10 +467,14 @@ impl Baseline {
         let prefix =
             self.prefixes.id(&rungs.prefix).unwrap_or_else(|| self.enter_prefix(rungs, network, window, new, learned));
         let port_key = (row.port, row.protocol);
-        let port = self.ports.id(&port_key).unwrap_or_else(|| {
-            new.ports += 1;
-            self.ports.put_absent(port_key, Known::new(window))
-        });
+        let port = match self.ports.id(&port_key) {
+            Some(port) => port,
+            None if self.has_all_ports() => NOWHERE,
+            None => {
+                new.ports += 1;
+                self.ports.put_absent(port_key, Known::new(window))
+            }
+        };
         Entries { network, service, prefix, port }
     }
 

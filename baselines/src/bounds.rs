@@ -21,6 +21,8 @@ const MAX_SERVICES: usize = 1 << 13;
 const MAX_PREFIXES: usize = 1 << 16;
 /// See [`MAX_NETWORKS`].
 const MAX_DESTINATIONS: usize = 1 << 17;
+/// See [`MAX_NETWORKS`].
+const MAX_PORTS: usize = 1 << 13;
 
 /// Newcomers watched of an owner. When there are more, the half of them goes that says the least.
 const MAX_NEWCOMERS: usize = 1 << 13;
@@ -42,6 +44,18 @@ impl Baseline {
     /// Whether there is no room for another destination.
     pub(crate) fn has_all_destinations(&self) -> bool {
         self.destinations.len() >= MAX_DESTINATIONS
+    }
+
+    /// Whether there is no room for another port.
+    pub(crate) fn has_all_ports(&self) -> bool {
+        self.ports.len() >= MAX_PORTS
+    }
+
+    /// Whether nothing is known at all, as of an owner that is gone.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        let is_bare = self.known.is_none() && self.diary.is_empty() && self.ports.len() == 0;
+        let n_rungs = self.networks.len() + self.services.len() + self.prefixes.len() + self.destinations.len();
+        is_bare && n_rungs == 0 && self.newcomers.len() == 0
     }
 
     /// Whether as many newcomers are watched as there is room for.
@@ -83,16 +97,22 @@ impl Baseline {
         self.newcomers.retain(|subject, _| !gone.contains(subject));
     }
 
-    /// Forgets what was not met for `memory_days` and settles newcomers that aged unremarkably. Numbers of its tables
-    /// given before are void afterwards.
+    /// Forgets what was not met for `memory_days` and settles newcomers that aged unremarkably. Of an owner that was not
+    /// active for so long nothing stays: what it did is forgotten, and it has to be learned anew when it is back. Numbers of
+    /// its tables given before are void afterwards.
     pub(crate) fn age(&mut self, now: Window, memory_days: u32) {
         let horizon = memory_days.saturating_mul(WINDOWS_PER_DAY);
         let is_old = |known: &Known| now.0.saturating_sub(known.last.0) > horizon;
+        if self.known.is_some_and(|known| is_old(&known)) {
+            *self = Self::default();
+            return;
+        }
         self.newcomers.retain(|_, newcomer| !newcomer.has_settled() && !is_old(newcomer.known()));
         self.destinations.retain(|_, d| !is_old(&d.known));
         self.prefixes.retain(|_, p| !is_old(&p.known));
         self.services.retain(|_, s| !is_old(&s.known));
         self.networks.retain(|_, n| !is_old(&n.known));
+        self.ports.retain(|_, p| !is_old(p));
         self.settled.clear();
     }
 }
@@ -109,7 +129,12 @@ mod tests {
 
     /// Follows and learns rows of one owner, one window each day.
     fn learn(baselines: &mut Baselines, day: u32, to: impl Iterator<Item = ([u8; 4], u16)>) -> u32 {
-        let owner = baselines.owner("f");
+        learn_of(baselines, "f", day, to)
+    }
+
+    /// The same of another owner.
+    fn learn_of(baselines: &mut Baselines, owner: &str, day: u32, to: impl Iterator<Item = ([u8; 4], u16)>) -> u32 {
+        let owner = baselines.owner(owner);
         let window = Window((20_000 + day) * WINDOWS_PER_DAY);
         let rows: Vec<Observation> = to
             .map(|(address, port)| {
@@ -165,5 +190,43 @@ mod tests {
             n_known.push(baselines.baseline(0).unwrap().networks.len());
         }
         assert_eq!(n_known, [1, 1, 1, 1, 2, 2, 2, 1]);
+    }
+
+    #[test]
+    fn an_owner_that_is_gone_is_forgotten_and_learned_anew_when_it_is_back() {
+        let mut baselines = Baselines::default();
+        let there = |baselines: &mut Baselines, owner: &str, days: std::ops::Range<u32>| {
+            for day in days {
+                learn_of(baselines, owner, day, [([198, 51, 100, 7], 443)].into_iter());
+                baselines.age(Window((20_000 + day) * WINDOWS_PER_DAY), 90);
+            }
+        };
+        there(&mut baselines, "api", 0..20);
+        there(&mut baselines, "web", 20..115);
+        assert!(baselines.baseline(0).unwrap().is_forgotten());
+        let stored = crate::store::encode(&baselines).unwrap();
+        let loaded = crate::store::decode(&stored).unwrap();
+        assert_eq!(loaded.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["web"]);
+        there(&mut baselines, "api", 115..116);
+        let baseline = baselines.baseline(0).unwrap();
+        assert_eq!(baseline.known.unwrap().n_days, 1);
+        assert!(
+            !baseline.is_ready(Window(20_115 * WINDOWS_PER_DAY), crate::heirs::WarmUp { secs: 7 * 86_400, n_days: 3 })
+        );
+    }
+
+    #[test]
+    fn ports_have_room_and_are_forgotten() {
+        let mut baselines = Baselines::default();
+        learn(&mut baselines, 0, (0..9000).map(|n| ([203, 0, 113, 7], n as u16 + 1)));
+        let baseline = baselines.baseline(0).unwrap();
+        assert_eq!(baseline.ports.len(), MAX_PORTS);
+        assert!(baseline.knows_port(9999, 6), "of what has no room nothing is new");
+        for day in 1..95 {
+            learn(&mut baselines, day, [([203, 0, 113, 7], 443)].into_iter());
+            baselines.age(Window((20_000 + day) * WINDOWS_PER_DAY), 90);
+        }
+        let baseline = baselines.baseline(0).unwrap();
+        assert_eq!((baseline.ports.len(), baseline.knows_port(443, 6), baseline.knows_port(80, 6)), (1, true, false));
     }
 }

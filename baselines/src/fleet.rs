@@ -149,7 +149,7 @@ pub(crate) fn dump(baselines: &Baselines) -> Vec<String> {
         Subject::Prefix(id) => format!("prefix {}", baselines.ladder.prefix(id)),
     };
     let mut lines = vec![format!("from {:?}", baselines.learned_from), format!("accepted {:x?}", baselines.accepted)];
-    for (name, baseline) in baselines.iter() {
+    for (name, baseline) in baselines.iter().filter(|(_, baseline)| !baseline.is_forgotten()) {
         let windows = baseline.active.windows(Window(0), Window(u32::MAX)).filter(|(_, minutes)| *minutes != 0);
         let active: Vec<_> = windows.map(|at| (at, baseline.active.n_flows(at.0))).collect();
         lines.push(format!("active {name} {active:?}"));

@@ -120,6 +120,7 @@ fn facts() -> [(&'static str, &'static str); 1] {
 
 /// The order rows are stored in: that of names, not of the numbers of one process.
 struct Order<'a> {
+    /// Those of whom anything is known.
     owners: Vec<u32>,
     owner_ranks: Vec<u32>,
     network_ranks: Vec<u32>,
@@ -152,7 +153,13 @@ impl<'a> Order<'a> {
                 }
             }
         }
-        let (owners, owner_ranks) = ranked(from.owners.iter());
+        let (mut owners, mut owner_ranks) = ranked(from.owners.iter());
+        owners.retain(|&owner| from.baseline(owner).is_some_and(|baseline| !baseline.is_forgotten()));
+        for (rank, &owner) in (0..).zip(&owners) {
+            if let Some(slot) = owner_ranks.get_mut(owner as usize) {
+                *slot = rank;
+            }
+        }
         let (mut networks_in_use, network_ranks) = ranked(names.iter());
         networks_in_use.retain(|&network| is_in_use.get(network as usize) == Some(&true));
         let order = Self { owners, owner_ranks, network_ranks, networks_in_use, newcomers: Vec::new() };
@@ -218,7 +225,7 @@ pub fn encode(baselines: &Baselines) -> Result<Vec<(String, Bytes)>, Error> {
     let manifest = Manifest {
         schema: SCHEMA.into(),
         learned_from: (&baselines.learned_from).into(),
-        n_owners: baselines.owners.len() as u64,
+        n_owners: order.owners.len() as u64,
         n_destinations: baselines.n_destinations() as u64,
         accepted: baselines.accepted.iter().map(|id| format!("{id:032x}")).collect(),
         tables,

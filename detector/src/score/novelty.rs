@@ -221,7 +221,7 @@ pub(super) fn circumstances(
         exposure,
         n_owners_knowing,
         n_owners: fleet.owners.len() as u32,
-        port_known: baseline.port(row.port, row.protocol).is_some(),
+        port_known: baseline.knows_port(row.port, row.protocol),
         n_new_networks,
         network_exposure,
         n_new_ports,
