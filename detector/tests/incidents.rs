@@ -201,6 +201,21 @@ fn records_that_arrive_later_make_no_other_finding_of_it() {
 }
 
 #[test]
+fn an_incident_has_one_id_whichever_of_its_strangers_is_told_first() {
+    let ids = |strangers: &[(&str, i64)]| {
+        let mut log = Log::steady();
+        for (stranger, minute) in strangers {
+            log.call(at(10, 23, *minute), stranger, 443, 20_000, 5000);
+        }
+        findings(&log, "", &knowledge(FUNCTIONS)).iter().map(|finding| finding.id).collect::<Vec<_>>()
+    };
+    let both = ids(&[(STRANGER, 32), (ANOTHER, 47)]);
+    assert_eq!(both.len(), 1);
+    assert_eq!(both, ids(&[(ANOTHER, 47)]), "the object of the second one may come first");
+    assert_eq!(both, ids(&[(STRANGER, 32)]));
+}
+
+#[test]
 fn a_deployment_after_the_call_is_not_its_cause() {
     let deployed = |time: &str| {
         let version = |version: &str, code: &str, time: &str| {

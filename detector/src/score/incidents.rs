@@ -46,6 +46,8 @@ const MAX_WORDS: usize = 64;
 /// How long what goes on is news that something else may have to do with.
 const NEWS_SECS: i64 = 2 * 86_400;
 
+const DAY_SECS: u64 = 86_400;
+
 /// One incident.
 #[derive(Clone, Debug)]
 pub struct Incident {
@@ -156,7 +158,7 @@ impl OwnIncidents {
             let until = rows.iter().map(|row| row.first).min().unwrap_or(judged.window.end());
             let from = judged.window.start() - config.deployment_window_secs as i64;
             let deployment = facts.deployment(&fleet.owners.name(owner), from, until);
-            self.open(fleet, owner, &judged, deployment)
+            self.open(config, fleet, owner, &judged, deployment)
         });
         #[expect(clippy::indexing_slicing, reason = "`at` was found in or just pushed to this very vector")]
         let incident = &mut self.0[at];
@@ -194,21 +196,31 @@ impl OwnIncidents {
     }
 
     /// Opens an incident of which nothing is told yet; gives its place.
-    fn open(&mut self, fleet: Fleet<'_>, owner: u32, judged: &Judged<'_>, deployment: Option<Deployment>) -> usize {
+    fn open(
+        &mut self,
+        config: &Config,
+        fleet: Fleet<'_>,
+        owner: u32,
+        judged: &Judged<'_>,
+        deployment: Option<Deployment>,
+    ) -> usize {
         let &Judged { window, topic, under, .. } = judged;
-        let new_id = || self.new_id(&fleet.owners.name(owner), &topic_words(fleet.ladder, topic), window);
+        let new_id = || self.new_id(config, &fleet.owners.name(owner), &topic_words(fleet.ladder, topic), window);
         let id = if under.0 == 0 { new_id() } else { under };
         self.0.push(Incident { deployment, ..Incident::new(id, owner, window) });
         self.0.len() - 1
     }
 
-    /// The id of an incident that opens with a topic. It speaks of the day, not of the window: records of an earlier
-    /// window that arrive later must not make another finding of it.
-    fn new_id(&self, owner: &str, topic: &str, window: Window) -> Fingerprint {
-        let of_day = fingerprint(owner, topic, window.day().0);
-        // Two incidents of the owner as a whole may open on one day.
-        let is_taken = self.0.iter().any(|incident| incident.id == of_day);
-        if is_taken { fingerprint(owner, topic, window.0) } else { of_day }
+    /// The id of an incident that opens. It speaks of the day, and neither of the window nor, where all of a day is one
+    /// incident, of the topic: records of an earlier window that arrive later must not make another finding of it.
+    fn new_id(&self, config: &Config, owner: &str, topic: &str, window: Window) -> Fingerprint {
+        let day = window.day().0;
+        let is_a_day_one = config.incident_gap_secs >= DAY_SECS;
+        // Another may open on a day once the first was accepted, and, of the owner as a whole, for the same topic.
+        let ids = [is_a_day_one.then_some(("", day)), Some((topic, day)), Some((topic, window.0))];
+        let mut ids = ids.into_iter().flatten().map(|(topic, time)| fingerprint(owner, topic, time));
+        let is_free = |id: &Fingerprint| self.0.iter().all(|incident| incident.id != *id);
+        ids.find(is_free).unwrap_or_else(|| fingerprint(owner, topic, window.0))
     }
 }
 
@@ -443,8 +455,8 @@ fn unnamed(rows: &[&Observation], named: &BTreeSet<(u32, u16, u8)>) -> Vec<Conta
     of_key.into_values().collect()
 }
 
-/// Identity: a hash of owner, topic and time, nothing else, so that the same data gives the same one. The time is the
-/// number of the day, or of the window where another incident has the day's: see [`OwnIncidents::new_id`].
+/// Identity: a hash of owner, topic and time, nothing else, so that the same data gives the same one: see
+/// [`OwnIncidents::new_id`].
 fn fingerprint(owner: &str, topic: &str, time: u32) -> Fingerprint {
     let mut hash = Sha256::new();
     for part in ["callout.finding/1", owner, topic] {
@@ -592,15 +604,32 @@ mod tests {
 
     #[test]
     fn an_id_speaks_of_the_day_unless_another_incident_of_the_day_has_it() {
+        let config = Config::defaults();
         let mut own = OwnIncidents::default();
-        let first = own.new_id("api", "owner", Window(145));
-        assert_eq!(first, own.new_id("api", "owner", Window(144)), "the same day");
-        for other in [("web", "owner", 145), ("api", "peer 192.0.2.1", 145), ("api", "owner", 143)] {
-            assert_ne!(first, own.new_id(other.0, other.1, Window(other.2)), "{other:?}");
+        let id =
+            |own: &OwnIncidents, owner: &str, topic: &str, window| own.new_id(&config, owner, topic, Window(window));
+        let first = id(&own, "api", "owner", 145);
+        for same in [("owner", 144), ("peer 192.0.2.1", 287)] {
+            assert_eq!(first, id(&own, "api", same.0, same.1), "the same day, whatever came first: {same:?}");
         }
-        own.0.push(Incident::new(first, 0, Window(145)));
-        let second = own.new_id("api", "owner", Window(200));
-        assert_ne!(first, second);
-        assert_eq!(second, own.new_id("api", "owner", Window(200)), "the same data, the same id");
+        for other in [("web", "owner", 145), ("api", "owner", 143)] {
+            assert_ne!(first, id(&own, other.0, other.1, other.2), "{other:?}");
+        }
+        let mut ids = vec![first];
+        for window in [145, 200, 201] {
+            let next = id(&own, "api", "owner", window);
+            own.0.push(Incident::new(next, 0, Window(window)));
+            ids.push(next);
+        }
+        ids.dedup();
+        assert_eq!(ids.len(), 3, "one of the day, one of its topic, one of its window: {ids:?}");
+    }
+
+    #[test]
+    fn where_a_day_may_hold_several_incidents_each_has_the_id_of_its_topic() {
+        let config = Config::from_toml("incident_gap = \"1h\"").expect("a sound configuration");
+        let own = OwnIncidents::default();
+        let id = |topic: &str| own.new_id(&config, "api", topic, Window(145));
+        assert_ne!(id("owner"), id("peer 192.0.2.1"));
     }
 }
