@@ -154,6 +154,10 @@ impl<'a> Reader<'a> {
         }
         let UnitRead { mut rollup, account, unknown } = whole;
         opened.check(&account).map_err(said)?;
+        if rollup.is_full() {
+            let why = format!("{}: a million interfaces, or 64 million addresses, in one object", object.name());
+            return Err(NotRead { why, is_other_log: false });
+        }
         let (observations, rows) = rollup.finish();
         self.spare(rollup);
         Ok(Read { observations, rows, account, unknown })

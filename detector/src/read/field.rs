@@ -84,12 +84,17 @@ impl Places {
 
 /// Whether a name is one of the fields read.
 pub(super) fn is_known(found: &str) -> bool {
-    let found = hyphened(found).to_ascii_lowercase();
+    let found = spelled(found);
     found == STATUS_NAME || Field::ALL.into_iter().any(|field| found == name(field))
 }
 
 /// A name as AWS spells it in text.
-pub(super) fn hyphened(name: &str) -> String {
+pub(super) fn spelled(name: &str) -> String {
+    hyphened(name).to_ascii_lowercase()
+}
+
+/// The same, with its capitals.
+fn hyphened(name: &str) -> String {
     name.trim().replace('_', "-")
 }
 

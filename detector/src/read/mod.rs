@@ -159,6 +159,9 @@ pub fn open(object: Arc<dyn Object>, limits: &Limits) -> Result<Opened, Error> {
     if start.is_empty() {
         return opened(object, Format::Empty);
     }
+    if start.starts_with(parquet::ENCRYPTED_MAGIC) {
+        return Err(Error::Unsupported { object: name, what: "encrypted Parquet".to_owned() });
+    }
     if start.starts_with(parquet::MAGIC) {
         let file = parquet::File::open(&name, Arc::clone(&object), limits)?;
         return opened(object, Format::Parquet(file));

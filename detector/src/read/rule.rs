@@ -106,6 +106,13 @@ impl Rule {
         Self { max: self.max.min(i64::MAX as u64), ..self }
     }
 
+    /// A number of single precision.
+    pub(super) fn single(self, number: f32) -> Result<u64, Reason> {
+        /// 2^24: up to here every integer has its own `f32`; beyond, the number is not the one that was written.
+        const EXACT: f32 = 16_777_216.0;
+        if number > EXACT { Err(self.reason) } else { self.double(number.into()) }
+    }
+
     /// A floating-point number, as pandas writes integer columns with missing values.
     pub(super) fn double(self, number: f64) -> Result<u64, Reason> {
         /// 2^53: up to here every integer has its own `f64`.
@@ -262,6 +269,7 @@ mod tests {
         }
         assert_eq!(port.number(u64::MAX), Err(Reason::BadPort));
         assert_eq!(port.double(443.0), Ok(443));
+        assert_eq!([443.0, 1.7e9].map(|number| port.single(number)), [Ok(443), Err(Reason::BadPort)]);
         for bad in [443.5, -1.0, f64::NAN, f64::INFINITY, 1e300] {
             assert_eq!(port.double(bad), Err(Reason::BadPort), "{bad}");
         }

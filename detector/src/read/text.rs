@@ -13,13 +13,16 @@ use crate::flow::{Field, FlowBatch};
 use crate::read::account::{Account, Reason};
 use crate::read::batch::{self, Column};
 use crate::read::cut::{Cuts, Joined, Piece, Rows};
-use crate::read::field::{Places, hyphened, is_known};
+use crate::read::field::{Places, is_known, spelled};
 use crate::read::sink::{Marks, Odd, SharedAddresses, Sink};
 use crate::read::source::{Block, Source};
 use crate::read::{Each, Error, Limits, rule};
 
 /// The longest header accepted; all of AWS's fields together have a thousand bytes.
 pub(super) const MAX_HEADER_BYTES: usize = 16 << 10;
+
+/// The most blank lines in an object, or a part of it: what is read in about a second.
+const MAX_BLANK_LINES: u64 = 10_000_000;
 
 /// The byte-order mark some editors and shells put before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -51,7 +54,7 @@ impl Header {
 
     /// Whether the words of a line are the same names.
     fn is_again(&self, words: &[String]) -> bool {
-        words.iter().map(|word| hyphened(word)).eq(self.names.iter().map(|name| hyphened(name)))
+        words.iter().map(|word| spelled(word)).eq(self.names.iter().map(|name| spelled(name)))
     }
 }
 
@@ -103,6 +106,7 @@ pub(super) struct Reader<'a> {
     addresses: SharedAddresses,
     marks: Marks,
     n_rows: usize,
+    n_blank: u64,
     account: Account,
     /// Batches to be given.
     ready: Vec<FlowBatch>,
@@ -116,7 +120,7 @@ impl<'a> Reader<'a> {
         let sinks = places.status.map(Sink::status).into_iter().chain(fields).collect();
         let (addresses, marks, account) =
             (SharedAddresses::new(), Marks::new(places.status.is_some()), Account::default());
-        Self { object, header, limits, sinks, addresses, marks, n_rows: 0, account, ready: Vec::new() }
+        Self { object, header, limits, sinks, addresses, marks, n_rows: 0, n_blank: 0, account, ready: Vec::new() }
     }
 
     /// Reads all lines of a source. Where a thread is free, it parses lines while batches are taken.
@@ -161,7 +165,7 @@ impl<'a> Reader<'a> {
         let n_bytes = line.len();
         let line = without_end(line);
         if line.trim_ascii().is_empty() {
-            return Ok(());
+            return self.blank(position);
         }
         if n_bytes > self.limits.max_line_bytes {
             self.account.reject(Reason::LineTooLong, self.object, position, || shown(line));
@@ -173,6 +177,16 @@ impl<'a> Reader<'a> {
             return self.reject(Reason::WrongFieldCount, line, position);
         }
         self.rows(joined.row(&tokens), &|_| (line, position))
+    }
+
+    /// Counts a line of nothing: text of little else takes long to read and says nothing.
+    fn blank(&mut self, position: u64) -> Result<(), Error> {
+        self.n_blank += 1;
+        if self.n_blank <= MAX_BLANK_LINES {
+            return Ok(());
+        }
+        let what = format!("more than {MAX_BLANK_LINES} blank lines before byte {position}");
+        Err(Error::Corrupt { object: Arc::clone(self.object), format: "text", what })
     }
 
     /// Takes lines of as many tokens as the header; `line` gives one of them as it was, and its position.
@@ -237,7 +251,8 @@ impl<'a> Reader<'a> {
         if self.header.is_again(&names) {
             return Ok(());
         }
-        if names.len() > 1 && is_header(&names) && names.iter().any(|name| name == "srcaddr") {
+        // No value of a record is called like a field.
+        if names.iter().filter(|name| is_known(name)).count() > 1 {
             let what = format!("a second header at byte {position} names other fields; split the object there");
             return Err(Error::NotFlowLog { object: Arc::clone(self.object), what });
         }

@@ -120,6 +120,11 @@ impl Groups {
         Some(met.number)
     }
 
+    /// Whether there is no number left for another interface or address: what comes then would be another's.
+    pub(super) fn is_full(&self) -> bool {
+        self.interfaces.len() >= MAX_INTERFACES as usize || self.addresses.len() >= MAX_ADDRESSES as usize
+    }
+
     /// Adds an interface that was not met before.
     fn add_interface(&mut self, known: Arc<Known>) -> u32 {
         let number = push_interface(&mut self.interfaces, &mut self.latest_own, &known);
@@ -387,7 +392,7 @@ impl Groups {
     }
 }
 
-/// Adds an interface to those of an object; gives its number.
+/// Adds an interface to those of an object; gives its number. See [`Groups::is_full`].
 fn push_interface(interfaces: &mut Vec<InterfaceSeen>, latest_own: &mut Vec<u32>, known: &Arc<Known>) -> u32 {
     let number = (interfaces.len() as u32).min(MAX_INTERFACES - 1);
     if interfaces.len() < MAX_INTERFACES as usize {
@@ -425,5 +430,21 @@ impl Answers<'_> {
         let is_before = |other: &Group| other.first < group.first || (other.first == group.first && !is_lambda);
         self.turned(group).is_some_and(is_before)
             || (initiator::is_icmp(key.protocol()) && self.talkers.contains(&(interface, server, client)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_of_more_interfaces_than_there_are_numbers_is_full() {
+        let mut groups = Groups::default();
+        let mut add = |n: u32| {
+            groups.add_interface(Arc::new(Known::itself(&format!("eni-{n:08x}"))));
+            groups.is_full()
+        };
+        assert!(!(1..MAX_INTERFACES).any(&mut add));
+        assert!(add(MAX_INTERFACES));
     }
 }

@@ -240,6 +240,11 @@ impl Rollup {
         }
     }
 
+    /// Whether the object has more interfaces or addresses than can be told apart, or as many: it cannot be used then.
+    pub fn is_full(&self) -> bool {
+        self.groups.is_full()
+    }
+
     /// Adds the groups of another unit of the same object.
     pub fn merge(&mut self, other: Self) {
         let (interfaces, addresses) = self.groups.merge(&other.groups);

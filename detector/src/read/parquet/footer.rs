@@ -36,7 +36,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
             (ROW_GROUPS, LIST) => {
                 let (n_groups, _) = Thrift { left: thrift.left }.list()?;
                 if n_groups.saturating_mul(n_columns) > MAX_CHUNKS {
-                    trap = Some(format!("it claims {n_groups} row groups of {n_columns} columns"));
+                    trap = Some(format!(
+                        "it claims {n_groups} row groups of {n_columns} columns; at most {MAX_CHUNKS} chunks are read"
+                    ));
                 } else {
                     thrift.skip(wire, 0)?;
                 }

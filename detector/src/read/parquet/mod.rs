@@ -33,6 +33,9 @@ use crate::read::{Account, Each, Error, Limits, Object, rule};
 /// What a Parquet object starts and ends with.
 pub(super) const MAGIC: &[u8] = b"PAR1";
 
+/// What it begins and ends with when the footer too is encrypted.
+pub(super) const ENCRYPTED_MAGIC: &[u8] = b"PARE";
+
 /// The magic and the footer's length at an object's end.
 const TAIL_BYTES: u64 = 8;
 
@@ -287,7 +290,7 @@ fn footer(object: &dyn Object) -> Result<ParquetMetaData, Fault> {
     let tail = object.read_at(body, TAIL_BYTES as usize)?;
     let Some((len, magic)) = tail.split_first_chunk::<4>() else { return Err(Fault::CutOff) };
     if magic != MAGIC {
-        if magic == b"PARE" {
+        if magic == ENCRYPTED_MAGIC {
             return Err(Fault::Unsupported("encrypted Parquet".to_owned()));
         }
         return Err(Fault::CutOff);

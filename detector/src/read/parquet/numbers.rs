@@ -205,13 +205,14 @@ fn convert<T: Number>(physical: Physical, rule: Rule, bytes: &[u8], into: &mut V
             let numbers = bytes.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
             convert_integers(rule, numbers, into, &mut checked);
         }
-        Physical::F32 | Physical::F64 => {
-            let number = |bytes: &[u8]| match bytes.first_chunk::<8>() {
-                Some(bytes) => f64::from_le_bytes(*bytes),
-                None => bytes.first_chunk().map_or(f64::NAN, |bytes| f64::from(f32::from_le_bytes(*bytes))),
-            };
-            for bytes in bytes.chunks_exact(if physical == Physical::F32 { 4 } else { 8 }) {
-                let number = number(bytes);
+        Physical::F32 => {
+            for number in bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)) {
+                let at = into.len();
+                into.push(T::narrow(checked(at, rule.single(number), &|| number.to_string())));
+            }
+        }
+        Physical::F64 => {
+            for number in bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)) {
                 let at = into.len();
                 into.push(T::narrow(checked(at, rule.double(number), &|| number.to_string())));
             }

@@ -131,6 +131,7 @@ fn headers() {
     .unwrap();
     assert_eq!(rows, ["eni-1 10.0.0.1 10.0.0.2 1024 443 6 3 180 1760000000 1760000000 ACCEPT"]);
 
+    let swapped = HEADER.replace("srcaddr dstaddr", "dstaddr srcaddr");
     for (object, words) in [
         (HEADER.replace("interface-id ", ""), "needed field missing: `interface-id`"),
         (HEADER.replace("srcport dstport ", ""), "needed fields missing: `srcport`, `dstport`"),
@@ -142,6 +143,8 @@ fn headers() {
         ("hello world".to_owned(), "neither"),
         ("\0".to_owned(), "neither"),
         (format!("{HEADER}\n{GOOD}\nversion {HEADER}\n"), "second header"),
+        (format!("{HEADER}\n{GOOD}\n{}\n", swapped.to_uppercase()), "second header"),
+        (format!("{HEADER}\n{GOOD}\n# {swapped}\n"), "second header"),
     ] {
         let message = refused(object.clone() + "\n");
         assert!(message.starts_with("object: ") && message.contains(words), "{object}: {message}");
@@ -174,9 +177,19 @@ fn gzip_that_is_damaged() {
 }
 
 #[test]
+fn text_of_nothing_but_line_ends_is_refused() {
+    let mut lines = format!("{HEADER}\n{GOOD}\n").into_bytes();
+    let n_bytes = lines.len();
+    lines.resize(n_bytes + 10_000_000, b'\n');
+    assert_eq!(read(lines.clone()).expect("as many as there may be").0.len(), 1);
+    lines.push(b'\n');
+    assert!(refused(lines).contains("more than 10000000 blank lines"));
+}
+
+#[test]
 fn a_bomb_is_refused() {
     let mut lines = format!("{HEADER}\n").into_bytes();
-    lines.resize(64 << 20, b'\n');
+    lines.resize(64 << 20, b' ');
     let bomb = gzip(&lines);
     assert!(bomb.len() < 100_000);
     assert!(refused(bomb.clone()).contains("bomb"));
@@ -347,6 +360,8 @@ fn parquet_that_claims_too_much() {
     assert!(refused(footer).contains("the footer claims"));
     let mut encrypted = whole.clone();
     encrypted[at + 4..].copy_from_slice(b"PARE");
+    assert!(refused(encrypted.clone()).contains("encrypted"));
+    encrypted[..4].copy_from_slice(b"PARE");
     assert!(refused(encrypted).contains("encrypted"));
     let limits = Limits { max_pages_bytes: 100, ..Limits::DEFAULT };
     let error = read_with(InMemory::new("object", whole), &limits).unwrap_err();
