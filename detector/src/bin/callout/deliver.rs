@@ -29,7 +29,8 @@ pub(crate) struct Delivery {
     pub(crate) fail_on: Option<f64>,
 }
 
-/// The files a run writes, created before it starts: a wrong path costs a second, not an hour.
+/// The files a run writes, created before it starts: a wrong path costs a second, not an hour. What is in them stays until
+/// there is something to write.
 #[derive(Debug)]
 pub(crate) struct Opened {
     output: Option<(PathBuf, File)>,
@@ -130,9 +131,9 @@ impl Delivery {
         }
 
         let written = match opened.output {
-            Some((path, file)) => {
-                write(&shown, &mut BufWriter::new(file)).with_context(|| format!("could not write {}", path.display()))
-            }
+            Some((path, file)) => emptied(&file)
+                .and_then(|()| write(&shown, &mut BufWriter::new(file)))
+                .with_context(|| format!("could not write {}", path.display())),
             // A reader who has gone away has read enough.
             None => match write(&shown, &mut BufWriter::new(io::stdout().lock())) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -140,7 +141,9 @@ impl Delivery {
             },
         };
         let reported = opened.report.map_or(Ok(()), |(path, mut file)| {
-            writeln!(file, "{}", report::json(coverage)).with_context(|| format!("could not write {}", path.display()))
+            emptied(&file)
+                .and_then(|()| writeln!(file, "{}", report::json(coverage)))
+                .with_context(|| format!("could not write {}", path.display()))
         });
         let stored = outcome.unsaved.map_or(Ok(()), Err);
         for lost in [written, reported, stored].into_iter().filter_map(Result::err) {
@@ -166,9 +169,18 @@ impl Delivery {
     }
 }
 
+/// Takes out what an earlier run wrote. A pipe or a device holds nothing.
+fn emptied(file: &File) -> io::Result<()> {
+    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
+}
+
 fn create(option: &str, path: Option<&Path>) -> Result<Option<(PathBuf, File)>, Failure> {
     let Some(path) = path else { return Ok(None) };
-    let file = File::create(path)
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
         .with_context(|| format!("could not create `{option} {}`", path.display()))
         .hint("the folder must exist and be writable")?;
     Ok(Some((path.to_owned(), file)))
@@ -217,7 +229,13 @@ mod tests {
             fail_on: None,
         };
         set(&mut delivery);
+        let before = "of an earlier run\n".repeat(999);
+        for name in ["output", "report"] {
+            fs::write(path(name), &before).expect("a file");
+        }
         let opened = delivery.open(listing).unwrap_or_else(|failure| panic!("{:#}", failure.error));
+        let kept = fs::read_to_string(path("output")).expect("the output");
+        assert_eq!(kept, before, "until there is something to write");
         let outcome = Outcome { findings, coverage, ..Outcome::default() };
         let status = delivery.deliver(outcome, listing, opened, Console::new(When::Never));
         Ran {
