@@ -18,7 +18,7 @@
 //! moment leaves the old version or the new one. Writers take turns under the lock: the last one wins, whole.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -136,10 +136,19 @@ pub fn version(dir: &Path) -> Result<Option<Version>, Error> {
     }
 }
 
+/// The most bytes of a pointer that are read; it has some two hundred.
+const MAX_POINTER_BYTES: u64 = 64 << 10;
+
+fn read_pointer(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_POINTER_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn pointer(dir: &Path) -> Result<Option<Pointer>, Error> {
     let path = dir.join(POINTER);
     let origin = path.display().to_string();
-    let bytes = match fs::read(&path) {
+    let bytes = match read_pointer(&path) {
         Ok(bytes) => bytes,
         // A pointer that is lost is no beginning: the next save would clear away what it named.
         Err(error) if error.kind() == ErrorKind::NotFound && holds_version(dir) => {

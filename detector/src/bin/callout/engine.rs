@@ -371,7 +371,8 @@ fn renamed<'a>(known: impl Iterator<Item = &'a str>, given: [bool; 2]) -> Option
     const AMAZON: [&str; 3] = ["AS16509", "AS14618", "AS8987"];
     let (mut of_systems, mut of_services, mut of_none, mut of_amazon) = (false, false, false, false);
     for key in known.filter(|key| !key.starts_with("private ")) {
-        of_services |= key.starts_with("AWS ");
+        // A log that names services itself says no Region.
+        of_services |= key.starts_with("AWS ") && key.split(' ').count() > 2;
         of_systems |= key.starts_with("AS");
         of_none |= key.starts_with(|first: char| first.is_ascii_hexdigit()) && !key.starts_with('A');
         of_amazon |= AMAZON.contains(&key);
@@ -504,6 +505,7 @@ mod tests {
         }
         assert_eq!(of(&["private 10.0.0.0/16"], [true, true]), "", "inside there are no other names");
         assert_eq!(of(&["AS64500"], [true, true]), "", "nothing of AWS was met");
+        assert_eq!(of(&["AS64500", "AWS S3"], [true, false]), "", "the log itself named the service");
         assert!(of(&blocks, [true, true]).contains("learned without --asn:"));
         assert!(of(&["AS64500", "AS16509"], [true, true]).contains("learned without --aws-ranges:"));
         assert!(of(&all, [false, true]).contains("learned with --asn:"));

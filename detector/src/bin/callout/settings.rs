@@ -1,6 +1,7 @@
 //! What was typed, interpreted: files read, settings checked, defaults filled in. Nothing here runs the engine.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -8,8 +9,8 @@ use std::thread;
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use detector::config::Config;
-use detector::write::Format;
 use detector::write::table::Look;
+use detector::write::{Format, visible};
 
 use crate::args;
 use crate::console::{Console, Failure, Hint as _, stdout_look};
@@ -85,7 +86,7 @@ impl Settings {
         let mut listing = Listing::of(&input.paths);
         listing.beside = files.paths().chain(run.config.as_deref()).map(Path::to_owned).collect();
         for problem in &listing.problems {
-            console.error(&format!("{}: {}", problem.path, problem.error));
+            console.error(&format!("{}: {}", visible(&problem.path), problem.error));
             console.hint(problem.hint);
         }
         if listing.n_hidden > 0 {
@@ -177,13 +178,32 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// The most bytes of a file of settings, hundreds of times what it has, and of one of the others: an inventory of a million
+/// interfaces has as many.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+const MAX_DOCUMENT_BYTES: u64 = 1 << 30;
+
+/// Reads a file or a pipe.
+///
+/// # Errors
+/// Those of reading, and when there is more of it than `max_bytes`.
+fn read_at_most(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(io::Error::other(format!("it has more than {} MiB", max_bytes >> 20)));
+    }
+    Ok(bytes)
+}
+
 /// The settings of a file, if one is given, with the warm-up that was typed.
 pub(crate) fn config(file: Option<&Path>, warm_up: Option<&str>) -> Result<Config, Failure> {
     const HINT: &str = "callout.toml of the repository lists every key with its default, range and reason";
     let config = match file {
         None => Config::defaults(),
         Some(path) => {
-            let text = fs::read_to_string(path)
+            let text = read_at_most(path, MAX_CONFIG_BYTES)
+                .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
                 .with_context(|| format!("could not read the settings {}", path.display()))
                 .hint("--config takes a TOML file; every key is optional")?;
             Config::from_toml(&text).with_context(|| path.display().to_string()).hint(HINT)?
@@ -214,7 +234,7 @@ fn knowledge(files: &args::Knowledge) -> Result<Knowledge, Failure> {
 }
 
 fn document(option: &str, path: &Path) -> Result<Document, Failure> {
-    let bytes = fs::read(path)
+    let bytes = read_at_most(path, MAX_DOCUMENT_BYTES)
         .with_context(|| format!("could not read `{option} {}`", path.display()))
         .hint(format!("`callout replay --help` says what {option} takes"))?;
     Ok(Document { origin: path.to_string_lossy().into_owned(), bytes: Bytes::from(bytes) })
@@ -264,6 +284,16 @@ mod tests {
         assert!(files.contains(&pointer) && files.contains(&table), "{files:?}");
         assert_eq!(files.len(), 3, "{files:?}");
         assert_eq!(files_below(&root.path().join("new")), [""; 0].map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_file_without_end_is_not_read_to_its_end() {
+        let error = read_at_most(Path::new("/dev/zero"), MAX_CONFIG_BYTES).expect_err("more than there is room for");
+        assert_eq!(error.to_string(), "it has more than 1 MiB");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), [7; 99]).unwrap();
+        assert_eq!(read_at_most(file.path(), 99).unwrap(), [7; 99]);
+        assert!(read_at_most(file.path(), 98).is_err());
     }
 
     #[test]
