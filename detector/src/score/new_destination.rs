@@ -46,6 +46,11 @@ const UPLOAD_SEVERITY: f64 = 0.7;
 const PORT_SEVERITY: f64 = 0.5;
 const ODD_PORT_SEVERITY: f64 = 1.2;
 
+/// Severity taken off where other functions know the very prefix: per doubling of their number, and at the most. Told all
+/// the same, since a compromise may spread; but whom ten functions called for weeks is seldom a stranger to the eleventh.
+const FAMILIAR_SEVERITY: f64 = 0.5;
+const MOST_FAMILIAR_SEVERITY: f64 = 1.5;
+
 /// The check.
 pub(super) struct NewDestination;
 
@@ -119,6 +124,7 @@ fn first_contact(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Part
         Subject::Prefix(_) | Subject::Service(..) => ("prefix", "new_prefixes", Quantity::Prefixes),
     };
     let inside = if view.is_inside(newcomer) { PRIVATE_BANS } else { 0.0 };
+    let n_knowing_prefix = n_knowing_prefix(view, subject, newcomer);
     let evidence = Evidence {
         check: CheckId::NewDestination,
         measure,
@@ -131,10 +137,34 @@ fn first_contact(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Part
             view.subject_words(subject),
             View::age_words(newcomer),
             news_words(view, subject, newcomer),
-            known_to_words(met, what, view.owner_words()),
+            known_to_words(met, what, view.owner_words()) + &prefix_words(view, newcomer, n_knowing_prefix),
         ),
     };
-    Part { bans: (surprise - novelty::familiarity(met) - inside).max(0.0), severity: SEVERITY, evidence }
+    let severity = SEVERITY - familiar_severity(n_knowing_prefix);
+    Part { bans: (surprise - novelty::familiarity(met) - inside).max(0.0), severity, evidence }
+}
+
+/// How many other owners know the very prefix of a new network. That they know its network says little where that is a
+/// provider of clouds.
+fn n_knowing_prefix(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> u32 {
+    let (Subject::Network(_), Some(first)) = (subject, newcomer.destinations.first()) else { return 0 };
+    let n = view.fleet.n_owners_knowing_prefix(view.rungs(first.peer).prefix);
+    // The owner itself is among them once an hour is over, unless it was told.
+    let is_counted = newcomer.known.first < view.window && view.baseline.finding(subject) == 0;
+    n.saturating_sub(u32::from(is_counted)).min(newcomer.met.n_owners_knowing)
+}
+
+/// Severity taken off for it.
+fn familiar_severity(n_knowing_prefix: u32) -> f64 {
+    ((1.0 + f64::from(n_knowing_prefix)).log2() * FAMILIAR_SEVERITY).min(MOST_FAMILIAR_SEVERITY)
+}
+
+/// That they do, in words.
+fn prefix_words(view: &View<'_>, newcomer: &Newcomer, n: u32) -> String {
+    let Some(first) = newcomer.destinations.first().filter(|_| n > 0) else { return String::new() };
+    let prefix = view.fleet.ladder.prefix(view.rungs(first.peer).prefix);
+    let know = if n == 1 { "knows" } else { "know" };
+    format!(", {n} {know} {prefix} in it")
 }
 
 /// How many of the other functions know the network or prefix; nothing where there are none.
@@ -237,6 +267,12 @@ mod tests {
         assert!(hundredths(20_000, 0) > hundredths(10_000, 0) && hundredths(20_000, 0) < 90);
         let of_answers = [1 << 20, 1 << 19, 300_000].map(|bytes_in| hundredths(1 << 20, bytes_in));
         assert_eq!(of_answers, [0, 40, 90]);
+    }
+
+    #[test]
+    fn what_others_know_to_the_very_prefix_is_low() {
+        let tenths = [0, 1, 3, 7, 100].map(|n| ((SEVERITY - familiar_severity(n)) * 10.0).round() as u32);
+        assert_eq!(tenths, [50, 45, 40, 35, 35]);
     }
 
     #[test]
