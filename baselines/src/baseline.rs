@@ -37,11 +37,11 @@ pub struct DiaryDay {
 
 impl DiaryDay {
     /// Adds what else the day brought.
-    fn add(&mut self, new: &Self) {
-        self.networks += new.networks;
-        self.services += new.services;
-        self.prefixes += new.prefixes;
-        self.ports += new.ports;
+    pub(crate) fn add(&mut self, new: &Self) {
+        self.networks = self.networks.saturating_add(new.networks);
+        self.services = self.services.saturating_add(new.services);
+        self.prefixes = self.prefixes.saturating_add(new.prefixes);
+        self.ports = self.ports.saturating_add(new.ports);
     }
 }
 
@@ -82,7 +82,7 @@ impl Baseline {
     fn note_hour(&mut self, window: Window) {
         self.hours.resize(HOURS_PER_WEEK.into(), 0);
         if let Some(n) = self.hours.get_mut(usize::from(window.hour_of_week())) {
-            *n += 1;
+            *n = n.saturating_add(1);
         }
     }
 
@@ -524,9 +524,9 @@ impl Baseline {
             learned.prefixes.push(rungs.prefix);
         }
         if let Some(entry) = self.networks.at_mut(network) {
-            entry.n_prefixes += 1;
+            entry.n_prefixes = entry.n_prefixes.saturating_add(1);
             if window.0 >= entry.known.first.0 + WINDOWS_PER_DAY {
-                entry.n_late_prefixes += 1;
+                entry.n_late_prefixes = entry.n_late_prefixes.saturating_add(1);
                 new.prefixes += 1;
             }
         }

@@ -139,7 +139,7 @@ impl Baselines {
         for &prefix in &learned.told_prefixes {
             uncount(&mut self.prevalence.prefixes, prefix);
         }
-        self.learned_from.n_observations += learned.n_observations;
+        self.learned_from.n_observations = self.learned_from.n_observations.saturating_add(learned.n_observations);
         self.learned_from.span = span_of(self.learned_from.span, learned.span);
     }
 

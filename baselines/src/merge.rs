@@ -45,8 +45,9 @@ impl Baselines {
                 mine.merge(&theirs);
             }
         }
-        self.learned_from.n_objects += other.learned_from.n_objects;
-        self.learned_from.n_observations += other.learned_from.n_observations;
+        self.learned_from.n_objects = self.learned_from.n_objects.saturating_add(other.learned_from.n_objects);
+        self.learned_from.n_observations =
+            self.learned_from.n_observations.saturating_add(other.learned_from.n_observations);
         self.learned_from.span = span_of(self.learned_from.span, other.learned_from.span);
         self.accepted.extend(&other.accepted);
         self.recount();
@@ -175,8 +176,8 @@ impl Baseline {
         for (key, known) in theirs.networks.iter() {
             if let Some(mine) = self.networks.get_mut(key) {
                 mine.known.merge(&known.known);
-                mine.n_prefixes += known.n_prefixes;
-                mine.n_late_prefixes += known.n_late_prefixes;
+                mine.n_prefixes = mine.n_prefixes.saturating_add(known.n_prefixes);
+                mine.n_late_prefixes = mine.n_late_prefixes.saturating_add(known.n_late_prefixes);
             } else {
                 self.networks.put(*key, *known);
             }
@@ -329,7 +330,7 @@ impl Baseline {
             }
         };
         self.hours.resize(self.hours.len().max(other.hours.len()), 0);
-        self.hours.iter_mut().zip(&other.hours).for_each(|(mine, theirs)| *mine += theirs);
+        self.hours.iter_mut().zip(&other.hours).for_each(|(mine, theirs)| *mine = mine.saturating_add(*theirs));
         if let Some(twice) = shares_window.and_then(|w| self.hours.get_mut(usize::from(w.hour_of_week()))) {
             *twice = twice.saturating_sub(1);
         }
@@ -350,10 +351,7 @@ impl Baseline {
         self.diary.dedup_by(|next, kept| {
             let is_same = next.day == kept.day;
             if is_same {
-                kept.networks += next.networks;
-                kept.services += next.services;
-                kept.prefixes += next.prefixes;
-                kept.ports += next.ports;
+                kept.add(next);
             }
             is_same
         });

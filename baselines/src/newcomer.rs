@@ -322,8 +322,8 @@ impl Newcomer {
         self.latest_bytes_out = later.latest_bytes_out;
         self.held.follow(&later.held);
         self.known.merge(&later.known);
-        self.n_flows += later.n_flows;
-        self.n_rejected += later.n_rejected;
+        self.n_flows = self.n_flows.saturating_add(later.n_flows);
+        self.n_rejected = self.n_rejected.saturating_add(later.n_rejected);
         self.bytes_out = self.bytes_out.saturating_add(later.bytes_out);
         self.bytes_in = self.bytes_in.saturating_add(later.bytes_in);
         self.counts.extend_from_slice(&later.counts);
