@@ -20,6 +20,7 @@ mod novelty;
 mod novelty_burst;
 mod oddity;
 mod rejected_egress;
+mod tails;
 mod threat_list;
 mod unusual_resolver;
 mod view;

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use baselines::newcomer::{Newcomer, Subject};
 
 use super::oddity::{Oddity, Topic};
+use super::tails::poisson_tail_bans;
 use super::view::{View, is_all_refused};
 use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
@@ -111,31 +112,5 @@ impl Check for NoveltyBurst {
             }],
             destinations: burst.iter().flat_map(|(.., newcomer)| newcomer.destinations.clone()).collect(),
         }]
-    }
-}
-
-/// −log10 of the chance of at least `k` where `expected` are expected.
-fn poisson_tail_bans(k: usize, expected: f64) -> f64 {
-    let mut term = (-expected).exp();
-    let mut below = 0.0;
-    for i in 0..k {
-        below += term;
-        term *= expected / (i as f64 + 1.0);
-    }
-    // Where the sum below is all but one, the first term of the tail is the tail.
-    let tail = if 1.0 - below > 1e-9 { 1.0 - below } else { term };
-    -tail.max(1e-30).log10()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn poisson_tails() {
-        assert!(poisson_tail_bans(0, 2.0).abs() < 1e-9);
-        assert!((poisson_tail_bans(1, 0.01) - 2.0).abs() < 0.01);
-        assert!(poisson_tail_bans(3, 0.001) > 9.0);
-        assert!(poisson_tail_bans(3, 3.0) < 0.4);
     }
 }
