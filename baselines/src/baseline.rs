@@ -409,7 +409,7 @@ impl Baseline {
         total: &mut Totals,
         learned: &mut Learned,
     ) -> bool {
-        let under_finding = standing.subject().is_some_and(|subject| self.finding(subject) != 0);
+        let under_finding = standing.subject().is_some_and(|subject| self.is_told(subject));
         let mut new = DiaryDay::default();
         let entries = self.enter(ladder.rungs(row.peer), row, &mut new, learned);
         self.touch(row, entries, under_finding);

@@ -9,7 +9,7 @@ use crate::newcomer::Subject;
 
 impl Baseline {
     /// Whether a rung is under a finding.
-    pub(crate) fn is_told(&self, subject: Subject) -> bool {
+    pub fn is_told(&self, subject: Subject) -> bool {
         self.finding(subject) != 0
     }
 

@@ -27,6 +27,11 @@ impl Window {
         Self(u32::try_from(unix_secs.max(0) / WINDOW_SECS).unwrap_or(u32::MAX))
     }
 
+    /// The window a minute since 1970 falls into.
+    pub fn of_minute(minute: u32) -> Self {
+        Self(minute / WINDOW_MINUTES)
+    }
+
     /// First second.
     pub fn start(self) -> i64 {
         i64::from(self.0) * WINDOW_SECS

@@ -7,11 +7,10 @@ use baselines::baseline::Baseline;
 use baselines::distribution::Counts;
 use baselines::heirs::functions;
 use baselines::ladder::to_ip;
-use baselines::newcomer::Subject;
 
 use crate::amounts::count;
 use crate::finding::{port_name, port_words};
-use crate::score::Scorer;
+use crate::score::{Scorer, subject_words};
 use crate::write::inspect::{Detail, Function, Network, State, Volume};
 
 /// What is known of each owner, by name. A function is ready when it was observed through `warm_up_secs`.
@@ -118,13 +117,7 @@ pub fn held(baselines: &Baselines) -> Vec<Held> {
     });
     let mut held: Vec<Held> = under_finding
         .filter_map(|(owner, baseline, subject, finding)| {
-            let what = match subject {
-                Subject::Network(network) => baselines.ladder.label(network).to_string(),
-                Subject::Service(network, port, protocol) => {
-                    format!("{} {}", baselines.ladder.label(network), port_words(port, protocol))
-                }
-                Subject::Prefix(prefix) => baselines.ladder.prefix(prefix).to_string(),
-            };
+            let what = subject_words(&baselines.ladder, subject);
             let met: Vec<String> = baseline
                 .newcomer(subject)?
                 .destinations

@@ -149,7 +149,7 @@ impl Check for Beacon {
 
 /// Whether there is contact in most windows that the function is active in: it may be how it uses a new service.
 fn is_busy(view: &View<'_>, newcomer: &Newcomer) -> bool {
-    let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of(i64::from(*minute) * 60));
+    let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of_minute(*minute));
     let active = view.baseline.active.windows(from, view.window).filter(|&(_, minutes)| minutes != 0);
     let contact_windows: BTreeSet<u32> = newcomer.contacts.iter().map(|minute| minute / WINDOW_MINUTES).collect();
     contact_windows.len() as f64 > active.count().max(1) as f64 * BUSY_SHARE
@@ -166,12 +166,12 @@ fn is_one_connection(newcomer: &Newcomer) -> bool {
 /// while it rests in most others.
 fn is_explained(view: &View<'_>, newcomer: &Newcomer) -> bool {
     let baseline = view.baseline;
-    let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of(i64::from(*minute) * 60));
+    let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of_minute(*minute));
     let active = || baseline.active.windows(from, view.window).filter(|&(_, minutes)| minutes != 0);
     let n_active_windows = active().count() as u32;
     let n_active_minutes: u32 = active().map(|(_, minutes)| minutes.count_ones()).sum();
     // The window under judgement is not in the ring yet.
-    let past = || newcomer.contacts.iter().copied().filter(|&minute| Window::of(i64::from(minute) * 60) < view.window);
+    let past = || newcomer.contacts.iter().copied().filter(|&minute| Window::of_minute(minute) < view.window);
     let minutes = |(window, minutes): (Window, u16)| {
         (0..WINDOW_MINUTES).filter(move |at| minutes >> at & 1 == 1).map(move |at| window.0 * WINDOW_MINUTES + at)
     };

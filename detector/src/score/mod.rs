@@ -45,8 +45,8 @@ use incidents::Judged;
 pub use incidents::{Incident, Incidents, OwnIncidents, StoredError};
 use novelty::Prior;
 use oddity::{Oddity, Topic};
-pub(crate) use view::RENTED_BLOCKS;
 use view::View;
+pub(crate) use view::{RENTED_BLOCKS, subject_words};
 
 /// What the user's files and tables say about addresses and functions.
 pub trait Facts: Sync {
@@ -236,7 +236,7 @@ impl<'a> Scorer<'a> {
             }
         }
         // What is under a finding is told of for as long as it goes on, odd or not.
-        for subject in subjects.iter().filter(|subject| baseline.finding(**subject) != 0) {
+        for subject in subjects.iter().filter(|subject| baseline.is_told(**subject)) {
             topics.entry(Topic::Newcomer(*subject)).or_default();
         }
         // The first topic of a window names the incident. By time, so that records of the same window that come later,

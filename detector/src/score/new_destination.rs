@@ -150,7 +150,7 @@ fn n_knowing_prefix(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> u
     let (Subject::Network(_), Some(first)) = (subject, newcomer.destinations.first()) else { return 0 };
     let n = view.fleet.n_owners_knowing_prefix(view.rungs(first.peer).prefix);
     // The owner itself is among them once an hour is over, unless it was told.
-    let is_counted = newcomer.known.first < view.window && view.baseline.finding(subject) == 0;
+    let is_counted = newcomer.known.first < view.window && !view.baseline.is_told(subject);
     n.saturating_sub(u32::from(is_counted)).min(newcomer.met.n_owners_knowing)
 }
 

@@ -165,8 +165,7 @@ fn days_of_port(baseline: &Baseline, now: Day, port: (u16, u8)) -> f64 {
 /// The networks a port is used with, other than under a finding.
 fn uses_of_port(baseline: &Baseline, port: (u16, u8)) -> impl Iterator<Item = &ServiceKnown> {
     let is_told = move |network: u32| {
-        baseline.finding(Subject::Network(network)) != 0
-            || baseline.finding(Subject::Service(network, port.0, port.1)) != 0
+        baseline.is_told(Subject::Network(network)) || baseline.is_told(Subject::Service(network, port.0, port.1))
     };
     let of_port = baseline.services().filter(move |(key, _)| (key.1, key.2) == port && !is_told(key.0));
     of_port.map(|(_, service)| service)
@@ -299,11 +298,10 @@ pub(super) fn most_in_a_day(
     for (prefix, known) in baseline.prefixes() {
         let (day, network) = (known.known.first.day(), known.network);
         let is_new = |network: u32| baseline.network(network).is_some_and(|network| network.known.first.day() == day);
-        let is_told = |subject: Subject| baseline.finding(subject) != 0;
         if past.contains(&day)
             && !is_private(ladder.prefix(prefix).0)
-            && !is_told(Subject::Network(network))
-            && !is_told(Subject::Prefix(prefix))
+            && !baseline.is_told(Subject::Network(network))
+            && !baseline.is_told(Subject::Prefix(prefix))
             && (is_new(network) || by_prefix_too(network))
         {
             news.insert((day, network));

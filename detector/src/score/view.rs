@@ -8,7 +8,7 @@ use baselines::baseline::Baseline;
 use baselines::follow::Open;
 use baselines::heirs::{WarmUp, functions, is_function};
 use baselines::known::RecordLengths;
-use baselines::ladder::{Rungs, is_private, to_ip};
+use baselines::ladder::{Ladder, Rungs, is_private, to_ip};
 use baselines::newcomer::{Newcomer, Subject};
 use baselines::observation::Observation;
 use baselines::standing::{Found, Standing};
@@ -163,15 +163,9 @@ impl View<'_> {
         self.fleet.ladder.label(network)
     }
 
-    /// What a subject is, in words.
+    /// See [`subject_words`].
     pub(super) fn subject_words(&self, subject: Subject) -> String {
-        match subject {
-            Subject::Network(network) => self.network(network).to_string(),
-            Subject::Service(network, port, protocol) => {
-                format!("{} {}", self.network(network), port_words(port, protocol))
-            }
-            Subject::Prefix(prefix) => self.fleet.ladder.prefix(prefix).to_string(),
-        }
+        subject_words(self.fleet.ladder, subject)
     }
 
     /// A row's destination in words: `203.0.113.7:443`, `203.0.113.7 by icmp`.
@@ -209,6 +203,17 @@ impl View<'_> {
     }
 }
 
+/// What a subject is, in words: `AS64500 Example Hosting`, the same with its port, a block.
+pub(crate) fn subject_words(ladder: &Ladder, subject: Subject) -> String {
+    match subject {
+        Subject::Network(network) => ladder.label(network).to_string(),
+        Subject::Service(network, port, protocol) => {
+            format!("{} {}", ladder.label(network), port_words(port, protocol))
+        }
+        Subject::Prefix(prefix) => ladder.prefix(prefix).to_string(),
+    }
+}
+
 /// Whether a network or a port of it, met on few days long ago, is back at another hour of the week: not a weekly job,
 /// and not one more address of a network that is in use.
 fn is_back(subject: Subject, newcomer: &Newcomer) -> bool {
@@ -217,7 +222,7 @@ fn is_back(subject: Subject, newcomer: &Newcomer) -> bool {
     let back = newcomer.contacts.iter().copied().find(|&minute| since(minute) >= BACK_SECS);
     !matches!(subject, Subject::Prefix(_))
         && newcomer.known.n_days <= RARE_DAYS
-        && back.is_some_and(|minute| Window::of(i64::from(minute) * 60).hours_of_week_to(first) > 1)
+        && back.is_some_and(|minute| Window::of_minute(minute).hours_of_week_to(first) > 1)
 }
 
 /// Whether every contact with a newcomer so far was refused: then nothing was called.

@@ -4,7 +4,6 @@
 //! first. Whoever reads one of the ten findings should know of the others.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use baselines::Baselines;
 use baselines::heirs::{functions, is_function};
@@ -14,6 +13,7 @@ use baselines::window::Window;
 use super::Incident;
 use crate::amounts::count;
 use crate::score::oddity::Topic;
+use crate::score::subject_words;
 
 /// Of each stranger the owners that were told to call it, each with the beginning of its incident.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl Strangers {
             let told: Vec<u32> = told.filter(|(_, first)| *first <= incident.last).map(|(owner, _)| *owner).collect();
             let all = names(&told);
             let others: BTreeSet<&str> = all.iter().flat_map(|name| functions(name)).collect();
-            (others.difference(&own).count(), words(stranger, baselines))
+            (others.difference(&own).count(), subject_words(&baselines.ladder, stranger))
         };
         let (n, stranger) = strangers(incident).into_iter().map(others).max()?;
         let noun = if own.iter().all(|name| is_function(name)) { "other function" } else { "other interface" };
@@ -58,13 +58,6 @@ fn strangers(incident: &Incident) -> BTreeSet<Subject> {
         Topic::Service(..) | Topic::Peer(_) | Topic::Owner => None,
     };
     incident.topics.iter().filter_map(stranger).collect()
-}
-
-fn words(stranger: Subject, baselines: &Baselines) -> Arc<str> {
-    match stranger {
-        Subject::Network(network) | Subject::Service(network, ..) => baselines.ladder.label(network),
-        Subject::Prefix(prefix) => baselines.ladder.prefix(prefix).to_string().into(),
-    }
 }
 
 #[cfg(test)]
