@@ -24,11 +24,16 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// Controls (C0, DEL, C1), soft hyphen, joiners and direction marks, line separators, invisible operators, the byte
-/// order mark, interlinear notes, tags. Source: Unicode 16, general categories Cc, Cf, Zl, Zp.
+/// order mark, marks of scripts, music and annotations, tags: Unicode 16's general categories Cc, Cf, Zl and Zp. And what is
+/// drawn as nothing: fillers, the blank pattern of Braille, selectors of Mongolian and of ideographs.
 pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+            | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Columns a text takes on a terminal.
@@ -139,6 +144,7 @@ mod tests {
             ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
             ("a\nb\tc", "a\\nb\\tc"),
             ("a\u{202e}b", "a\\u{202e}b"),
+            ("a\u{3164}\u{13430}b", "a\\u{3164}\\u{13430}b"),
             ("\u{7f}\u{9b}", "\\u{7f}\\u{9b}"),
         ] {
             assert_eq!(visible(text), safe);
