@@ -91,7 +91,7 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
         tracing::warn!("there is no baseline, or it was deleted: learning anew from all stored observations");
     }
     let pending = learned.pending(&door.state).await?;
-    let (chosen, rest) = chosen(&pending);
+    let (chosen, rest) = chosen(&pending, &learned.begun, MAX_FOLD_BYTES);
     let sets = door.sets.load(&door.state, chosen).await?;
     let until = settled_until(&sets, rest.first(), &learned, door.settings.grace_secs);
     let mut round = settle_and_walk(door, invocation, &world, &learned, &sets, until).await?;
@@ -102,6 +102,13 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
     let (told, delivered) = door.deliver(invocation, &world, &round.findings, &learned.told).await;
     round.note_told(told, &world.config);
     let is_changed = round.has_changed(&learned);
+    // The next round would choose the same again, and so would every run after this one.
+    anyhow::ensure!(
+        is_changed || rest.is_empty(),
+        "no progress: {} objects' observations changed nothing, and {} more wait behind them; this is a bug",
+        chosen.len(),
+        rest.len()
+    );
     if is_changed && !store(door, &mut round.next, tag.as_deref()).await? {
         return Ok(Folded::Lost);
     }
@@ -199,16 +206,18 @@ fn accept(world: &World, next: &mut Learned) -> usize {
     world.accepted.iter().filter(|&&id| !baselines.is_accepted(id) && !baselines.accept(id).is_empty()).count()
 }
 
-/// The earliest days' observations, as many as are folded in at a time, and the rest. At least one whole day.
-fn chosen(pending: &[Listed]) -> (&[Listed], &[Listed]) {
+/// The earliest days' observations, as many as are folded in at a time, and the rest. At least one whole day that is not
+/// begun: what is begun settles only when something newer is read beside it.
+fn chosen<'a>(pending: &'a [Listed], begun: &BTreeSet<String>, max_bytes: u64) -> (&'a [Listed], &'a [Listed]) {
     let day = |listed: &Listed| listed.key.get(..23).unwrap_or_default().to_owned();
-    let (mut n_bytes, mut at) = (0, 0);
+    let (mut n_bytes, mut at, mut is_any_new) = (0, 0, false);
     for of_day in pending.chunk_by(|a, b| day(a) == day(b)) {
         n_bytes += of_day.iter().map(|listed| listed.size).sum::<u64>();
-        if at > 0 && n_bytes > MAX_FOLD_BYTES {
+        if is_any_new && n_bytes > max_bytes {
             break;
         }
         at += of_day.len();
+        is_any_new |= of_day.iter().any(|listed| !begun.contains(&listed.key));
     }
     pending.split_at(at)
 }
@@ -252,14 +261,49 @@ mod tests {
     #[test]
     fn whole_days_are_chosen_the_earliest_first() {
         let pending = [
-            listed("observations/2026-03-01/_a.parquet", MAX_FOLD_BYTES),
+            listed("observations/2026-03-01/_a.parquet", 10),
             listed("observations/2026-03-01/_b.parquet", 9),
             listed("observations/2026-03-02/_a.parquet", 1),
             listed("observations/2026-03-03/_a.parquet", 1),
         ];
-        assert_eq!(chosen(&pending).0.len(), 2, "a day is never split");
-        assert_eq!(chosen(&pending[2..]).0.len(), 2);
-        assert_eq!(chosen(&[]).0.len(), 0);
+        let n_chosen = |pending| chosen(pending, &BTreeSet::new(), 10).0.len();
+        assert_eq!(n_chosen(&pending), 2, "a day is never split");
+        assert_eq!(n_chosen(&pending[2..]), 2);
+        assert_eq!(n_chosen(&[]), 0);
+    }
+
+    /// What the learner folds in round by round, at most 10 bytes at a time, of observations with their windows.
+    fn rounds(stored: &[(Listed, &[u32])]) -> Vec<u32> {
+        let (mut learned, mut untils) = (Learned::default(), Vec::new());
+        loop {
+            let pending: Vec<_> = stored.iter().map(|(listed, _)| listed.clone()).collect();
+            let pending: Vec<_> =
+                pending.into_iter().filter(|at| learned.begun.contains(&at.key) || !learned.holds(&at.key)).collect();
+            let (chosen, rest) = chosen(&pending, &learned.begun, 10);
+            let windows = |key: &str| stored.iter().find(|(listed, _)| listed.key == key).map_or(&[][..], |of| of.1);
+            let sets: Vec<Set> = chosen.iter().map(|at| (at.key.clone(), set(windows(&at.key)).1)).collect();
+            let until = settled_until(&sets, rest.first(), &learned, 1800);
+            let before = (learned.until, learned.begun.clone(), learned.folded.clone());
+            learned.until = until;
+            for (key, set) in &sets {
+                learned.fold(key, set.rows.iter().all(|row| row.window < until));
+            }
+            untils.push(until.0);
+            if rest.is_empty() {
+                return untils;
+            }
+            assert!(before != (until, learned.begun.clone(), learned.folded.clone()), "round {untils:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_day_left_over_does_not_hold_up_a_large_day_after_it() {
+        let of_day =
+            |day: u32, size| listed(&format!("observations/1970-03-0{day}/_00112233445566{day}8.parquet"), size);
+        // To the last window of its day: within the grace nothing of the last hour settles.
+        let [first, second, third]: [u32; 3] = [60, 61, 62].map(|day| day * 144 + 143);
+        let stored = [(of_day(2, 1), &[first][..]), (of_day(3, 11), &[second]), (of_day(4, 11), &[third])];
+        assert_eq!(rounds(&stored), [first - 5, second - 5, third - 5]);
     }
 
     #[test]
