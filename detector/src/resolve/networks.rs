@@ -156,11 +156,12 @@ impl fmt::Display for Network {
     }
 }
 
-/// Address → network owner, from the files the user brought; without any, from the address alone.
-#[derive(Debug, Default)]
+/// Address → network owner, from the files the user brought; without any, from the address alone. A clone shares the
+/// tables.
+#[derive(Clone, Debug, Default)]
 pub struct Networks {
-    asn: Vec<AsnTable>,
-    aws: Vec<AwsRanges>,
+    asn: Vec<Arc<AsnTable>>,
+    aws: Vec<Arc<AwsRanges>>,
 }
 
 impl Networks {
@@ -172,7 +173,7 @@ impl Networks {
     /// When the file is neither form, is damaged, or names no system.
     pub fn add_asn(&mut self, origin: &str, bytes: &[u8]) -> Result<Loaded, Error> {
         let (table, loaded) = AsnTable::load(origin, bytes)?;
-        self.asn.push(table);
+        self.asn.push(Arc::new(table));
         Ok(loaded)
     }
 
@@ -181,7 +182,7 @@ impl Networks {
     /// # Errors
     /// When the file is not AWS's.
     pub fn add_aws_ranges(&mut self, origin: &str, bytes: &[u8]) -> Result<(), Error> {
-        self.aws.push(AwsRanges::load(origin, bytes)?);
+        self.aws.push(Arc::new(AwsRanges::load(origin, bytes)?));
         Ok(())
     }
 

@@ -120,7 +120,7 @@ fn state_that_cannot_be_used_is_named() {
 }
 
 #[test]
-fn a_list_that_cannot_be_read_is_left_out_and_a_table_of_networks_is_not() {
+fn a_list_that_cannot_be_read_is_left_out() {
     let cloud = Cloud::start(&json!({}));
     explain(&cloud);
     let (key, bytes) = &objects()[0];
@@ -136,9 +136,32 @@ fn a_list_that_cannot_be_read_is_left_out_and_a_table_of_networks_is_not() {
     assert!(log.contains("\"KnowledgeRefused\":4"), "{log}");
     assert!(log.contains("inventory/999900001111/eu-west-1/"), "{log}");
     assert!(log.contains("knowledge/threat-lists/feed.txt"), "{log}");
+}
+
+#[test]
+fn without_a_table_of_networks_objects_are_kept_and_judged_once_it_is_mended() {
+    let cloud = Cloud::start(&json!({}));
+    explain(&cloud);
+    let table = cloud.get(STATE, "knowledge/asn.tsv");
     cloud.put(STATE, "knowledge/asn.tsv", "no table\n");
-    let error = Function::new(&cloud, "detect", &[]).invoke(&event).error();
+    let objects = objects();
+    let mut detect = Function::new(&cloud, "detect", &[]);
+    for (key, bytes) in &objects {
+        cloud.put(LOGS, key, bytes.clone());
+        let answer = detect.invoke(&batch([&notification(key, bytes.len())])).given();
+        assert_eq!(answer, json!({"batchItemFailures": []}), "no dead letter");
+    }
+    assert_eq!(cloud.list(STATE, "observations/").len(), objects.len());
+    let log = detect.log();
+    for said in ["knowledge/asn.tsv", "\"KnowledgeRefused\":1", "\"JudgingDeferred\":1"] {
+        assert!(log.contains(said), "{said} in {log}");
+    }
+    let error = Function::new(&cloud, "learn", &[]).invoke(&json!({})).error();
     assert!(error.contains("knowledge/asn.tsv"), "{error}");
+    assert!(cloud.findings().is_empty() && cloud.list(STATE, "baselines/").is_empty(), "nothing is judged or learned");
+    cloud.put(STATE, "knowledge/asn.tsv", table);
+    Function::new(&cloud, "learn", &[]).invoke(&json!({})).given();
+    assert_eq!(cloud.findings(), replayed(&objects), "nothing is lost");
 }
 
 #[test]

@@ -172,6 +172,14 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
     if world.n_refused > 0 {
         invocation.metrics.count("KnowledgeRefused", world.n_refused);
     }
+    if let Some(why) = &world.networks_refused {
+        invocation.metrics.count("JudgingDeferred", 1);
+        tracing::warn!(
+            why = &**why,
+            "no networks to judge by: what was read is kept, and judged once they can be used"
+        );
+        return Ok(());
+    }
     let (tag, learned) = door.memory.learned(&door.state).await?;
     if tag.is_none() {
         invocation.metrics.count("BaselineMissing", 1);

@@ -48,6 +48,9 @@ pub(crate) struct World {
     pub(crate) accepted: Arc<[u128]>,
     /// Objects that could not be used.
     pub(crate) n_refused: u64,
+    /// Why there are no networks to judge by: a table of theirs cannot be used, and none was loaded before. Objects can
+    /// be read, but nothing may be judged or learned, because everything known would be new.
+    pub(crate) networks_refused: Option<Arc<str>>,
 }
 
 /// What was loaded, and from which objects.
@@ -74,7 +77,7 @@ impl Cache {
             self.looked_at = now;
             return Ok(world.clone());
         }
-        match (load(state, settings, &sources, n_left_out).await, &mut self.world) {
+        match (load(state, settings, &sources, n_left_out, self.world.as_ref()).await, &mut self.world) {
             (Ok(world), _) => {
                 *self = Self { world: Some(world.clone()), sources, looked_at: now };
                 Ok(world)
@@ -139,10 +142,16 @@ pub(crate) fn inline_config(source: &ConfigSource) -> anyhow::Result<Option<Conf
     }
 }
 
-async fn load(state: &State, settings: &Settings, sources: &[Listed], n_left_out: u64) -> anyhow::Result<World> {
+async fn load(
+    state: &State,
+    settings: &Settings,
+    sources: &[Listed],
+    n_left_out: u64,
+    before: Option<&World>,
+) -> anyhow::Result<World> {
     let knowledge = Knowledge { all_interfaces: settings.all_interfaces, ..Knowledge::default() };
     let config = inline_config(&settings.config)?;
-    let mut loaded = Loaded { config, knowledge, accepted: Arc::default(), n_refused: n_left_out };
+    let mut loaded = Loaded { config, knowledge, n_refused: n_left_out, ..Loaded::default() };
     for some in sources.chunks(AT_ONCE) {
         let read = state.get_each(some.iter().map(|source| source.key.as_str())).await?;
         // In the order of the sources. What was deleted since it was listed is not there: the next look does without
@@ -158,27 +167,27 @@ async fn load(state: &State, settings: &Settings, sources: &[Listed], n_left_out
             state.uri("inventory/")
         ));
     }
-    let config = loaded.config.ok_or_else(|| match &settings.config {
-        ConfigSource::Key(key) => anyhow!("`CALLOUT_CONFIG` names {}, which is not there", state.uri(key)),
-        _ => anyhow!("the settings are missing"),
-    })?;
-    let Loaded { knowledge, accepted, n_refused, .. } = loaded;
-    Ok(World { config: Arc::new(config), knowledge: Arc::new(knowledge), accepted, n_refused })
+    if let (None, ConfigSource::Key(key)) = (&loaded.config, &settings.config) {
+        return Err(anyhow!("`CALLOUT_CONFIG` names {}, which is not there", state.uri(key)));
+    }
+    loaded.into_world(before)
 }
 
 /// What was loaded so far.
+#[derive(Default)]
 struct Loaded {
     config: Option<Config>,
     knowledge: Knowledge,
     accepted: Arc<[u128]>,
     n_refused: u64,
+    networks_refused: Option<Arc<str>>,
 }
 
 impl Loaded {
     /// Adds an object of the bucket, known by its key.
     ///
     /// A list that cannot be read is left out, since the others and all checks work without it. Without the table of
-    /// networks, or Amazon's ranges, everything known would be new.
+    /// networks, or Amazon's ranges, everything known would be new: see [`Loaded::into_world`].
     fn add(&mut self, config: &ConfigSource, key: &str, origin: &str, bytes: &[u8]) -> anyhow::Result<()> {
         let mut parts = key.splitn(3, '/');
         match (parts.next(), parts.next(), parts.next()) {
@@ -207,10 +216,14 @@ impl Loaded {
                 Err(error) => self.refuse(origin, &error),
             },
             (Some("knowledge"), Some("ip-ranges.json"), None) => {
-                self.knowledge.networks.add_aws_ranges(origin, bytes)?;
+                if let Err(error) = self.knowledge.networks.add_aws_ranges(origin, bytes) {
+                    self.refuse_networks(&error.into());
+                }
             }
             (Some("knowledge"), Some(name), None) if name.starts_with("asn.") => {
-                self.knowledge.networks.add_asn(origin, bytes)?;
+                if let Err(error) = self.knowledge.networks.add_asn(origin, bytes) {
+                    self.refuse_networks(&error.into());
+                }
             }
             (Some("knowledge"), Some("threat-lists"), Some(name)) if !name.is_empty() => {
                 if let Err(error) = self.knowledge.threat_lists.add(list_name(name), origin, bytes) {
@@ -230,6 +243,32 @@ impl Loaded {
     fn refuse(&mut self, origin: &str, error: &anyhow::Error) {
         self.n_refused += 1;
         tracing::error!(object = origin, error = chain(error), "refused; judging goes on without it");
+    }
+
+    fn refuse_networks(&mut self, error: &anyhow::Error) {
+        self.n_refused += 1;
+        self.networks_refused = Some(chain(error).into());
+    }
+
+    /// The world as it was loaded.
+    ///
+    /// In place of a table of networks that cannot be used all networks that were loaded before hold, if there are any:
+    /// the tables that can be read do not make up for the one that cannot.
+    fn into_world(self, before: Option<&World>) -> anyhow::Result<World> {
+        let Self { config, mut knowledge, accepted, n_refused, mut networks_refused } = self;
+        let before = before.filter(|world| world.networks_refused.is_none());
+        match (networks_refused.as_deref(), before) {
+            (None, _) => {}
+            (Some(error), Some(before)) => {
+                tracing::error!(error, "refused; the networks that were loaded before hold");
+                (knowledge.networks, networks_refused) = (before.knowledge.networks.clone(), None);
+            }
+            (error, None) => {
+                tracing::error!(error, "refused; what comes is read and kept, and judged once this is mended");
+            }
+        }
+        let config = Arc::new(config.context("the settings are missing")?);
+        Ok(World { config, knowledge: Arc::new(knowledge), accepted, n_refused, networks_refused })
     }
 }
 
@@ -299,6 +338,42 @@ mod tests {
         let kept: Vec<String> = newest.into_iter().map(|listed| listed.key).collect();
         assert_eq!(kept.len(), 9, "{kept:?}");
         assert!(kept.iter().all(|key| !key.contains("000000000000") && !key.contains("deeper")), "{kept:?}");
+    }
+
+    /// What is loaded of the objects of a bucket, after what was loaded before.
+    fn world(objects: &[(&str, &str)], before: Option<&World>) -> World {
+        let mut loaded = Loaded { config: Some(Config::defaults()), ..Loaded::default() };
+        for (key, text) in objects {
+            loaded.add(&ConfigSource::Defaults, key, key, text.as_bytes()).expect(key);
+        }
+        loaded.into_world(before).expect("settings")
+    }
+
+    #[test]
+    fn a_damaged_table_of_networks_keeps_nothing_else_back() {
+        let snapshot = |id: &str| format!(r#"{{"NetworkInterfaces":[{{"NetworkInterfaceId":"{id}"}}]}}"#);
+        let old = ("inventory/1.json", &*snapshot("eni-1"));
+        let new = ("inventory/2.json", &*snapshot("eni-2"));
+        let table = ("knowledge/asn.tsv", "203.0.113.0\t203.0.113.255\t64500\tUS\tExample Hosting\n");
+        let damaged = ("knowledge/asn.tsv", "no table\n");
+        let key = |world: &World| world.knowledge.networks.network("::ffff:203.0.113.7".parse().expect("one")).key();
+
+        let before = world(&[old, table], None);
+        assert_eq!((before.n_refused, key(&before)), (0, "AS64500".to_owned()));
+        let warm = world(&[old, new, damaged], Some(&before));
+        assert_eq!((warm.n_refused, key(&warm), warm.networks_refused.clone()), (1, "AS64500".to_owned(), None));
+        assert_eq!(warm.knowledge.inventory.counts().enis, 2, "what else changed counts");
+        let later = world(&[new, damaged], Some(&warm));
+        assert_eq!((later.n_refused, key(&later), later.networks_refused), (1, "AS64500".to_owned(), None));
+
+        let cold = world(&[old, damaged], None);
+        let why = cold.networks_refused.clone().expect("there are no networks");
+        assert!(cold.n_refused == 1 && why.contains("knowledge/asn.tsv"), "{why}");
+        let still = world(&[old, new, damaged], Some(&cold));
+        assert!(still.networks_refused.is_some(), "nothing was there before");
+        let ranges = ("knowledge/ip-ranges.json", "{");
+        assert!(world(&[old, table, ranges], None).networks_refused.is_some());
+        assert_eq!(world(&[old, table], Some(&still)).networks_refused, None, "mended");
     }
 
     #[test]

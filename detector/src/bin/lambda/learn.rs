@@ -85,6 +85,9 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
     if world.n_refused > 0 {
         invocation.metrics.count("KnowledgeRefused", world.n_refused);
     }
+    if let Some(why) = &world.networks_refused {
+        anyhow::bail!("nothing is folded in until there are networks to judge by: {why}");
+    }
     let (tag, learned) = door.memory.learned(&door.state).await?;
     if tag.is_none() {
         invocation.metrics.count("BaselineMissing", 1);
