@@ -86,13 +86,14 @@ pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observe
     let limits = read::Limits { max_unit_rows: u64::MAX, ..limits(job.config) };
     let mut read = Reader { keeps_unowned: true, ..Reader::new(job, limits, 0) }.read(object)?;
     // They were taken for their own owners.
-    let n_unowned = unowned::keep_expected(job.knowledge, &mut read.observations);
+    let (n_unowned, unknown_accounts) = unowned::keep_expected(job.knowledge, &mut read.observations);
     read.rows.n_observed -= n_unowned.min(read.rows.n_observed);
     read.rows.n_unknown_interface += n_unowned;
     let mut coverage = Coverage::default();
     coverage.add(&read);
     job.progress.object_done(object.size(), coverage.n_rows);
-    Ok(Observed { flow_log: flow_log(object.name()).to_owned(), observations: read.observations.sorted(), coverage })
+    let flow_log = flow_log(object.name()).to_owned();
+    Ok(Observed { flow_log, observations: read.observations.sorted(), coverage, unknown_accounts })
 }
 
 /// Reads objects, several at a time.

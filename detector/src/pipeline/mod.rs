@@ -19,6 +19,7 @@ mod unowned;
 mod walk;
 mod world;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use baselines::Baselines;
@@ -267,6 +268,8 @@ pub struct Observed {
     pub observations: Observations,
     /// The account of reading it.
     pub coverage: Coverage,
+    /// Accounts that sent some of it and of which the inventory tells nothing: what they did is left out.
+    pub unknown_accounts: BTreeSet<Arc<str>>,
 }
 
 /// Why an object gave nothing.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use baselines::observation::{Observation, Observations};
+use baselines::observation::{Eni, Observation, Observations};
 use baselines::window::Window;
 
 use super::{Knowledge, settle};
@@ -20,15 +20,23 @@ fn is_under_its_interface(observations: &Observations, row: &Observation) -> boo
 }
 
 /// Drops what unknown interfaces did in accounts of which the inventory tells nothing: nobody will know them later
-/// either. Gives how many records unknown interfaces sent.
-pub(super) fn keep_expected(knowledge: &Knowledge, observations: &mut Observations) -> u64 {
+/// either. Gives how many records unknown interfaces sent, and those accounts.
+pub(super) fn keep_expected(knowledge: &Knowledge, observations: &mut Observations) -> (u64, BTreeSet<Arc<str>>) {
     let unknown: Vec<bool> =
         observations.enis.iter().map(|eni| matches!(knowledge.interface(&eni.id), Interface::Unknown)).collect();
     let is_unknown = |row: &Observation| unknown.get(row.eni as usize) == Some(&true);
     let n_records = observations.rows.iter().filter(|row| is_unknown(row)).map(settle::n_records).sum();
     let expected: Vec<bool> = observations.enis.iter().map(|eni| knowledge.inventory.tells_of(&eni.account)).collect();
+    let enis = observations.enis.iter().zip(unknown.iter().zip(&expected));
+    let unwatched = enis.filter(|(eni, (is_unknown, is_expected))| **is_unknown && !**is_expected && is_named(eni));
+    let accounts = unwatched.map(|(eni, _)| Arc::clone(&eni.account)).collect();
     observations.rows.retain(|row| !is_unknown(row) || expected.get(row.eni as usize) == Some(&true));
-    n_records
+    (n_records, accounts)
+}
+
+/// Whether the log says whose account an interface is in. Of those that a service of AWS made it may say `unknown`.
+fn is_named(eni: &Eni) -> bool {
+    !eni.account.is_empty() && eni.account.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Gives rows kept under their interface's id to the owner that is known by now, and leaves out those of nobody.
@@ -63,7 +71,7 @@ fn owner(knowledge: &Knowledge, eni_id: &str, window: Window) -> Option<Arc<str>
 
 #[cfg(test)]
 mod tests {
-    use baselines::observation::{Collector, Eni};
+    use baselines::observation::Collector;
 
     use super::*;
 
@@ -74,12 +82,15 @@ mod tests {
         br#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-new","OwnerId":"111122223333","InterfaceType":"lambda",
         "SubnetId":"subnet-1","Groups":[{"GroupId":"sg-1"}]}]}"#;
 
-    /// A row each of a new interface, of one that nobody will ever know, and of one of another account.
+    /// A row each of a new interface, of one that nobody will ever know, of two of another account, and of one made by a
+    /// service of AWS.
     fn observed() -> Observations {
         let mut collector = Collector::default();
         let peer = collector.peer(0xffff_cb00_7101, "");
         let mut rows = Vec::new();
-        for (id, account) in [("eni-new", "111122223333"), ("eni-old", "111122223333"), ("eni-other", "444455556666")] {
+        let home = [("eni-new", "111122223333"), ("eni-old", "111122223333")];
+        let others = [("eni-other", "444455556666"), ("eni-another", "444455556666"), ("eni-service", "unknown")];
+        for (id, account) in home.into_iter().chain(others) {
             let (owner, account) = (collector.owner(id), account.into());
             let eni = collector.eni(&Eni { id: id.into(), account, ..Eni::default() });
             rows.push(Observation { owner, eni, peer, n_flows: 2, window: Window(600), ..Observation::default() });
@@ -100,7 +111,7 @@ mod tests {
             .add_enis("enis.json", br#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-0"}]}"#)
             .unwrap();
         let mut observed = observed();
-        assert_eq!(keep_expected(&knowledge, &mut observed), 6);
+        assert_eq!(keep_expected(&knowledge, &mut observed), (10, BTreeSet::from(["444455556666".into()])));
         assert_eq!(owners(&observed), ["eni-new", "eni-old"], "of the other account nothing is known");
         assert_eq!(owners(&owned(&knowledge, &observed)), [""; 0]);
         knowledge.inventory.add_enis("later.json", ENIS).unwrap();

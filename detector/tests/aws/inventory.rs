@@ -163,3 +163,25 @@ fn interfaces_of_other_accounts_are_known_from_their_folders() {
         assert!(log.contains(&told), "{log}");
     }
 }
+
+#[test]
+fn an_account_without_an_inventory_is_told_of() {
+    let cloud = Cloud::start(&json!({}));
+    cloud.put(
+        STATE,
+        "inventory/2026-03-22T00:00:00Z.json",
+        r#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1","OwnerId":"999900001111"}]}"#,
+    );
+    let objects = objects();
+    let (key, bytes) = &objects[0];
+    cloud.put(LOGS, key, bytes.clone());
+    let mut detect = Function::new(&cloud, "detect", &[]);
+    detect.invoke(&notification(key, bytes.len())).given();
+    let log = detect.log();
+    assert!(log.contains("\"UnknownAccounts\":1") && log.contains("accounts that have no inventory"), "{log}");
+    explain(&cloud);
+    let mut detect = Function::new(&cloud, "detect", &[]);
+    detect.invoke(&notification(key, bytes.len())).given();
+    let log = detect.log();
+    assert!(!log.contains("UnknownAccounts") && log.contains("\"StaleInventories\":1"), "months old: {log}");
+}

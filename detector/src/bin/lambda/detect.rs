@@ -117,6 +117,14 @@ async fn observe(door: &mut Door, invocation: &mut Invocation, created: &Created
     metrics.count("RowsRejected", coverage.n_rejected());
     metrics.count("SkipData", coverage.n_skipdata);
     metrics.count("UnknownInterfaces", coverage.unknown_interfaces.len() as u64);
+    if !observed.unknown_accounts.is_empty() {
+        metrics.count("UnknownAccounts", observed.unknown_accounts.len() as u64);
+        tracing::warn!(
+            object = name,
+            accounts = ?observed.unknown_accounts,
+            "accounts that have no inventory: nothing of them is judged; see `InventoryAccounts`"
+        );
+    }
     if let Some((_, last)) = coverage.span {
         metrics.secs("Lag", (now_secs() - last).max(0) as f64);
     }
@@ -171,6 +179,9 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
     let world = door.world().await?;
     if world.n_refused > 0 {
         invocation.metrics.count("KnowledgeRefused", world.n_refused);
+    }
+    if world.n_stale > 0 {
+        invocation.metrics.count("StaleInventories", world.n_stale);
     }
     if let Some(why) = &world.networks_refused {
         invocation.metrics.count("JudgingDeferred", 1);

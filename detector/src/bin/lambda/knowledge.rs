@@ -31,6 +31,9 @@ const FRESH_SECS: i64 = 60;
 /// stored of their traffic has its owner already.
 const MAX_SNAPSHOTS: usize = 500;
 
+/// Seconds after which the newest snapshot of an account and region is stale: one is stored each day at least.
+const STALE_SECS: i64 = 2 * 86_400;
+
 /// Stored bytes of them, of an account. Where functions are deployed all day, each snapshot differs from the one
 /// before: of 10,000 functions this is the last half hour. This account's newest is loaded whatever it takes.
 const MAX_ACCOUNT_BYTES: u64 = 64 << 20;
@@ -51,6 +54,8 @@ pub(crate) struct World {
     /// Why there are no networks to judge by: a table of theirs cannot be used, and none was loaded before. Objects can
     /// be read, but nothing may be judged or learned, because everything known would be new.
     pub(crate) networks_refused: Option<Arc<str>>,
+    /// Accounts and regions whose inventory rests.
+    pub(crate) n_stale: u64,
 }
 
 /// What was loaded, and from which objects.
@@ -68,7 +73,12 @@ impl Cache {
         if let Some(world) = self.world.as_ref().filter(|_| now - self.looked_at < FRESH_SECS) {
             return Ok(world.clone());
         }
-        let (mut sources, n_left_out) = newest(&state.list("inventory/", "").await?);
+        let inventory = state.list("inventory/", "").await?;
+        let n_stale = n_stale(&inventory, now);
+        if let Some(world) = &mut self.world {
+            world.n_stale = n_stale;
+        }
+        let (mut sources, n_left_out) = newest(&inventory);
         sources.extend(state.list("knowledge/", "").await?);
         if let ConfigSource::Key(key) = &settings.config {
             sources.extend(state.list(key, "").await?.into_iter().filter(|listed| listed.key == *key));
@@ -79,6 +89,7 @@ impl Cache {
         }
         match (load(state, settings, &sources, n_left_out, self.world.as_ref()).await, &mut self.world) {
             (Ok(world), _) => {
+                let world = World { n_stale, ..world };
                 *self = Self { world: Some(world.clone()), sources, looked_at: now };
                 Ok(world)
             }
@@ -95,20 +106,38 @@ impl Cache {
     }
 }
 
+/// Account and region that a snapshot's key names, both empty for this account's own.
+fn place(key: &str) -> Option<(&str, &str)> {
+    match key.split('/').collect::<Vec<_>>()[..] {
+        [_, _] => Some(("", "")),
+        [_, account, region, _] => Some((account, region)),
+        _ => None,
+    }
+}
+
+/// Of how many accounts and regions the newest snapshot is stale. A key that names no time tells nothing.
+fn n_stale(listed: &[Listed], now: i64) -> u64 {
+    let mut newest: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    for listed in listed {
+        let name = listed.key.rsplit('/').next().and_then(|name| name.strip_suffix(".json"));
+        let taken_at = name.and_then(|name| name.parse::<jiff::Timestamp>().ok());
+        if let (Some(place), Some(taken_at)) = (place(&listed.key), taken_at) {
+            let newest = newest.entry(place).or_insert(i64::MIN);
+            *newest = taken_at.as_second().max(*newest);
+        }
+    }
+    newest.values().filter(|taken_at| **taken_at < now - STALE_SECS).count() as u64
+}
+
 /// The newest snapshots of each account and region, this account's own first: they are believed where another account
 /// says otherwise; and of how many there is no room for any.
 fn newest(listed: &[Listed]) -> (Vec<Listed>, u64) {
     // By account, empty for this one, and region.
     let mut of_accounts: BTreeMap<&str, BTreeMap<&str, Vec<&Listed>>> = BTreeMap::new();
     for listed in listed {
-        let parts: Vec<&str> = listed.key.split('/').collect();
-        let (account, region) = match parts[..] {
-            [_, _] => ("", ""),
-            [_, account, region, _] => (account, region),
-            _ => {
-                tracing::warn!(object = listed.key, "no snapshot's place; see docs/deploy.md");
-                continue;
-            }
+        let Some((account, region)) = place(&listed.key) else {
+            tracing::warn!(object = listed.key, "no snapshot's place; see docs/deploy.md");
+            continue;
         };
         of_accounts.entry(account).or_default().entry(region).or_default().push(listed);
     }
@@ -268,7 +297,7 @@ impl Loaded {
             }
         }
         let config = Arc::new(config.context("the settings are missing")?);
-        Ok(World { config, knowledge: Arc::new(knowledge), accepted, n_refused, networks_refused })
+        Ok(World { config, knowledge: Arc::new(knowledge), accepted, n_refused, networks_refused, n_stale: 0 })
     }
 }
 
@@ -338,6 +367,21 @@ mod tests {
         let kept: Vec<String> = newest.into_iter().map(|listed| listed.key).collect();
         assert_eq!(kept.len(), 9, "{kept:?}");
         assert!(kept.iter().all(|key| !key.contains("000000000000") && !key.contains("deeper")), "{kept:?}");
+    }
+
+    #[test]
+    fn an_inventory_is_stale_when_its_newest_snapshot_is() {
+        let listed = |key: &str| Listed { key: format!("inventory/{key}.json"), size: 1, tag: String::new() };
+        let all = [
+            listed("2026-03-01T00:00:00Z"),
+            listed("2026-03-30T12:00:00Z"),
+            listed("444455556666/eu-west-1/2026-03-28T00:00:00Z"),
+            listed("444455556666/eu-west-2/2026-03-31T00:00:00Z"),
+            listed("777788889999/eu-west-1/by-hand"),
+        ];
+        let now = |text: &str| text.parse::<jiff::Timestamp>().expect("a time").as_second();
+        assert_eq!(n_stale(&all, now("2026-03-31T00:00:00Z")), 1);
+        assert_eq!(n_stale(&all, now("2026-04-01T13:00:00Z")), 2);
     }
 
     /// What is loaded of the objects of a bucket, after what was loaded before.
