@@ -291,7 +291,8 @@ pub fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, NotR
 }
 
 /// Walks observations kept before, each set with its flow log, from where `memory` stands; judges and learns as
-/// [`run`] does and leaves in `memory` where it came to.
+/// [`run`] does and leaves in `memory` where it came to. What interfaces sent that nobody owns by now is left out and
+/// counted.
 ///
 /// # Guarantees
 /// Sets walked at once or one span of whole hours after the other, in order of event time, give the same findings:
@@ -308,7 +309,7 @@ pub fn walk_observations<'a>(
     let mut shelf = shelf::Shelf::new(scratch);
     let mut coverage = Coverage::default();
     for (flow_log, observations) in sets {
-        shelf.add(flow_log, &unowned::owned(job.knowledge, observations))?;
+        shelf.add(flow_log, &unowned::owned(job.knowledge, observations, &mut coverage))?;
         coverage.n_objects += 1;
     }
     let (findings, after) = walk::walk(job, shelf, std::mem::take(memory), &mut coverage)?;

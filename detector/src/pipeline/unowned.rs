@@ -11,6 +11,7 @@ use baselines::observation::{Eni, Observation, Observations};
 use baselines::window::Window;
 
 use super::{Knowledge, settle};
+use crate::coverage::Coverage;
 use crate::rollup::Interface;
 
 /// Whether a row is kept under its interface's own id.
@@ -39,34 +40,50 @@ fn is_named(eni: &Eni) -> bool {
     !eni.account.is_empty() && eni.account.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Gives rows kept under their interface's id to the owner that is known by now, and leaves out those of nobody.
-pub(super) fn owned<'a>(knowledge: &Knowledge, observations: &'a Observations) -> Cow<'a, Observations> {
+/// Gives rows kept under their interface's id to the owner that is known by now, and leaves out those of nobody and of
+/// other services: how many records these sent is counted.
+pub(super) fn owned<'a>(
+    knowledge: &Knowledge,
+    observations: &'a Observations,
+    coverage: &mut Coverage,
+) -> Cow<'a, Observations> {
     let enis: BTreeSet<&str> = observations.enis.iter().map(|eni| &*eni.id).collect();
     if !observations.owners.iter().any(|owner| enis.contains(&**owner)) {
         return Cow::Borrowed(observations);
     }
     let mut owned = Observations { rows: Vec::with_capacity(observations.rows.len()), ..observations.clone() };
-    let mut owners: HashMap<(u32, Window), Option<u32>> = HashMap::new();
+    let mut owners: HashMap<(u32, Window), Whose> = HashMap::new();
     for row in &observations.rows {
-        let owner = if is_under_its_interface(observations, row) {
+        let whose = if is_under_its_interface(observations, row) {
             *owners.entry((row.eni, row.window)).or_insert_with(|| {
-                let owner = owner(knowledge, &observations.owners.name(row.owner), row.window)?;
-                Some(owned.owners.intern_shared(&owner))
+                let name = observations.owners.name(row.owner);
+                let owner = match knowledge.interface(&name) {
+                    Interface::Judged(known) => known.owner(row.window).cloned(),
+                    Interface::Other => return Whose::Other,
+                    Interface::Unknown => None,
+                };
+                owner.map_or(Whose::Nobody, |owner| Whose::Owner(owned.owners.intern_shared(&owner)))
             })
         } else {
-            Some(row.owner)
+            Whose::Owner(row.owner)
         };
-        owned.rows.extend(owner.map(|owner| Observation { owner, ..*row }));
+        match whose {
+            Whose::Owner(owner) => owned.rows.push(Observation { owner, ..*row }),
+            Whose::Other => coverage.n_other_interface += settle::n_records(row),
+            Whose::Nobody => coverage.n_unknown_interface += settle::n_records(row),
+        }
     }
     Cow::Owned(owned)
 }
 
 /// Whose an interface is in a window.
-fn owner(knowledge: &Knowledge, eni_id: &str, window: Window) -> Option<Arc<str>> {
-    match knowledge.interface(eni_id) {
-        Interface::Judged(known) => known.owner(window).cloned(),
-        Interface::Other | Interface::Unknown => None,
-    }
+#[derive(Clone, Copy)]
+enum Whose {
+    /// By number.
+    Owner(u32),
+    /// Another service's.
+    Other,
+    Nobody,
 }
 
 #[cfg(test)]
@@ -113,14 +130,25 @@ mod tests {
         let mut observed = observed();
         assert_eq!(keep_expected(&knowledge, &mut observed), (10, BTreeSet::from(["444455556666".into()])));
         assert_eq!(owners(&observed), ["eni-new", "eni-old"], "of the other account nothing is known");
-        assert_eq!(owners(&owned(&knowledge, &observed)), [""; 0]);
+        let walked = |knowledge: &Knowledge| {
+            let mut coverage = Coverage::default();
+            let owners = owners(&owned(knowledge, &observed, &mut coverage));
+            (owners, coverage.n_unknown_interface, coverage.n_other_interface)
+        };
+        assert_eq!(walked(&knowledge), (vec![], 4, 0));
         knowledge.inventory.add_enis("later.json", ENIS).unwrap();
-        assert_eq!(owners(&owned(&knowledge, &observed)), ["arn:aws:lambda:eu-west-1:111122223333:function:api"]);
+        let api = || vec!["arn:aws:lambda:eu-west-1:111122223333:function:api".to_owned()];
+        assert_eq!(walked(&knowledge), (api(), 2, 0), "what nobody owns is counted");
+        let service = br#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-old","InterfaceType":"nat_gateway"}]}"#;
+        knowledge.inventory.add_enis("latest.json", service).unwrap();
+        assert_eq!(walked(&knowledge), (api(), 0, 2));
     }
 
     #[test]
     fn where_interfaces_are_owners_they_stay_that() {
         let observed = observed();
-        assert_eq!(owners(&owned(&Knowledge::default(), &observed)), owners(&observed));
+        let mut coverage = Coverage::default();
+        assert_eq!(owners(&owned(&Knowledge::default(), &observed, &mut coverage)), owners(&observed));
+        assert_eq!(coverage, Coverage::default());
     }
 }

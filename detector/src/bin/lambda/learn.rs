@@ -78,6 +78,8 @@ struct Round {
     n_repeated: u64,
     n_late: usize,
     n_accepted: usize,
+    /// Records of interfaces that nobody owns: left out for good.
+    n_unowned: u64,
 }
 
 async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Folded> {
@@ -115,9 +117,12 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
     if is_changed && !store(door, &mut round.next, tag.as_deref()).await? {
         return Ok(Folded::Lost);
     }
+    if round.n_unowned > 0 {
+        invocation.metrics.count("Unowned", round.n_unowned);
+    }
     // Only now: what cannot be told must not keep the baseline from learning.
     delivered?;
-    let Round { next, findings, n_folded, n_repeated, n_late, n_accepted } = round;
+    let Round { next, findings, n_folded, n_repeated, n_late, n_accepted, n_unowned } = round;
     tracing::info!(
         version = next.number,
         is_changed,
@@ -127,6 +132,7 @@ async fn fold(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<Fo
         n_repeated,
         n_late,
         n_accepted,
+        n_unowned,
         until = until.start(),
         n_owners = next.memory.baselines.owners.len(),
         n_incidents = next.memory.incidents.len(),
@@ -154,7 +160,7 @@ async fn settle_and_walk(
     let mut next = learned.clone();
     // Before the walk, so that nothing more is told of it; and after, for what the walk itself told.
     let mut n_accepted = accept(world, &mut next);
-    let (findings, memory) = walk::walk(world, settled, next.memory).await?;
+    let (findings, memory, n_unowned) = walk::walk(world, settled, next.memory).await?;
     next.memory = memory;
     n_accepted += accept(world, &mut next);
     next.until = until;
@@ -162,13 +168,13 @@ async fn settle_and_walk(
         next.fold(key, set.rows.iter().all(|row| row.window < until));
     }
     next.forget();
-    Ok(Round { next, findings, n_folded, n_repeated, n_late, n_accepted })
+    Ok(Round { next, findings, n_folded, n_repeated, n_late, n_accepted, n_unowned })
 }
 
 /// Judges what may still grow, on a copy of what was learned; gives all findings.
 async fn look_ahead(world: &World, next: &Learned, sets: &[Set]) -> anyhow::Result<Vec<Finding>> {
     let open = rows_between(sets, next, next.until, Window(u32::MAX));
-    let (findings, _) = walk::walk(world, open, next.memory.clone()).await?;
+    let (findings, ..) = walk::walk(world, open, next.memory.clone()).await?;
     Ok(findings)
 }
 
