@@ -101,7 +101,7 @@ struct Kept {
     sources: BTreeMap<(u32, Window), KeptSources>,
     /// Objects whose name says no flow log.
     unnamed: Option<u32>,
-    /// What flow logs tell of, where there are such objects too.
+    /// What flow logs tell of, where there are such objects too: whether of what was refused.
     told: HashSet<(Key, u32, bool)>,
 }
 
@@ -141,7 +141,12 @@ impl Kept {
                 *refused += u64::from(row.n_rejected);
             }
             if unnamed.is_some() {
-                told.insert((row.key(), row.eni, row.is_refused()));
+                let is_only_refused = row.is_refused();
+                told.insert((row.key(), row.eni, is_only_refused));
+                // A row may tell of both.
+                if row.n_rejected > 0 && !is_only_refused {
+                    told.insert((row.key(), row.eni, true));
+                }
             }
             latest = Some((run.source, row));
         }
@@ -267,6 +272,16 @@ mod tests {
             assert_eq!(settled(&objects), (vec![(1, 1), (2, 2), (3, 1)], 1));
         }
         assert_eq!(settled(&[other, other]), (vec![(2, 1), (3, 1)], 2), "alone they count once");
+    }
+
+    #[test]
+    fn what_a_flow_log_told_of_as_accepted_and_refused_in_one_row_is_told_of_both() {
+        let both = ("fl-1", vec![(1, Observation { digest: 10, n_rejected: 1, ..accepted() })]);
+        let refused = ("", vec![(1, Observation { digest: 11, n_flows: 0, n_rejected: 1, ..accepted() })]);
+        let again = ("", vec![(1, Observation { digest: 12, ..accepted() })]);
+        for objects in [[both.clone(), refused.clone(), again.clone()], [refused, again, both]] {
+            assert_eq!(settled_of(&objects), (vec![(1, 2)], 2));
+        }
     }
 
     #[test]

@@ -115,40 +115,46 @@ pub(crate) async fn without_told(
     max_bytes: u64,
 ) -> anyhow::Result<Result<u64, TooMuch>> {
     let is_late = |row: &Observation| row.window < learned.until;
-    let late = rows.iter().flat_map(|(_, set)| set.rows.iter()).filter(|row| is_late(row));
-    let windows: BTreeSet<Window> = late.map(|row| row.window).collect();
-    // An object may tell of the end of the day before.
-    let days: BTreeSet<Day> = windows.iter().map(|window| window.day()).flat_map(|day| [day, Day(day.0 + 1)]).collect();
-    let mut folded = Vec::new();
-    for day in days {
-        let listed = state.list(&format!("observations/{}/", day_name(day)), "").await?;
-        folded.extend(listed.into_iter().filter(|listed| learned.holds(&listed.key)));
+    // Only of the interfaces and windows of late rows is anything kept that is folded in.
+    let mut asked: BTreeMap<Window, BTreeSet<Arc<str>>> = BTreeMap::new();
+    for (_, set) in rows.iter() {
+        for row in set.rows.iter().filter(|row| is_late(row)) {
+            asked.entry(row.window).or_default().insert(eni(set, row));
+        }
     }
-    if folded.iter().map(|listed| listed.size).sum::<u64>() > max_bytes {
+    let late_days: BTreeSet<Day> = asked.keys().map(|window| window.day()).collect();
+    // An object may tell of the end of the day before.
+    let days: BTreeSet<Day> = late_days.iter().flat_map(|day| [*day, Day(day.0 + 1)]).collect();
+    let mut folded = BTreeMap::new();
+    for day in days {
+        let mut listed = state.list(&format!("observations/{}/", day_name(day)), "").await?;
+        listed.retain(|listed| learned.holds(&listed.key));
+        folded.insert(day, listed);
+    }
+    if folded.values().flatten().map(|listed| listed.size).sum::<u64>() > max_bytes {
         for (_, set) in rows.iter_mut() {
             set.rows.retain(|row| !is_late(row));
         }
         rows.retain(|(_, set)| !set.rows.is_empty());
         return Ok(Err(TooMuch));
     }
-    let mut told = Told::default();
-    // A few at a time: a day may be more than fits into memory.
-    for some in folded.chunks(AT_ONCE) {
-        for (key, set) in &sets.load(state, some).await? {
-            for row in set.rows.iter().filter(|row| windows.contains(&row.window)) {
-                told.add(flow_log(key), set, row);
+    let (mut told, mut n_repeated) = (BTreeMap::<Day, Told>::new(), 0);
+    for (day, listed) in folded {
+        let before = Day(day.0.saturating_sub(1));
+        // A few at a time: a day may be more than fits into memory.
+        for some in listed.chunks(AT_ONCE) {
+            for (key, set) in &sets.load(state, some).await? {
+                let is_asked =
+                    |row: &&Observation| asked.get(&row.window).is_some_and(|enis| enis.contains(&eni(set, row)));
+                for row in set.rows.iter().filter(|row| row.window.day() >= before).filter(is_asked) {
+                    told.entry(row.window.day()).or_default().add(flow_log(key), set, row);
+                }
             }
         }
-    }
-    let mut n_repeated = 0;
-    for (flow_log, set) in rows.iter_mut() {
-        let mut kept = std::mem::take(&mut set.rows);
-        kept.retain(|row| {
-            let is_repeated = is_late(row) && told.tells(flow_log, set, row);
-            n_repeated += u64::from(is_repeated);
-            !is_repeated
-        });
-        set.rows = kept;
+        // Nothing more is read of the day before: what was told of it is needed no longer.
+        if let Some(told) = told.remove(&before) {
+            n_repeated += told.take_out(before, rows);
+        }
     }
     rows.retain(|(_, set)| !set.rows.is_empty());
     Ok(Ok(n_repeated))
@@ -177,6 +183,21 @@ enum Verdict {
 }
 
 impl Told {
+    /// Takes what repeats this out of the rows of a day. Gives how many that were.
+    fn take_out(&self, day: Day, rows: &mut [(String, Observations)]) -> u64 {
+        let mut n_repeated = 0;
+        for (flow_log, set) in rows {
+            let mut kept = std::mem::take(&mut set.rows);
+            kept.retain(|row| {
+                let is_repeated = row.window.day() == day && self.tells(flow_log, set, row);
+                n_repeated += u64::from(is_repeated);
+                !is_repeated
+            });
+            set.rows = kept;
+        }
+        n_repeated
+    }
+
     fn add(&mut self, flow_log: &str, set: &Observations, row: &Observation) {
         let verdicts = [(row.n_flows, Verdict::Accepted), (row.n_rejected, Verdict::Refused)];
         for (_, verdict) in verdicts.into_iter().filter(|(n, _)| *n > 0) {
@@ -303,6 +324,22 @@ mod tests {
         assert!(tells(&told, "fl-2", Observation { digest: 4, ..refused }));
         assert!(tells(&told, "", Observation { digest: 5, ..accepted }), "told of by a flow log");
         assert!(!tells(&told, "", Observation { digest: 5, port: 8080, ..accepted }), "told of by none");
+    }
+
+    #[test]
+    fn what_repeats_is_taken_out_a_day_at_a_time() {
+        let row = |window| Observation { window: Window(window), n_flows: 1, digest: 1, ..Observation::default() };
+        let mut told = Told::default();
+        for window in [100, 200] {
+            let set = set_of(row(window));
+            told.add("fl-1", &set, &set.rows[0]);
+        }
+        let mut rows: Vec<_> =
+            [100, 101, 200].into_iter().map(|window| ("fl-1".to_owned(), set_of(row(window)))).collect();
+        assert_eq!(told.take_out(Day(0), &mut rows), 1, "the records of the first window of the first day");
+        let left: Vec<u32> = rows.iter().flat_map(|(_, set)| &set.rows).map(|row| row.window.0).collect();
+        assert_eq!(left, [101, 200]);
+        assert_eq!(told.take_out(Day(1), &mut rows), 1);
     }
 
     #[test]
