@@ -64,14 +64,16 @@ pub(crate) struct Cache {
     world: Option<World>,
     sources: Vec<Listed>,
     looked_at: i64,
+    /// Whether the bucket held something else at the last look that could not be loaded.
+    is_refused: bool,
 }
 
 impl Cache {
     /// The world, loaded anew when something in the bucket changed.
     pub(crate) async fn world(&mut self, state: &State, settings: &Settings) -> anyhow::Result<World> {
         let now = now_secs();
-        if let Some(world) = self.world.as_ref().filter(|_| now - self.looked_at < FRESH_SECS) {
-            return Ok(world.clone());
+        if let Some(world) = self.known().filter(|_| now - self.looked_at < FRESH_SECS) {
+            return Ok(world);
         }
         let inventory = state.list("inventory/", "").await?;
         let n_stale = n_stale(&inventory, now);
@@ -83,25 +85,44 @@ impl Cache {
         if let ConfigSource::Key(key) = &settings.config {
             sources.extend(state.list(key, "").await?.into_iter().filter(|listed| listed.key == *key));
         }
-        if let Some(world) = self.world.as_ref().filter(|_| sources == self.sources) {
-            self.looked_at = now;
-            return Ok(world.clone());
+        if let Some(world) = self.unchanged(&sources, now) {
+            return Ok(world);
         }
-        match (load(state, settings, &sources, n_left_out, self.world.as_ref()).await, &mut self.world) {
-            (Ok(world), _) => {
-                let world = World { n_stale, ..world };
-                *self = Self { world: Some(world.clone()), sources, looked_at: now };
+        let loaded = load(state, settings, &sources, n_left_out, self.world.as_ref()).await;
+        self.take(loaded.map(|world| World { n_stale, ..world }), sources, now)
+    }
+
+    /// What was loaded last, and whether something was refused since.
+    fn known(&self) -> Option<World> {
+        let world = self.world.clone()?;
+        Some(World { n_refused: world.n_refused + u64::from(self.is_refused), ..world })
+    }
+
+    /// The world when it was loaded from these sources: what was refused meanwhile is gone.
+    fn unchanged(&mut self, sources: &[Listed], now: i64) -> Option<World> {
+        if self.world.is_none() || sources != self.sources {
+            return None;
+        }
+        (self.looked_at, self.is_refused) = (now, false);
+        self.known()
+    }
+
+    /// Takes what was loaded from sources; where that failed, what was loaded before.
+    fn take(&mut self, loaded: anyhow::Result<World>, sources: Vec<Listed>, now: i64) -> anyhow::Result<World> {
+        match loaded {
+            Ok(world) => {
+                *self = Self { world: Some(world.clone()), sources, looked_at: now, is_refused: false };
                 Ok(world)
             }
-            (Err(error), Some(world)) => {
+            Err(error) => {
+                (self.looked_at, self.is_refused) = (now, true);
+                let Some(world) = self.known() else { return Err(error) };
                 tracing::error!(
                     error = chain(&error),
                     "what changed in the bucket is refused; what was loaded before holds"
                 );
-                (self.looked_at, world.n_refused) = (now, world.n_refused.max(1));
-                Ok(world.clone())
+                Ok(world)
             }
-            (Err(error), None) => Err(error),
         }
     }
 }
@@ -391,6 +412,21 @@ mod tests {
             loaded.add(&ConfigSource::Defaults, key, key, text.as_bytes()).expect(key);
         }
         loaded.into_world(before).expect("settings")
+    }
+
+    #[test]
+    fn what_is_refused_is_told_of_until_it_is_gone() {
+        let loaded = || Ok(world(&[("knowledge/accepted.txt", "no id\n")], None));
+        let sources = |tag: &str| vec![Listed { key: "inventory/1.json".to_owned(), size: 1, tag: tag.to_owned() }];
+        let mut cache = Cache::default();
+        assert!(cache.take(Err(anyhow!("damaged")), sources("bad"), 0).is_err(), "nothing was loaded before");
+        assert_eq!(cache.take(loaded(), sources("good"), 60).expect("a world").n_refused, 1);
+        for now in [120, 180] {
+            assert!(cache.unchanged(&sources("bad"), now).is_none(), "it is tried at each look");
+            assert_eq!(cache.take(Err(anyhow!("damaged")), sources("bad"), now).expect("the last").n_refused, 2);
+            assert_eq!(cache.known().expect("the last").n_refused, 2);
+        }
+        assert_eq!(cache.unchanged(&sources("good"), 240).expect("the last").n_refused, 1, "the bad version is gone");
     }
 
     #[test]

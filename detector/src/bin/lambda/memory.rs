@@ -245,6 +245,7 @@ impl Learned {
     pub(crate) fn forget(&mut self) {
         let horizon = self.until.day().0.saturating_sub(REMEMBERED_DAYS);
         self.folded.retain(|day, _| *day >= horizon);
+        self.begun.retain(|key| day_of(key).is_some_and(|day| day.0 >= horizon));
     }
 
     /// Whether observations of a day come too late to be told from those folded in.
@@ -354,12 +355,14 @@ mod tests {
         learned.fold(&key, true);
         let day = learned.until.day();
         assert!(learned.begun.is_empty() && learned.folded.contains_key(&day.0));
+        let begun = key.replace("/_", "/fl-1_");
+        learned.fold(&begun, false);
         learned.until = Day(day.0 + REMEMBERED_DAYS).first_window();
         learned.forget();
-        assert!(learned.folded.contains_key(&day.0) && !learned.is_too_late(day));
+        assert!(learned.folded.contains_key(&day.0) && learned.begun.contains(&begun) && !learned.is_too_late(day));
         learned.until = Day(day.0 + REMEMBERED_DAYS + 1).first_window();
         learned.forget();
-        assert!(learned.folded.is_empty() && learned.is_too_late(day));
+        assert!(learned.folded.is_empty() && learned.begun.is_empty() && learned.is_too_late(day));
     }
 
     #[test]
