@@ -53,9 +53,9 @@ impl Baseline {
 
     /// Whether nothing is known at all, as of an owner that is gone.
     pub(crate) fn is_forgotten(&self) -> bool {
-        let is_bare = self.known.is_none() && self.diary.is_empty() && self.ports.len() == 0;
-        let n_rungs = self.networks.len() + self.services.len() + self.prefixes.len() + self.destinations.len();
-        is_bare && n_rungs == 0 && self.newcomers.len() == 0
+        let has_no_rungs = self.networks.is_empty() && self.services.is_empty() && self.prefixes.is_empty();
+        let has_no_others = self.ports.is_empty() && self.destinations.is_empty() && self.newcomers.is_empty();
+        self.known.is_none() && self.diary.is_empty() && has_no_rungs && has_no_others
     }
 
     /// Whether as many newcomers are watched as there is room for.
