@@ -97,9 +97,9 @@ impl Baseline {
         self.newcomers.retain(|subject, _| !gone.contains(subject));
     }
 
-    /// Forgets what was not met for `memory_days` and settles newcomers that aged unremarkably. Of an owner that was not
-    /// active for so long nothing stays: what it did is forgotten, and it has to be learned anew when it is back. Numbers of
-    /// its tables given before are void afterwards.
+    /// Forgets what was not met for `memory_days` and settles newcomers that aged unremarkably. Of an owner that was
+    /// not active for so long nothing stays: what it did is forgotten, and it has to be learned anew when it is back.
+    /// Numbers of its tables given before are void afterwards.
     pub(crate) fn age(&mut self, now: Window, memory_days: u32) {
         let horizon = memory_days.saturating_mul(WINDOWS_PER_DAY);
         let is_old = |known: &Known| now.0.saturating_sub(known.last.0) > horizon;

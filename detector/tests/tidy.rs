@@ -26,6 +26,9 @@ const EMPTY_NAMES: [&str; 10] =
 /// Longest file, its tests aside.
 const MAX_LINES: usize = 600;
 
+/// Widest line of a comment; rustfmt holds code to the same.
+const MAX_COLUMNS: usize = 120;
+
 /// One source file.
 struct Source {
     /// Its path from the workspace's root, with `/`.
@@ -176,6 +179,19 @@ fn no_file_is_too_long() {
         let before_tests = source.text.lines().take_while(|line| *line != "#[cfg(test)]").count();
         let is_long = before_tests > MAX_LINES && !source.is_test();
         is_long.then(|| format!("{}: {before_tests} lines before its tests", source.path))
+    }));
+}
+
+#[test]
+fn no_comment_is_wider_than_code() {
+    // Tables and drawings are as wide as they are.
+    let is_drawn = |comment: &str| comment.starts_with('|') || comment.contains("  ") || comment.contains('▶');
+    none(sources().iter().flat_map(|source| {
+        let comments = (1..).zip(source.text.lines()).filter(|(_, line)| {
+            let comment = line.trim_start().strip_prefix("//").map(|text| text.trim_start_matches(['/', '!']).trim());
+            comment.is_some_and(|comment| !is_drawn(comment)) && line.chars().count() > MAX_COLUMNS
+        });
+        comments.map(|(number, _)| format!("{}:{number}: wider than {MAX_COLUMNS}", source.path)).collect::<Vec<_>>()
     }));
 }
 

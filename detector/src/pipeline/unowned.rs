@@ -99,8 +99,8 @@ mod tests {
         br#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-new","OwnerId":"111122223333","InterfaceType":"lambda",
         "SubnetId":"subnet-1","Groups":[{"GroupId":"sg-1"}]}]}"#;
 
-    /// A row each of a new interface, of one that nobody will ever know, of two of another account, and of one made by a
-    /// service of AWS.
+    /// A row each of a new interface, of one that nobody will ever know, of two of another account, and of one made by
+    /// a service of AWS.
     fn observed() -> Observations {
         let mut collector = Collector::default();
         let peer = collector.peer(0xffff_cb00_7101, "");

@@ -8,8 +8,8 @@ use super::initiator::{self, Sense};
 
 /// What a group is of, packed: interface 20 bits, client and server address 26 each, port 16, protocol 8, window 24.
 ///
-/// An object with more than a million interfaces or 64 million addresses would need wider fields; numbering stops there,
-/// and the object is refused: see [`super::Rollup::is_full`].
+/// An object with more than a million interfaces or 64 million addresses would need wider fields; numbering stops
+/// there, and the object is refused: see [`super::Rollup::is_full`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Key {
     /// Interface, client and port.

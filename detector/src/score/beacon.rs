@@ -5,10 +5,11 @@
 //! one contact a run, explains it. Being busy does not: a poll in each window of a function that is active in each is a
 //! poll.
 //!
-//! Statistic ([`rhythm`]): how many intervals lie within a share of their median, against the binomial chance of contacts at random
-//! (shifted exponential intervals of the same median, or, where contacts are dense, those that are left when near ones
-//! are taken for one); the two that fixed the median are not counted. Compare RITA's beacon score (activecm/rita),
-//! which measures skew and dispersion of the same intervals over a day, without asking what the host itself does.
+//! Statistic ([`rhythm`]): how many intervals lie within a share of their median, against the binomial chance of
+//! contacts at random (shifted exponential intervals of the same median, or, where contacts are dense, those that are
+//! left when near ones are taken for one); the two that fixed the median are not counted. Compare RITA's beacon score
+//! (activecm/rita), which measures skew and dispersion of the same intervals over a day, without asking what the host
+//! itself does.
 //!
 //! What is not a poll: a connection that is held gives a record in every aggregation interval;
 //! [`super::long_connection`] tells of it.
@@ -30,7 +31,8 @@ use crate::amounts::period_words;
 use crate::finding::{CheckId, Evidence, Quantity};
 use rhythm::{MIN_PERIOD_MINUTES, Rhythm, SPREAD_FLOOR, rhythm, spells, steady};
 
-/// Shortest period judged by intervals where flow logs aggregate over ten minutes: what is used all the time has a record in each of them.
+/// Shortest period judged by intervals where flow logs aggregate over ten minutes: what is used all the time has a
+/// record in each of them.
 const MIN_COARSE_MINUTES: f64 = 15.0;
 
 /// Share of the function's own runs with contact above which the function's rhythm explains it, where hardly a run has

@@ -46,8 +46,9 @@ const UPLOAD_SEVERITY: f64 = 0.7;
 const PORT_SEVERITY: f64 = 0.5;
 const ODD_PORT_SEVERITY: f64 = 1.2;
 
-/// Severity taken off where other functions know the very prefix: per doubling of their number, and at the most. Told all
-/// the same, since a compromise may spread; but whom ten functions called for weeks is seldom a stranger to the eleventh.
+/// Severity taken off where other functions know the very prefix: per doubling of their number, and at the most. Told
+/// all the same, since a compromise may spread; but whom ten functions called for weeks is seldom a stranger to the
+/// eleventh.
 const FAMILIAR_SEVERITY: f64 = 0.5;
 const MOST_FAMILIAR_SEVERITY: f64 = 1.5;
 

@@ -229,7 +229,8 @@ pub(super) fn circumstances(
     }
 }
 
-/// The first window told of in a baseline. An owner that began with another's past has news from before it was active itself.
+/// The first window told of in a baseline. An owner that began with another's past has news from before it was active
+/// itself.
 fn began(baseline: &Baseline) -> Option<Window> {
     let diary = baseline.diary.first().map(|entry| entry.day.first_window());
     let known = baseline.known.map(|known| known.first);

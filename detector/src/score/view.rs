@@ -178,7 +178,8 @@ impl View<'_> {
         }
     }
 
-    /// What the owner is: a function, a group of them that share an interface, or an interface of which no inventory says whose it is.
+    /// What the owner is: a function, a group of them that share an interface, or an interface of which no inventory
+    /// says whose it is.
     pub(super) fn owner_word(&self) -> &'static str {
         let name = self.fleet.owners.name(self.owner);
         match functions(&name).count() {

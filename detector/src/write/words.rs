@@ -24,8 +24,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// Controls (C0, DEL, C1), soft hyphen, joiners and direction marks, line separators, invisible operators, the byte
-/// order mark, marks of scripts, music and annotations, tags: Unicode 16's general categories Cc, Cf, Zl and Zp. And what is
-/// drawn as nothing: fillers, the blank pattern of Braille, selectors of Mongolian and of ideographs.
+/// order mark, marks of scripts, music and annotations, tags: Unicode 16's general categories Cc, Cf, Zl and Zp. And
+/// what is drawn as nothing: fillers, the blank pattern of Braille, selectors of Mongolian and of ideographs.
 pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'

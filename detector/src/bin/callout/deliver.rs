@@ -29,8 +29,8 @@ pub(crate) struct Delivery {
     pub(crate) fail_on: Option<f64>,
 }
 
-/// The files a run writes, created before it starts: a wrong path costs a second, not an hour. What is in them stays until
-/// there is something to write.
+/// The files a run writes, created before it starts: a wrong path costs a second, not an hour. What is in them stays
+/// until there is something to write.
 #[derive(Debug)]
 pub(crate) struct Opened {
     output: Option<(PathBuf, File)>,

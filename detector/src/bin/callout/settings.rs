@@ -178,8 +178,8 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The most bytes of a file of settings, hundreds of times what it has, and of one of the others: an inventory of a million
-/// interfaces has as many.
+/// The most bytes of a file of settings, hundreds of times what it has, and of one of the others: an inventory of a
+/// million interfaces has as many.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 const MAX_DOCUMENT_BYTES: u64 = 1 << 30;
 

@@ -215,8 +215,8 @@ fn accept(world: &World, next: &mut Learned) -> usize {
     world.accepted.iter().filter(|&&id| !baselines.is_accepted(id) && !baselines.accept(id).is_empty()).count()
 }
 
-/// The earliest days' observations, as many as are folded in at a time, and the rest. At least one whole day that is not
-/// begun: what is begun settles only when something newer is read beside it.
+/// The earliest days' observations, as many as are folded in at a time, and the rest. At least one whole day that is
+/// not begun: what is begun settles only when something newer is read beside it.
 fn chosen<'a>(pending: &'a [Listed], begun: &BTreeSet<String>, max_bytes: u64) -> (&'a [Listed], &'a [Listed]) {
     let day = |listed: &Listed| listed.key.get(..23).unwrap_or_default().to_owned();
     let (mut n_bytes, mut at, mut is_any_new) = (0, 0, false);

@@ -1,4 +1,5 @@
-//! Rhythm: how regular contacts are, by their intervals or, where they are too fast for these, by their number in windows.
+//! Rhythm: how regular contacts are, by their intervals or, where they are too fast for these, by their number in
+//! windows.
 //!
 //! Where it sits: below the check [`super`], which asks what else may explain it. Knows no view and no baseline.
 

@@ -1,7 +1,7 @@
 //! Strangers: who else is under a finding about the same network.
 //!
-//! What is under a finding makes nothing familiar, so a call-out from ten functions at once is as new to the tenth as to the
-//! first. Whoever reads one of the ten findings should know of the others.
+//! What is under a finding makes nothing familiar, so a call-out from ten functions at once is as new to the tenth as
+//! to the first. Whoever reads one of the ten findings should know of the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,8 +30,8 @@ impl Strangers {
         out
     }
 
-    /// A sentence on the other functions that had called the stranger that most of them had called, up to when the incident, of
-    /// some owners, last showed; `None` where it was alone.
+    /// A sentence on the other functions that had called the stranger that most of them had called, up to when the
+    /// incident, of some owners, last showed; `None` where it was alone.
     pub(super) fn elsewhere(&self, incident: &Incident, owners: &[u32], baselines: &Baselines) -> Option<String> {
         let names = |owners: &[u32]| owners.iter().map(|&owner| baselines.owners.name(owner)).collect::<Vec<_>>();
         let own = names(owners);
