@@ -123,6 +123,12 @@ pub enum Error {
         /// The limit.
         limit_bytes: u64,
     },
+    /// The file is text of two bytes a character.
+    #[error("`{origin}` is UTF-16, as some shells on Windows write what they are told to print; save it as UTF-8")]
+    Utf16 {
+        /// The file.
+        origin: String,
+    },
     /// The file is a tar archive.
     #[error("`{origin}` is a tar archive; unpack it and pass the file inside")]
     Archive {

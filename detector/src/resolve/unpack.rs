@@ -40,6 +40,9 @@ fn unpack_at_most<'a>(origin: &str, bytes: &'a [u8], limit_bytes: u64) -> Result
     if unpacked.get(257..262) == Some(b"ustar") {
         return Err(Error::Archive { origin: origin.to_owned() });
     }
+    if unpacked.starts_with(b"\xff\xfe") || unpacked.starts_with(b"\xfe\xff") {
+        return Err(Error::Utf16 { origin: origin.to_owned() });
+    }
     Ok(unpacked)
 }
 
@@ -73,5 +76,12 @@ mod tests {
         let mut archive = vec![0; 1024];
         archive[257..262].copy_from_slice(b"ustar");
         assert!(matches!(unpack("f", &archive), Err(Error::Archive { .. })));
+    }
+
+    #[test]
+    fn what_a_windows_shell_wrote_is_named() {
+        let text: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(matches!(unpack("f", &text), Err(Error::Utf16 { .. })));
+        assert!(matches!(unpack("f", &gzip(&text)), Err(Error::Utf16 { .. })));
     }
 }
