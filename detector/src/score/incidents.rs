@@ -33,6 +33,7 @@ use crate::config::Config;
 use crate::finding::{CheckId, Deployment, Evidence, Finding, Fingerprint};
 pub use stored::Error as StoredError;
 use strangers::Strangers;
+use tell::sentence;
 
 /// Destinations an incident remembers, far above what a finding lists: a sweep must not grow without bound. Those to
 /// which the most was sent: nor may a sweep crowd out a call.
@@ -284,8 +285,9 @@ impl Incidents {
                     _ => Cow::Owned(Incident::together(&parts)),
                 };
                 let mut finding = whole.finding(&owners, config, facts, baselines);
-                if let Some(elsewhere) = strangers.elsewhere(&whole, &owners, baselines) {
-                    finding.description = format!("{} {elsewhere}", finding.description);
+                if let Some(elsewhere) = strangers.elsewhere(&whole, &owners, finding.check, baselines) {
+                    finding.description = format!("{} {}", finding.description, sentence(&elsewhere.statement));
+                    finding.evidence.push(elsewhere);
                 }
                 finding
             })

@@ -12,6 +12,7 @@ use baselines::window::Window;
 
 use super::Incident;
 use crate::amounts::count;
+use crate::finding::{CheckId, Evidence, Quantity};
 use crate::score::oddity::Topic;
 use crate::score::subject_words;
 
@@ -30,9 +31,15 @@ impl Strangers {
         out
     }
 
-    /// A sentence on the other functions that had called the stranger that most of them had called, up to when the
-    /// incident, of some owners, last showed; `None` where it was alone.
-    pub(super) fn elsewhere(&self, incident: &Incident, owners: &[u32], baselines: &Baselines) -> Option<String> {
+    /// How many other functions had called the stranger that most of them had called, up to when the incident, of some
+    /// owners and told by a check, last showed; `None` where it was alone.
+    pub(super) fn elsewhere(
+        &self,
+        incident: &Incident,
+        owners: &[u32],
+        check: CheckId,
+        baselines: &Baselines,
+    ) -> Option<Evidence> {
         let names = |owners: &[u32]| owners.iter().map(|&owner| baselines.owners.name(owner)).collect::<Vec<_>>();
         let own = names(owners);
         let own: BTreeSet<&str> = own.iter().flat_map(|name| functions(name)).collect();
@@ -46,7 +53,14 @@ impl Strangers {
         let (n, stranger) = strangers(incident).into_iter().map(others).max()?;
         let noun = if own.iter().all(|name| is_function(name)) { "other function" } else { "other interface" };
         let have = if n == 1 { "has a finding" } else { "have findings" };
-        (n > 0).then(|| format!("{} {have} about {stranger} too.", count(n as u64, noun)))
+        (n > 0).then(|| Evidence {
+            check,
+            measure: "functions_with_findings",
+            observed: Quantity::Functions(n as f64),
+            expected: Quantity::Functions(0.0),
+            surprise: 0.0,
+            statement: format!("{} {have} about {stranger} too", count(n as u64, noun)),
+        })
     }
 }
 
@@ -79,11 +93,15 @@ mod tests {
         let all =
             [told("api", 5, 9), told("api,maps", 6, 9), told("maps", 7, 7), told("web", 9, 20), told("late", 10, 10)];
         let strangers = Strangers::of(all.iter());
-        let elsewhere = |incident: &Incident| strangers.elsewhere(incident, &[incident.owner], &baselines);
-        assert_eq!(elsewhere(&all[0]).as_deref(), Some("2 other functions have findings about AS64500 Example too."));
-        assert_eq!(elsewhere(&all[1]).as_deref(), Some("1 other function has a finding about AS64500 Example too."));
-        assert_eq!(elsewhere(&all[2]).as_deref(), Some("1 other function has a finding about AS64500 Example too."));
-        let alone = Strangers::of(all[..1].iter());
-        assert_eq!(alone.elsewhere(&all[0], &[all[0].owner], &baselines), None);
+        let of = |strangers: &Strangers, incident: &Incident| {
+            let told = strangers.elsewhere(incident, &[incident.owner], CheckId::Beacon, &baselines);
+            told.map(|evidence| (evidence.observed, evidence.statement))
+        };
+        let elsewhere = |incident: &Incident| of(&strangers, incident);
+        let told = |n: f64, words: &str| Some((Quantity::Functions(n), format!("{words} about AS64500 Example too")));
+        assert_eq!(elsewhere(&all[0]), told(2.0, "2 other functions have findings"));
+        assert_eq!(elsewhere(&all[1]), told(1.0, "1 other function has a finding"));
+        assert_eq!(elsewhere(&all[2]), told(1.0, "1 other function has a finding"));
+        assert_eq!(of(&Strangers::of(all[..1].iter()), &all[0]), None, "alone");
     }
 }

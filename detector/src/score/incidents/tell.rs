@@ -292,7 +292,7 @@ fn description(
 }
 
 /// A statement as a sentence: a capital letter and a full stop.
-fn sentence(statement: &str) -> String {
+pub(super) fn sentence(statement: &str) -> String {
     let mut chars = statement.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", chars.as_str())
