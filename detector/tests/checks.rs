@@ -527,6 +527,19 @@ fn what_a_sleeper_sends_once_it_is_told_belongs_to_its_finding() {
 }
 
 #[test]
+fn of_a_sleeper_whose_finding_is_gone_nothing_is_told_without_a_reason() {
+    let mut log = Log::steady();
+    log.call(at(2, 14, 2), STRANGER, 443, 900, 5000);
+    log.call(at(10, 9, 31), STRANGER, 443, 40_000, 5000);
+    log.call(at(11, 9, 31), STRANGER, 443, 40_000, 5000);
+    let [first, second] = log.cut(at(11, 0, 0));
+    let mut memory = first.replay_from(Baselines::default(), &Config::defaults(), &with_list()).memory;
+    assert_eq!(second.replay_from(memory.clone(), &Config::defaults(), &with_list()).findings.len(), 1, "goes on");
+    memory.incidents = detector::score::Incidents::default();
+    assert_eq!(second.replay_from(memory, &Config::defaults(), &with_list()).findings, []);
+}
+
+#[test]
 fn a_function_the_baseline_does_not_know_is_still_learning() {
     let other = FUNCTIONS.replace(":function:api", ":function:web");
     let learned = Log::steady().replay_from(Baselines::default(), &Config::defaults(), &knowledge(&other));

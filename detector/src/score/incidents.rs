@@ -167,6 +167,11 @@ impl OwnIncidents {
         incident.id
     }
 
+    /// Whether an incident of an id is among them.
+    pub(super) fn holds(&self, id: Fingerprint) -> bool {
+        self.0.iter().any(|incident| incident.id == id)
+    }
+
     /// The place of the incident that goes on with what was judged: see the module's page.
     fn ongoing(&self, config: &Config, fleet: Fleet<'_>, judged: &Judged<'_>) -> Option<usize> {
         let &Judged { window, topic, under, .. } = judged;

@@ -193,6 +193,10 @@ impl<'a> Scorer<'a> {
             if bans < needed_bans(config.sensitivity) && under.0 == 0 {
                 continue;
             }
+            // Nothing was said of it now, and what was said then is not here.
+            if oddities.is_empty() && !own.incidents.holds(under) {
+                continue;
+            }
             let judged = Judged { window: seen.window, topic, bans, oddities, under, by_interface, enis };
             let finding = own.incidents.add(config, facts, fleet, own.owner, judged);
             if let Topic::Newcomer(subject) = topic {
