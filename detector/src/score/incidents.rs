@@ -278,7 +278,7 @@ impl Incidents {
         for incident in self.iter() {
             of_id.entry(incident.id).or_default().push(incident);
         }
-        let strangers = Strangers::of(self.iter());
+        let strangers = Strangers::of(self.iter(), baselines);
         let mut findings: Vec<Finding> = of_id
             .into_values()
             .map(|mut parts| {

@@ -16,19 +16,45 @@ use crate::finding::{CheckId, Evidence, Quantity};
 use crate::score::oddity::Topic;
 use crate::score::subject_words;
 
-/// Of each stranger the owners that were told to call it, each with the beginning of its incident.
+/// The strangers that functions were told to call.
 #[derive(Debug, Default)]
-pub(super) struct Strangers(BTreeMap<Subject, Vec<(u32, Window)>>);
+pub(super) struct Strangers(BTreeMap<Subject, Callers>);
+
+/// Who was told to call one.
+#[derive(Debug, Default)]
+struct Callers {
+    /// When the first incident of each function began.
+    first: BTreeMap<Box<str>, Window>,
+    /// The same times, sorted: a roll-out may have every function call, and each of them is asked about.
+    sorted: Vec<Window>,
+}
+
+impl Callers {
+    /// How many others had called up to a window.
+    fn others(&self, own: &BTreeSet<&str>, until: Window) -> usize {
+        let n_own = own.iter().filter(|name| self.first.get(**name).is_some_and(|first| *first <= until)).count();
+        self.sorted.partition_point(|first| *first <= until).saturating_sub(n_own)
+    }
+}
 
 impl Strangers {
-    pub(super) fn of<'a>(incidents: impl Iterator<Item = &'a Incident>) -> Self {
-        let mut out = Self::default();
+    pub(super) fn of<'a>(incidents: impl Iterator<Item = &'a Incident>, baselines: &Baselines) -> Self {
+        let mut out: BTreeMap<Subject, Callers> = BTreeMap::new();
         for incident in incidents {
+            let owner = baselines.owners.name(incident.owner);
             for stranger in strangers(incident) {
-                out.0.entry(stranger).or_default().push((incident.owner, incident.first));
+                let callers = out.entry(stranger).or_default();
+                for function in functions(&owner) {
+                    let first = callers.first.entry(function.into()).or_insert(incident.first);
+                    *first = incident.first.min(*first);
+                }
             }
         }
-        out
+        for callers in out.values_mut() {
+            callers.sorted = callers.first.values().copied().collect();
+            callers.sorted.sort_unstable();
+        }
+        Self(out)
     }
 
     /// How many other functions had called the stranger that most of them had called, up to when the incident, of some
@@ -40,15 +66,11 @@ impl Strangers {
         check: CheckId,
         baselines: &Baselines,
     ) -> Option<Evidence> {
-        let names = |owners: &[u32]| owners.iter().map(|&owner| baselines.owners.name(owner)).collect::<Vec<_>>();
-        let own = names(owners);
-        let own: BTreeSet<&str> = own.iter().flat_map(|name| functions(name)).collect();
+        let names: Vec<_> = owners.iter().map(|&owner| baselines.owners.name(owner)).collect();
+        let own: BTreeSet<&str> = names.iter().flat_map(|name| functions(name)).collect();
         let others = |stranger: Subject| {
-            let told = self.0.get(&stranger).into_iter().flatten();
-            let told: Vec<u32> = told.filter(|(_, first)| *first <= incident.last).map(|(owner, _)| *owner).collect();
-            let all = names(&told);
-            let others: BTreeSet<&str> = all.iter().flat_map(|name| functions(name)).collect();
-            (others.difference(&own).count(), subject_words(&baselines.ladder, stranger))
+            let n = self.0.get(&stranger).map_or(0, |callers| callers.others(&own, incident.last));
+            (n, subject_words(&baselines.ladder, stranger))
         };
         let (n, stranger) = strangers(incident).into_iter().map(others).max()?;
         let noun = if own.iter().all(|name| is_function(name)) { "other function" } else { "other interface" };
@@ -92,7 +114,7 @@ mod tests {
         };
         let all =
             [told("api", 5, 9), told("api,maps", 6, 9), told("maps", 7, 7), told("web", 9, 20), told("late", 10, 10)];
-        let strangers = Strangers::of(all.iter());
+        let strangers = Strangers::of(all.iter(), &baselines);
         let of = |strangers: &Strangers, incident: &Incident| {
             let told = strangers.elsewhere(incident, &[incident.owner], CheckId::Beacon, &baselines);
             told.map(|evidence| (evidence.observed, evidence.statement))
@@ -102,6 +124,6 @@ mod tests {
         assert_eq!(elsewhere(&all[0]), told(2.0, "2 other functions have findings"));
         assert_eq!(elsewhere(&all[1]), told(1.0, "1 other function has a finding"));
         assert_eq!(elsewhere(&all[2]), told(1.0, "1 other function has a finding"));
-        assert_eq!(of(&Strangers::of(all[..1].iter()), &all[0]), None, "alone");
+        assert_eq!(of(&Strangers::of(all[..1].iter(), &baselines), &all[0]), None, "alone");
     }
 }
