@@ -5,7 +5,7 @@
 //! one contact a run, explains it. Being busy does not: a poll in each window of a function that is active in each is a
 //! poll.
 //!
-//! Statistic ([`rhythm`]): how many intervals lie within a share of their median, against the binomial chance of
+//! Statistic ([`mod@rhythm`]): how many intervals lie within a share of their median, against the binomial chance of
 //! contacts at random (shifted exponential intervals of the same median, or, where contacts are dense, those that are
 //! left when near ones are taken for one); the two that fixed the median are not counted. Compare RITA's beacon score
 //! (activecm/rita), which measures skew and dispersion of the same intervals over a day, without asking what the host
