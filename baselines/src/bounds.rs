@@ -51,7 +51,8 @@ impl Baseline {
         self.ports.len() >= MAX_PORTS
     }
 
-    /// Whether nothing is known at all, as of an owner that is gone.
+    /// Whether nothing is known at all, as of an owner that is gone. One that begins with another's past may not have
+    /// been active itself yet, but knows what the other knew.
     pub(crate) fn is_forgotten(&self) -> bool {
         let has_no_rungs = self.networks.is_empty() && self.services.is_empty() && self.prefixes.is_empty();
         let has_no_others = self.ports.is_empty() && self.destinations.is_empty() && self.newcomers.is_empty();

@@ -221,9 +221,9 @@ impl OwnIncidents {
     /// incident, of the topic: records of an earlier window that arrive later must not make another finding of it.
     fn new_id(&self, config: &Config, owner: &str, topic: &str, window: Window) -> Fingerprint {
         let day = window.day().0;
-        let is_a_day_one = config.incident_gap_secs >= DAY_SECS;
+        let is_day_one_incident = config.incident_gap_secs >= DAY_SECS;
         // Another may open on a day once the first was accepted, and, of the owner as a whole, for the same topic.
-        let ids = [is_a_day_one.then_some(("", day)), Some((topic, day)), Some((topic, window.0))];
+        let ids = [is_day_one_incident.then_some(("", day)), Some((topic, day)), Some((topic, window.0))];
         let mut ids = ids.into_iter().flatten().map(|(topic, time)| fingerprint(owner, topic, time));
         let is_free = |id: &Fingerprint| self.0.iter().all(|incident| incident.id != *id);
         ids.find(is_free).unwrap_or_else(|| fingerprint(owner, topic, window.0))
