@@ -4,8 +4,8 @@
 //!  run   n_bytes  owner  source   rows
 //!        4        4      4        …
 //!
-//!  row   lengths  interface, amounts, times   digest  ports early, late   window, destination
-//!        6        0 to 8 bytes each           8       8            8      8
+//!  row   lengths  interface, amounts, times, ports early and late   digest  window, destination
+//!        7        0 to 8 bytes each                                  8       8
 //! ```
 //!
 //! A run is what one object told of one owner. Numbers are put down and read eight bytes at a time, whatever their
@@ -23,13 +23,13 @@ use super::Hour;
 const HEADER_BYTES: usize = 12;
 
 /// Numbers of a row that take as many bytes as they need.
-const N_NUMBERS: usize = 11;
+const N_NUMBERS: usize = 13;
 
 /// Bytes that say how many each number takes: four bits each.
-const LENGTHS_BYTES: usize = 6;
+const LENGTHS_BYTES: usize = 7;
 
 /// Bytes behind the numbers.
-const FIXED_BYTES: usize = 32;
+const FIXED_BYTES: usize = 16;
 
 /// Bytes of a row at most.
 const MAX_ROW_BYTES: usize = LENGTHS_BYTES + 8 * N_NUMBERS + FIXED_BYTES;
@@ -108,6 +108,8 @@ pub(super) fn encode(row: &Observation, eni: u32, peer: u32, hour: Hour, out: &m
         row.bytes_in,
         row.first.wrapping_sub(row.window.start()) as u64,
         row.last.wrapping_sub(row.first) as u64,
+        row.ports_early,
+        row.ports_late,
     ];
     let start = out.len();
     out.extend_from_slice(&[0; ROW_ROOM]);
@@ -120,11 +122,11 @@ pub(super) fn encode(row: &Observation, eni: u32, peer: u32, hour: Hour, out: &m
         at += length as usize;
     }
     if let Some(slot) = bytes.first_chunk_mut::<LENGTHS_BYTES>() {
-        let [a, b, c, d, e, f, ..] = lengths.to_le_bytes();
-        *slot = [a, b, c, d, e, f];
+        let [a, b, c, d, e, f, g, _] = lengths.to_le_bytes();
+        *slot = [a, b, c, d, e, f, g];
     }
     let window = (row.window.0 - hour.first_window()) & 0xff;
-    for number in [row.digest, row.ports_early, row.ports_late, place(window, peer, row.port, row.protocol)] {
+    for number in [row.digest, place(window, peer, row.port, row.protocol)] {
         put(bytes, at, number);
         at += 8;
     }
@@ -165,7 +167,7 @@ fn number(eight: u64, n_bytes: u64) -> u64 {
 
 /// How many bytes the numbers of a row take together: the sum of its lengths.
 fn n_bytes(lengths: u64) -> usize {
-    const EVEN: u64 = 0x0f0f_0f0f_0f0f;
+    const EVEN: u64 = 0x000f_0f0f_0f0f_0f0f;
     // Sums of two lengths each, added up in the highest byte.
     let of_two = (lengths & EVEN) + (lengths >> 4 & EVEN >> 8);
     (of_two.wrapping_mul(0x0101_0101_0101_0101) >> 56) as usize
@@ -260,13 +262,14 @@ impl Run<'_> {
             at += n_bytes as usize;
             number
         };
-        let [eni, n_flows, n_rejected, n_opened, minutes, packets_out, bytes_out, packets_in, bytes_in, first, last] =
-            [(); N_NUMBERS].map(|()| {
-                let n_bytes = lengths & 0xf;
-                lengths >>= 4;
-                next(n_bytes)
-            });
-        let [digest, ports_early, ports_late, place] = [(); 4].map(|()| next(8));
+        let numbers = [(); N_NUMBERS].map(|()| {
+            let n_bytes = lengths & 0xf;
+            lengths >>= 4;
+            next(n_bytes)
+        });
+        let [eni, n_flows, n_rejected, n_opened, minutes, packets_out, bytes_out, packets_in, bytes_in, ..] = numbers;
+        let [.., first, last, ports_early, ports_late] = numbers;
+        let [digest, place] = [(); 2].map(|()| next(8));
         let window = Window(self.first_window.saturating_add((place >> 56) as u32));
         let first = window.start().wrapping_add(first as i64);
         Observation {
