@@ -63,6 +63,10 @@ impl Knowledge {
 }
 
 impl Facts for Knowledge {
+    fn has_threat_lists(&self) -> bool {
+        !self.threat_lists.is_empty()
+    }
+
     fn threat_list(&self, address: u128) -> Option<Arc<str>> {
         self.threat_lists.listed(Ipv6Addr::from_bits(address)).cloned()
     }

@@ -50,6 +50,8 @@ pub(crate) use view::{RENTED_BLOCKS, subject_words};
 
 /// What the user's files and tables say about addresses and functions.
 pub trait Facts: Sync {
+    /// Whether there is any threat list.
+    fn has_threat_lists(&self) -> bool;
     /// The threat list an address is on.
     fn threat_list(&self, address: u128) -> Option<Arc<str>>;
     /// The trusted list an address is on.
@@ -111,6 +113,9 @@ fn needed_bans(sensitivity: Sensitivity) -> f64 {
 pub struct Scorer<'a> {
     config: &'a Config,
     facts: &'a dyn Facts,
+    /// Those the settings ask for.
+    checks: Vec<&'static dyn Check>,
+    are_refusals_judged: bool,
     prior: (Day, Prior),
     records: RecordLengths,
     /// Whether any functions share an interface.
@@ -151,9 +156,12 @@ impl<'a> Scorer<'a> {
 
     /// A judge that has seen nothing yet.
     pub fn new(config: &'a Config, facts: &'a dyn Facts) -> Self {
+        let is_on = |check: CheckId| config.checks.contains(&check);
         Self {
             config,
             facts,
+            checks: CHECKS.into_iter().filter(|check| is_on(check.id())).collect(),
+            are_refusals_judged: is_on(CheckId::RejectedEgress),
             prior: (Day(0), Prior::default()),
             records: RecordLengths::default(),
             are_shared: false,
@@ -212,7 +220,6 @@ impl<'a> Scorer<'a> {
         let Seen { window, rows, found } = seen;
         let warm_up = Self::warm_up(self.config.warm_up_secs as i64);
         let is_ready = baseline.is_ready(window, warm_up);
-        let are_refusals_judged = self.config.checks.contains(&CheckId::RejectedEgress);
         let view = View {
             owner: *owner,
             fleet,
@@ -225,18 +232,16 @@ impl<'a> Scorer<'a> {
             is_ready,
             warm_up,
             needed_bans: needed_bans(self.config.sensitivity),
-            are_refusals_judged,
+            are_refusals_judged: self.are_refusals_judged,
             prior: &self.prior.1,
             are_shared: self.are_shared,
             fleet_records: self.records,
             facts: self.facts,
         };
         let mut topics: BTreeMap<Topic, Vec<Oddity>> = BTreeMap::new();
-        for check in CHECKS {
-            if self.config.checks.contains(&check.id()) && (is_ready || check.judges_learning()) {
-                for oddity in check.check(&view) {
-                    topics.entry(oddity.topic).or_default().push(oddity);
-                }
+        for check in self.checks.iter().filter(|check| is_ready || check.judges_learning()) {
+            for oddity in check.check(&view) {
+                topics.entry(oddity.topic).or_default().push(oddity);
             }
         }
         // What is under a finding is told of for as long as it goes on, odd or not.
@@ -253,7 +258,7 @@ impl<'a> Scorer<'a> {
         });
         let weighed = loudest(topics).into_iter().map(|(topic, oddities)| {
             let bans = weight(&oddities);
-            if are_refusals_judged {
+            if self.are_refusals_judged {
                 return (topic, bans, rejected_egress::attribute(open, topic, oddities));
             }
             (topic, bans, oddities)

@@ -31,6 +31,9 @@ impl Check for ThreatList {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
+        if !view.facts.has_threat_lists() {
+            return Vec::new();
+        }
         let mut by_peer: BTreeMap<u32, Oddity> = BTreeMap::new();
         for row in view.rows {
             let Some(list) = view.facts.threat_list(view.rungs(row.peer).address) else { continue };
