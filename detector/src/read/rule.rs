@@ -187,25 +187,52 @@ pub(super) fn mapped(v4: u32) -> [u8; ADDRESS_BYTES] {
 }
 
 /// An IPv4 address in dotted decimal without leading zeros (which other programs read as octal).
+///
+/// Where its dots are, nobody can predict: so all bytes are compared at once, and only whether it is one is asked, at
+/// the end.
 fn ipv4(text: &[u8]) -> Option<u32> {
-    let (mut address, mut part, mut n_digits, mut n_dots) = (0_u32, 0_u32, 0_u32, 0_u32);
-    for byte in text {
-        let digit = u32::from(byte.wrapping_sub(b'0'));
-        if digit <= 9 {
-            if n_digits == 3 || (n_digits > 0 && part == 0) {
-                return None;
-            }
-            part = part * 10 + digit;
-            n_digits += 1;
-        } else if *byte == b'.' && n_digits > 0 && part <= 255 && n_dots < 3 {
-            address = address << 8 | part;
-            (part, n_digits) = (0, 0);
-            n_dots += 1;
-        } else {
-            return None;
-        }
+    const EACH: u128 = u128::from_ne_bytes([1; 16]);
+    const LOW: u128 = 0x7f * EACH;
+    const MAX_DIGITS: u32 = 3;
+    let bytes = short(text)?;
+    // Of each byte the highest bit: whether it is a dot.
+    let from_dot = bytes ^ (u128::from(b'.') * EACH);
+    let mut dots = !(((from_dot & LOW) + LOW) | from_dot | LOW);
+    let (mut address, mut start, mut is_address) = (0, 0, dots.count_ones() == 3);
+    for _ in 0..4 {
+        // The last number ends where the text does.
+        let end = (dots.trailing_zeros() / 8).min(text.len() as u32);
+        dots &= dots.wrapping_sub(1);
+        let n_digits = end.wrapping_sub(start);
+        is_address &= n_digits.wrapping_sub(1) < MAX_DIGITS;
+        // Its digits as bytes, the last one highest, and nothing before the first.
+        let before = 32 - 8 * n_digits.clamp(1, MAX_DIGITS);
+        let digits = (bytes.unbounded_shr(8 * start) as u32 ^ 0x3030_3030) << before;
+        let has_other = ((digits & 0x7f7f_7f7f) + 0x7676_7676) | digits;
+        let [_, hundreds, tens, ones] = digits.to_le_bytes().map(u32::from);
+        let number = 100 * hundreds + 10 * tens + ones;
+        let is_short = (digits >> before) & 0xff != 0 || n_digits == 1;
+        is_address &= has_other & 0x8080_8080 == 0 && number <= 255 && is_short;
+        address = address << 8 | number;
+        start = end + 1;
     }
-    (n_dots == 3 && n_digits > 0 && part <= 255).then_some(address << 8 | part)
+    is_address.then_some(address)
+}
+
+/// Text of the length of an IPv4 address as one number, the first byte lowest.
+fn short(text: &[u8]) -> Option<u128> {
+    let behind = |n: usize| 8 * (text.len() - n);
+    match text.len() {
+        7 => {
+            let (first, last) = (text.first_chunk()?, text.last_chunk()?);
+            Some(u128::from(u32::from_le_bytes(*first)) | u128::from(u32::from_le_bytes(*last)) << behind(4))
+        }
+        8..=15 => {
+            let (first, last) = (text.first_chunk()?, text.last_chunk()?);
+            Some(u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << behind(8))
+        }
+        _ => None,
+    }
 }
 
 /// Whether a capture window ends before it starts, or lasts longer than [`MAX_WINDOW_SECS`]: one comparison, which
@@ -221,7 +248,10 @@ pub(super) fn odd_window(start: i64, end: i64) -> Option<Reason> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+    use proptest::prelude::*;
 
     fn check_address(text: &str, expected: Option<&str>) {
         let expected: Option<Ipv6Addr> = expected.map(|text| text.parse().unwrap());
@@ -255,6 +285,20 @@ mod tests {
             "١.2.3.4",
         ] {
             check_address(bad, None);
+        }
+    }
+
+    proptest! {
+        /// Both parsers agree on what is nearly an IPv4 address.
+        #[test]
+        fn an_ipv4_address_is_what_the_standard_library_takes_for_one(text in "[0-9]{0,4}([.][0-9]{0,3}){2,4}|[0-9./:a]{5,17}") {
+            let expected = text.parse::<Ipv4Addr>().ok().map(u32::from);
+            prop_assert_eq!(ipv4(text.as_bytes()), expected);
+        }
+
+        #[test]
+        fn every_ipv4_address_is_read(address in any::<u32>()) {
+            prop_assert_eq!(ipv4(Ipv4Addr::from(address).to_string().as_bytes()), Some(address));
         }
     }
 
