@@ -26,6 +26,7 @@ pub mod slots;
 pub mod standing;
 pub mod store;
 pub mod table;
+pub mod thrift;
 mod watched;
 pub mod window;
 

@@ -5,8 +5,9 @@
 //! can catch it.
 //! What it does not do: it says nothing of whether the footer is right.
 
+use baselines::thrift::{I32, LIST, STRUCT, Stop, Thrift};
+
 use super::Fault;
-use super::thrift::{I32, LIST, STRUCT, Stop, Thrift};
 
 /// How deep columns may nest. A flow log's do not.
 const MAX_NESTING: usize = 32;
@@ -40,10 +41,10 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Fault> {
                         "it claims {n_groups} row groups of {n_columns} columns; at most {MAX_CHUNKS} chunks are read"
                     ));
                 } else {
-                    thrift.skip(wire, 0)?;
+                    thrift.skip(wire)?;
                 }
             }
-            _ => thrift.skip(wire, 0)?,
+            _ => thrift.skip(wire)?,
         }
         // The rest need not be looked at.
         if trap.is_some() { Err(Stop::Corrupt) } else { Ok(()) }
@@ -70,7 +71,7 @@ fn nesting(thrift: &mut Thrift<'_>) -> Result<Result<(), String>, Stop> {
                 n_children = thrift.i32()?;
                 return Ok(());
             }
-            thrift.skip(wire, 0)
+            thrift.skip(wire)
         })?;
         if u64::try_from(n_children).map_or(true, |n_children| n_children >= n) {
             return Ok(Err(format!("a group of {n} columns claims {n_children}")));

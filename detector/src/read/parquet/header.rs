@@ -3,7 +3,7 @@
 //! Where it sits: under `pages`.
 //! What it does not do: it never fails on fields it does not know.
 
-use super::thrift::{FALSE, I32, STRUCT, Stop, TRUE, Thrift};
+use baselines::thrift::{FALSE, I32, STRUCT, Stop, TRUE, Thrift};
 
 /// What a page holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +57,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header, Stop> {
                     (6, FALSE) => is_compressed = false,
                     (at, I32) => match data_v2.get_mut(at) {
                         Some(number) => *number = thrift.i32()?,
-                        None => thrift.skip(wire, 0)?,
+                        None => thrift.skip(wire)?,
                     },
-                    _ => thrift.skip(wire, 0)?,
+                    _ => thrift.skip(wire)?,
                 }
                 Ok(())
             })?,
-            _ => thrift.skip(wire, 0)?,
+            _ => thrift.skip(wire)?,
         }
         Ok(())
     })?;

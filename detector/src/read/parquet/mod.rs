@@ -14,7 +14,6 @@ mod numbers;
 mod page;
 mod pages;
 mod room;
-mod thrift;
 mod twin;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use ::parquet::basic::CompressionCodec;
 use ::parquet::file::metadata::ColumnChunkMetaData;
+use baselines::thrift::Stop;
 use bytes::{Buf, Bytes, BytesMut};
 use libdeflater::Decompressor;
 
@@ -16,7 +17,6 @@ use crate::read::gzip::RANGE_BYTES;
 use crate::read::parquet::Fault;
 use crate::read::parquet::header::{self, Header, Kind};
 use crate::read::parquet::room::{Room, Share};
-use crate::read::parquet::thrift::Stop;
 
 /// Deflate cannot do better than 1032 to 1: a page that claims more is corrupt, and needs no memory to find out.
 const MAX_DEFLATE_RATIO: usize = 1032;

@@ -1,11 +1,13 @@
 //! Thrift's compact form, in which Parquet writes footers and page headers.
 //!
-//! Where it sits: under `header` and `footer`.
+//! Where it sits: under whatever looks at a Parquet file before a decoder believes it, be it stored or a flow log.
 //! What it does not do: it keeps nothing. What nobody asks for is skipped, to a depth.
+//!
+//! Reference: <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
 
 /// Why bytes could not be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub enum Stop {
     /// It goes on past the bytes at hand.
     NeedsMore,
     /// They are not what was looked for.
@@ -15,16 +17,28 @@ pub(super) enum Stop {
 /// How deep what is skipped may nest; footers of today nest less than ten deep.
 const MAX_DEPTH: u32 = 16;
 
-// Types of Thrift's compact protocol.
-pub(super) const TRUE: u8 = 1;
-pub(super) const FALSE: u8 = 2;
-pub(super) const I32: u8 = 5;
-pub(super) const LIST: u8 = 9;
-pub(super) const STRUCT: u8 = 12;
+/// The type of a field that is true, and has no more bytes.
+pub const TRUE: u8 = 1;
+/// The type of a field that is false, and has no more bytes.
+pub const FALSE: u8 = 2;
+/// The type of a number of 32 bits.
+pub const I32: u8 = 5;
+/// The type of a list.
+pub const LIST: u8 = 9;
+/// The type of a struct.
+pub const STRUCT: u8 = 12;
 
-/// A reader of Thrift's compact protocol.
-pub(super) struct Thrift<'a> {
-    pub(super) left: &'a [u8],
+/// A reader of Thrift's compact form.
+///
+/// # Guarantees
+/// Any bytes are read or refused: no panic, no more depth than a bound, no more steps than there are bytes.
+///
+/// # Errors
+/// Every method's are [`Stop`].
+#[derive(Debug)]
+pub struct Thrift<'a> {
+    /// What is not read yet.
+    pub left: &'a [u8],
 }
 
 impl Thrift<'_> {
@@ -46,7 +60,8 @@ impl Thrift<'_> {
         Err(Stop::Corrupt)
     }
 
-    pub(super) fn i32(&mut self) -> Result<i32, Stop> {
+    /// Reads a number of 32 bits.
+    pub fn i32(&mut self) -> Result<i32, Stop> {
         let number = self.varint()?;
         let number = (number >> 1) as i64 ^ -((number & 1) as i64);
         i32::try_from(number).map_err(|_| Stop::Corrupt)
@@ -59,7 +74,7 @@ impl Thrift<'_> {
     }
 
     /// Goes through the fields of a struct; `each` reads the value.
-    pub(super) fn fields(&mut self, mut each: impl FnMut(&mut Self, u8, u8) -> Result<(), Stop>) -> Result<(), Stop> {
+    pub fn fields(&mut self, mut each: impl FnMut(&mut Self, u8, u8) -> Result<(), Stop>) -> Result<(), Stop> {
         let mut id = 0_u8;
         loop {
             let byte = self.byte()?;
@@ -76,24 +91,29 @@ impl Thrift<'_> {
     }
 
     /// How many elements a list claims, and of which type.
-    pub(super) fn list(&mut self) -> Result<(u64, u8), Stop> {
+    pub fn list(&mut self) -> Result<(u64, u8), Stop> {
         let byte = self.byte()?;
         let n = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
         Ok((n, byte & 0x0f))
     }
 
     /// Reads a struct whose first fields are numbers.
-    pub(super) fn numbers(&mut self, into: &mut [i32]) -> Result<(), Stop> {
+    pub fn numbers(&mut self, into: &mut [i32]) -> Result<(), Stop> {
         self.fields(|thrift, id, wire| match (into.get_mut(usize::from(id.wrapping_sub(1))), wire) {
             (Some(number), I32) => {
                 *number = thrift.i32()?;
                 Ok(())
             }
-            _ => thrift.skip(wire, 0),
+            _ => thrift.skip(wire),
         })
     }
 
-    pub(super) fn skip(&mut self, wire: u8, depth: u32) -> Result<(), Stop> {
+    /// Skips a value.
+    pub fn skip(&mut self, wire: u8) -> Result<(), Stop> {
+        self.skip_at(wire, 0)
+    }
+
+    fn skip_at(&mut self, wire: u8, depth: u32) -> Result<(), Stop> {
         if depth > MAX_DEPTH {
             return Err(Stop::Corrupt);
         }
@@ -113,12 +133,12 @@ impl Thrift<'_> {
                     if matches!(of, TRUE | FALSE) {
                         self.advance(1)?;
                     } else {
-                        self.skip(of, depth + 1)?;
+                        self.skip_at(of, depth + 1)?;
                     }
                 }
                 Ok(())
             }
-            STRUCT => self.fields(|thrift, _, wire| thrift.skip(wire, depth + 1)),
+            STRUCT => self.fields(|thrift, _, wire| thrift.skip_at(wire, depth + 1)),
             _ => Err(Stop::Corrupt),
         }
     }
