@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use crate::leb128;
 use crate::packed::Packer;
 
 /// Significant decimal digits of a cell, as `HdrHistogram` counts them: cells are at most 1/16 of their value wide.
@@ -298,7 +299,7 @@ const fn cell(value: u64) -> u16 {
     (((octave as u64) << (KEPT_BITS - 1)) + (value >> octave)) as u16
 }
 
-/// Takes a number off the front: LEB128 of at most nine bytes, the ninth whole, in zigzag.
+/// Takes a number off the front: not quite [LEB128](leb128), for of nine bytes the ninth is whole. In zigzag.
 fn signed_varint(bytes: &mut &[u8]) -> Result<i64, DecodeError> {
     let mut number = 0u64;
     for at in 0..9 {
@@ -310,7 +311,7 @@ fn signed_varint(bytes: &mut &[u8]) -> Result<i64, DecodeError> {
             break;
         }
     }
-    Ok((number >> 1) as i64 ^ -((number & 1) as i64))
+    Ok(leb128::unzigzag(number))
 }
 
 /// The lowest value of a cell: what `HdrHistogram` calls the lowest equivalent value.

@@ -15,6 +15,7 @@ pub mod follow;
 pub mod heirs;
 pub mod known;
 pub mod ladder;
+pub mod leb128;
 mod merge;
 pub mod names;
 pub mod near;

@@ -1,6 +1,8 @@
 //! Packed: numbers in as few bytes as they need, for what is kept by the million and seldom read.
 //!
-//! LEB128, signed numbers in zigzag, floats with their bytes turned round so that short fractions are short.
+//! In [LEB128](leb128), floats with their bytes turned round so that short fractions are short.
+
+use crate::leb128;
 
 /// Puts numbers down one after the other.
 #[derive(Debug)]
@@ -16,18 +18,12 @@ impl<'a> Packer<'a> {
 
     /// Puts a number down.
     pub(crate) fn put(&mut self, number: impl Into<u64>) {
-        let mut rest = number.into();
-        while rest >= 0x80 {
-            self.bytes.push(rest as u8 | 0x80);
-            rest >>= 7;
-        }
-        self.bytes.push(rest as u8);
+        leb128::put(self.bytes, number.into());
     }
 
     /// Puts down how far a number is from another one, in either direction.
     pub(crate) fn put_from(&mut self, base: i64, number: i64) {
-        let from = number.wrapping_sub(base);
-        self.put((from << 1 ^ from >> 63) as u64);
+        self.put(leb128::zigzag(number.wrapping_sub(base)));
     }
 
     /// Puts a float down, to the bit.
@@ -50,16 +46,7 @@ impl<'a> Unpacker<'a> {
 
     /// See [`Packer::put`].
     pub(crate) fn take(&mut self) -> u64 {
-        let (mut number, mut shift) = (0u64, 0u32);
-        while let Some((&byte, rest)) = self.bytes.split_first() {
-            self.bytes = rest;
-            number |= u64::from(byte & 0x7f).wrapping_shl(shift);
-            if byte < 0x80 {
-                break;
-            }
-            shift += 7;
-        }
-        number
+        leb128::take(&mut self.bytes).unwrap_or(0)
     }
 
     /// See [`Packer::put`].
@@ -69,8 +56,7 @@ impl<'a> Unpacker<'a> {
 
     /// See [`Packer::put_from`].
     pub(crate) fn take_from(&mut self, base: i64) -> i64 {
-        let from = self.take();
-        base.wrapping_add((from >> 1) as i64 ^ -((from & 1) as i64))
+        base.wrapping_add(leb128::unzigzag(self.take()))
     }
 
     /// See [`Packer::put_f64`].

@@ -5,14 +5,8 @@
 //!
 //! Reference: <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
 
-/// Why bytes could not be parsed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// It goes on past the bytes at hand.
-    NeedsMore,
-    /// They are not what was looked for.
-    Corrupt,
-}
+use crate::leb128;
+pub use crate::leb128::Stop;
 
 /// How deep what is skipped may nest; footers of today nest less than ten deep.
 const MAX_DEPTH: u32 = 16;
@@ -49,22 +43,12 @@ impl Thrift<'_> {
     }
 
     fn varint(&mut self) -> Result<u64, Stop> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(Stop::Corrupt)
+        leb128::take(&mut self.left)
     }
 
     /// Reads a number of 32 bits.
     pub fn i32(&mut self) -> Result<i32, Stop> {
-        let number = self.varint()?;
-        let number = (number >> 1) as i64 ^ -((number & 1) as i64);
-        i32::try_from(number).map_err(|_| Stop::Corrupt)
+        i32::try_from(leb128::unzigzag(self.varint()?)).map_err(|_| Stop::Corrupt)
     }
 
     fn advance(&mut self, n: u64) -> Result<(), Stop> {

@@ -98,18 +98,14 @@ fn number(thrift: &mut Thrift<'_>, wanted: u8, found: &mut Option<i32>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::leb128;
     use proptest::prelude::*;
 
     /// A header of a dictionary page of so many bytes and values, and its page.
     fn page(inflated: i32, stored: i32, n_values: i32) -> Vec<u8> {
         let number = |n: i32| {
-            let mut rest = (n as u32) << 1 ^ (n >> 31) as u32;
             let mut out = Vec::new();
-            while rest >= 0x80 {
-                out.push(rest as u8 | 0x80);
-                rest >>= 7;
-            }
-            out.push(rest as u8);
+            leb128::put(&mut out, leb128::zigzag(n.into()));
             out
         };
         let fields = [&[0x15][..], &number(2), &[0x15], &number(inflated), &[0x15], &number(stored), &[0x4c, 0x15]];

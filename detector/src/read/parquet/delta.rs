@@ -4,6 +4,8 @@
 //! bound, which ends the process instead of the object.
 //! What it does not do: it is not fast; AWS writes dictionary and plain pages.
 
+use baselines::leb128;
+
 use crate::read::parquet::Fault;
 use crate::read::parquet::page::Physical;
 
@@ -30,10 +32,10 @@ pub(super) fn to_plain(
     match (encoding, physical.width()) {
         (DELTA_BINARY_PACKED, Some(4)) => {
             // 32-bit deltas wrap around at 32 bits, which cutting off does.
-            plain.extend(Deltas::read(bytes, n)?.0.iter().flat_map(|number| (*number as i32).to_le_bytes()));
+            plain.extend(deltas(bytes, n)?.0.iter().flat_map(|number| (*number as i32).to_le_bytes()));
         }
         (DELTA_BINARY_PACKED, Some(8)) => {
-            plain.extend(Deltas::read(bytes, n)?.0.iter().flat_map(|number| number.to_le_bytes()));
+            plain.extend(deltas(bytes, n)?.0.iter().flat_map(|number| number.to_le_bytes()));
         }
         (BYTE_STREAM_SPLIT, Some(width)) => {
             let n = bytes.len() / width;
@@ -42,15 +44,15 @@ pub(super) fn to_plain(
             }
         }
         (DELTA_LENGTH_BYTE_ARRAY, None) => {
-            let (lengths, mut rest) = Deltas::read(bytes, n)?;
+            let (lengths, mut rest) = deltas(bytes, n)?;
             for length in lengths {
                 let text = take(&mut rest, length)?;
                 push(&mut plain, &[text], max_bytes)?;
             }
         }
         (DELTA_BYTE_ARRAY, None) => {
-            let (prefixes, rest) = Deltas::read(bytes, n)?;
-            let (suffixes, mut rest) = Deltas::read(rest, n)?;
+            let (prefixes, rest) = deltas(bytes, n)?;
+            let (suffixes, mut rest) = deltas(rest, n)?;
             let mut before: Vec<u8> = Vec::new();
             for (prefix, suffix) in prefixes.into_iter().zip(suffixes) {
                 let prefix =
@@ -84,64 +86,42 @@ fn push(plain: &mut Vec<u8>, parts: &[&[u8]], max_bytes: usize) -> Result<(), Fa
     Ok(())
 }
 
-/// A reader of `DELTA_BINARY_PACKED`.
-struct Deltas<'a> {
-    rest: &'a [u8],
+/// Reads all values of `DELTA_BINARY_PACKED`, at most `n`, and gives what comes after them.
+fn deltas(mut rest: &[u8], n: usize) -> Result<(Vec<i64>, &[u8]), Fault> {
+    let (block, n_parts, n_values) = (varint(&mut rest)?, varint(&mut rest)?, varint(&mut rest)?);
+    let first = leb128::unzigzag(varint(&mut rest)?);
+    let n_values = usize::try_from(n_values).ok().filter(|n_values| *n_values <= n).ok_or_else(damaged)?;
+    let per_part = block.checked_div(n_parts).filter(|per_part| *per_part > 0 && per_part % 8 == 0);
+    let per_part = per_part.filter(|_| block <= MAX_BLOCK && block % n_parts == 0).ok_or_else(damaged)? as usize;
+    // Grows with what is there: a page may claim more values than it has bytes for only where they take none.
+    let mut values = Vec::new();
+    if n_values > 0 {
+        values.push(first);
+    }
+    let mut last = first;
+    while values.len() < n_values {
+        let least = leb128::unzigzag(varint(&mut rest)?);
+        let widths = take(&mut rest, n_parts as i64)?;
+        for width in widths {
+            if values.len() == n_values {
+                break;
+            }
+            if *width > 64 {
+                return Err(damaged());
+            }
+            let packed = take(&mut rest, (per_part / 8 * usize::from(*width)) as i64)?;
+            let n_now = per_part.min(n_values - values.len());
+            for at in 0..n_now {
+                last = last.wrapping_add(least).wrapping_add(unpacked(packed, usize::from(*width), at) as i64);
+                values.push(last);
+            }
+        }
+    }
+    Ok((values, rest))
 }
 
-impl<'a> Deltas<'a> {
-    /// Reads all values, at most `n`, and gives what comes after them.
-    fn read(bytes: &'a [u8], n: usize) -> Result<(Vec<i64>, &'a [u8]), Fault> {
-        let mut deltas = Self { rest: bytes };
-        let (block, n_parts, n_values) = (deltas.varint()?, deltas.varint()?, deltas.varint()?);
-        let first = deltas.zigzag()?;
-        let n_values = usize::try_from(n_values).ok().filter(|n_values| *n_values <= n).ok_or_else(damaged)?;
-        let per_part = block.checked_div(n_parts).filter(|per_part| *per_part > 0 && per_part % 8 == 0);
-        let per_part = per_part.filter(|_| block <= MAX_BLOCK && block % n_parts == 0).ok_or_else(damaged)? as usize;
-        // Grows with what is there: a page may claim more values than it has bytes for only where they take none.
-        let mut values = Vec::new();
-        if n_values > 0 {
-            values.push(first);
-        }
-        let mut last = first;
-        while values.len() < n_values {
-            let least = deltas.zigzag()?;
-            let widths = take(&mut deltas.rest, n_parts as i64)?;
-            for width in widths {
-                if values.len() == n_values {
-                    break;
-                }
-                if *width > 64 {
-                    return Err(damaged());
-                }
-                let packed = take(&mut deltas.rest, (per_part / 8 * usize::from(*width)) as i64)?;
-                let n_now = per_part.min(n_values - values.len());
-                for at in 0..n_now {
-                    last = last.wrapping_add(least).wrapping_add(unpacked(packed, usize::from(*width), at) as i64);
-                    values.push(last);
-                }
-            }
-        }
-        Ok((values, deltas.rest))
-    }
-
-    fn varint(&mut self) -> Result<u64, Fault> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.rest.split_first().ok_or_else(damaged)?;
-            self.rest = rest;
-            number |= u64::from(byte & 0x7f) << shift;
-            if *byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(damaged())
-    }
-
-    fn zigzag(&mut self) -> Result<i64, Fault> {
-        let number = self.varint()?;
-        Ok((number >> 1) as i64 ^ -((number & 1) as i64))
-    }
+fn varint(rest: &mut &[u8]) -> Result<u64, Fault> {
+    leb128::take(rest).map_err(|_| damaged())
 }
 
 /// The `at`-th of values packed into so many bits each, least significant bit first.

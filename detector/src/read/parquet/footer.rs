@@ -110,14 +110,9 @@ mod tests {
         children[0] = n_columns - 1;
         let mut bytes = footer(n_columns, &children);
         bytes.pop();
-        // Two fields on: a list of structs, its length in seven bits a byte.
+        // Two fields on: a list of structs, with its length.
         bytes.extend([0x29, 0xfc]);
-        let mut n = n_groups;
-        while n >= 0x80 {
-            bytes.push(0x80 | (n & 0x7f) as u8);
-            n >>= 7;
-        }
-        bytes.push(n as u8);
+        baselines::leb128::put(&mut bytes, n_groups as u64);
         bytes.extend(std::iter::repeat_n(0, n_groups + 1));
         bytes
     }

@@ -3,6 +3,8 @@
 //! Where it sits: under `page`.
 //! What it does not do: it does not know what the codes mean; a code past the dictionary's end is found by its reader.
 
+use baselines::leb128::{self, Stop};
+
 use crate::read::parquet::Fault;
 
 /// Values are unpacked so many at a time: as many 32-bit words as the values have bits, so that no value straddles the
@@ -146,7 +148,13 @@ impl Hybrid {
     }
 
     fn next_run(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let header = self.varint(bytes)?;
+        let mut rest = bytes.get(self.at..).unwrap_or_default();
+        let header = leb128::take(&mut rest).map_err(|stop| match stop {
+            Stop::NeedsMore => ends_early(),
+            Stop::Corrupt => without_end(),
+        })?;
+        let header = u32::try_from(header).map_err(|_| without_end())?;
+        self.at = bytes.len() - rest.len();
         let n = (header >> 1) as usize;
         if header & 1 == 1 {
             self.run = Run::Packed { n_left: n.saturating_mul(8) };
@@ -159,23 +167,14 @@ impl Hybrid {
         self.run = Run::Repeated { code, n_left: n };
         Ok(())
     }
-
-    fn varint(&mut self, bytes: &[u8]) -> Result<u32, Fault> {
-        let mut number = 0;
-        for shift in (0..32).step_by(7) {
-            let byte = bytes.get(self.at).ok_or_else(ends_early)?;
-            self.at += 1;
-            number |= u32::from(byte & 0x7f) << shift;
-            if *byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(Fault::Corrupt("a run without end".to_owned()))
-    }
 }
 
 fn ends_early() -> Fault {
     Fault::Corrupt("a page ends early".to_owned())
+}
+
+fn without_end() -> Fault {
+    Fault::Corrupt("a run without end".to_owned())
 }
 
 /// Unpacks blocks of 32 values of `W` bits, least significant bit first.
@@ -249,19 +248,12 @@ mod tests {
     /// Packs the plain way, bit by bit; runs as given, each either repeated or packed.
     fn write(width: usize, runs: &[(bool, Vec<u32>)]) -> (Vec<u8>, Vec<u32>) {
         let (mut bytes, mut codes) = (Vec::new(), Vec::new());
-        let varint = |bytes: &mut Vec<u8>, mut number: usize| {
-            while number >= 0x80 {
-                bytes.push(number as u8 | 0x80);
-                number >>= 7;
-            }
-            bytes.push(number as u8);
-        };
         let mask = if width == 32 { u32::MAX } else { (1 << width) - 1 };
         for (is_packed, run) in runs {
             let run: Vec<u32> = run.iter().map(|code| code & mask).collect();
             if *is_packed {
                 let n_groups = run.len().div_ceil(8);
-                varint(&mut bytes, n_groups << 1 | 1);
+                leb128::put(&mut bytes, (n_groups << 1 | 1) as u64);
                 let mut packed = vec![0_u8; n_groups * width];
                 for (i, code) in run.iter().chain(std::iter::repeat_n(&0, n_groups * 8 - run.len())).enumerate() {
                     for bit in 0..width {
@@ -271,7 +263,7 @@ mod tests {
                 }
                 bytes.extend(packed);
             } else if let Some(code) = run.first() {
-                varint(&mut bytes, run.len() << 1);
+                leb128::put(&mut bytes, (run.len() << 1) as u64);
                 bytes.extend(code.to_le_bytes().iter().take(width.div_ceil(8)));
                 codes.extend(std::iter::repeat_n(code, run.len()));
             }
