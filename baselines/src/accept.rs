@@ -99,9 +99,9 @@ fn sent(ladder: &Ladder, newcomer: &Newcomer) -> BTreeMap<ServiceKey, Volumes> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use crate::fleet::{MEMORY_DAYS, Mode, START, Told, learn, learned};
     use crate::observation::Observation;
     use crate::standing::Standing;
+    use crate::testing::{MEMORY_DAYS, Mode, START, Told, learn, learned};
     use crate::window::{WINDOWS_PER_DAY, Window};
 
     use super::*;
@@ -148,9 +148,9 @@ mod tests {
         let mut baselines = baselines();
         let first = open_findings(&baselines)[0];
         baselines.accept(first);
-        let after = crate::fleet::dump(&baselines);
+        let after = crate::testing::dump(&baselines);
         assert_eq!((baselines.accept(first), baselines.accept(77), baselines.accept(0)), (vec![], vec![], vec![]));
-        assert_eq!(crate::fleet::dump(&baselines), after);
+        assert_eq!(crate::testing::dump(&baselines), after);
         assert!(!baselines.is_accepted(77) && !baselines.is_accepted(0));
     }
 

@@ -112,7 +112,7 @@ impl Baseline {
 
 #[cfg(test)]
 mod tests {
-    use crate::fleet::{Mode, Told, learned};
+    use crate::testing::{Mode, Told, learned};
 
     /// The longest one connection was held, of what begins at these windows and lasts so many.
     fn longest(to: (u8, u8, u8), is_odd: bool, runs: &[(u32, u32)]) -> u32 {

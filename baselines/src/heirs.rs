@@ -244,7 +244,7 @@ mod tests {
         begin(&mut baselines, "api,maps", 10);
         let stored = crate::store::encode(&baselines).expect("it fits");
         let loaded = crate::store::decode(&stored).expect("as written");
-        assert_eq!(crate::fleet::dump(&loaded), crate::fleet::dump(&baselines));
+        assert_eq!(crate::testing::dump(&loaded), crate::testing::dump(&baselines));
     }
 
     #[test]

@@ -9,8 +9,6 @@ mod baselines;
 mod bounds;
 pub mod distribution;
 mod familiar;
-#[cfg(test)]
-mod fleet;
 pub mod follow;
 pub mod heirs;
 pub mod known;
@@ -27,6 +25,8 @@ pub mod slots;
 pub mod standing;
 pub mod store;
 pub mod table;
+#[cfg(test)]
+mod testing;
 pub mod thrift;
 mod watched;
 pub mod window;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::baselines::Baselines;
-use crate::fleet::{MEMORY_DAYS, Mode, START, Told, dump, learned, traffic};
+use crate::testing::{MEMORY_DAYS, Mode, START, Told, dump, learned, traffic};
 use crate::window::{WINDOWS_PER_DAY, Window};
 
 fn merged(a: &Baselines, b: &Baselines) -> Baselines {

@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fleet::{Mode, Told, dump, traffic};
+use crate::testing::{Mode, Told, dump, traffic};
 
 fn told(n_days: u32) -> Vec<Told> {
     (0..n_days * 12)
@@ -30,7 +30,7 @@ fn told(n_days: u32) -> Vec<Told> {
 }
 
 fn learned(told: &[Told]) -> Baselines {
-    crate::fleet::learned(told, Mode::Watch)
+    crate::testing::learned(told, Mode::Watch)
 }
 
 fn small() -> Baselines {

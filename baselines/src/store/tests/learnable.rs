@@ -5,11 +5,11 @@ use proptest::prelude::*;
 
 use super::super::{decode, encode};
 use crate::baselines::Baselines;
-use crate::fleet::{START, dump};
 use crate::ladder::{Network, from_ip};
 use crate::newcomer::{Circumstances, Subject};
 use crate::observation::Observation;
 use crate::standing::Found;
+use crate::testing::{START, dump};
 use crate::window::{WINDOWS_PER_DAY, Window};
 
 /// The last window records may be of: 9999-12-31, 23:50.
