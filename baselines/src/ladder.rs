@@ -153,21 +153,6 @@ impl Ladder {
         id
     }
 
-    /// The number of a network owner that another ladder knows. Of two labels the one told earlier stays.
-    pub(crate) fn network_told(&mut self, key: &Arc<str>, label: &Arc<str>, is_earlier: bool) -> u32 {
-        let is_known = self.networks.id(key).is_some();
-        let id = self.network(&Network { key: Arc::clone(key), label: Arc::clone(label) });
-        if let Some(mine) = self.labels.get_mut(id as usize).filter(|_| is_known && is_earlier) {
-            mine.clone_from(label);
-        }
-        id
-    }
-
-    /// The number of an address, in a network if it is not known in one.
-    pub(crate) fn peer_or(&mut self, address: u128, network: u32) -> u32 {
-        self.peer_id(address).unwrap_or_else(|| self.push_peer(address, network))
-    }
-
     /// The number of an address whose network's number is known; `None` when the address is known in another network.
     pub(crate) fn peer_in(&mut self, address: u128, network: u32) -> Option<u32> {
         match self.peer_id(address) {
@@ -198,11 +183,6 @@ impl Ladder {
     /// The block of a prefix's number.
     pub fn prefix(&self, id: u32) -> Prefix {
         self.prefixes.get(id as usize).copied().unwrap_or_default()
-    }
-
-    /// The blocks met, by number.
-    pub(crate) fn prefixes(&self) -> &[Prefix] {
-        &self.prefixes
     }
 
     /// Keys of the network owners met, by number.

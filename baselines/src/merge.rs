@@ -1,33 +1,30 @@
-//! Merging: what two learners know, as one.
+//! Merging: what is known of several owners, as of one.
 //!
-//! Where it sits: puts baselines together that were learned apart, of other owners or of times that follow each other.
-//! What it does not do: it learns nothing and forgets nothing. Call [`Baselines::age`] afterwards, as after learning.
+//! Where it sits: makes of the pasts an heir comes from the one it begins with: see [`crate::heirs`].
+//! What it does not do: it learns nothing and forgets nothing.
 //!
-//! What is new to one learner may be old to the other, so whatever was derived from novelty is derived anew: of each
-//! owner, the part that is later in time is read as if the earlier had been known.
+//! What is new to one may be old to the other, so whatever was derived from novelty is derived anew: the part that is
+//! later in time is read as if the earlier had been known.
 
 use std::collections::BTreeMap;
 
-use crate::baseline::{Baseline, DIARY_DAYS, DiaryDay, span_of};
-use crate::baselines::Baselines;
+use crate::baseline::{Baseline, DIARY_DAYS, DiaryDay};
 use crate::known::Known;
 use crate::newcomer::Subject;
 use crate::watched::Watched;
 use crate::window::{Day, WINDOWS_PER_DAY, Window};
 
-impl Baselines {
-    /// Adds what another set of baselines knows.
+impl Baseline {
+    /// Adds what another baseline knows, under the same numbers.
     ///
     /// # Guarantees
-    /// Commutative; the empty set changes nothing. Merging what was learned of parts of time that follow each other, or
-    /// of different owners, gives what learning all of it at once gives, in distributions, ladder, diary, hours and all
-    /// that was derived from them, whatever the parts' number and order; parts may meet within a day. Exact so long as:
+    /// Commutative; an empty one changes nothing. Merging what was learned of parts of time that follow each other
+    /// gives what learning all of it at once gives, in distributions, ladder, diary, hours and all that was derived
+    /// from them, whatever the parts' number and order; parts may meet within a day. Exact so long as:
     ///
-    /// - no owner began with another's past ([`Baselines::inherit`]), which both parts may hold.
-    /// - no window of an owner is in both parts. One that is counts twice, its peers too.
+    /// - no window is in both parts. One that is counts twice, its peers too.
     /// - nothing was forgotten in between: what was silent for the days of memory and then met again is new when
     ///   learned at once, and known for long when merged. Where the same spans were learned twice, they count twice.
-    /// - addresses were explained the same way; where not, the network told first stays.
     ///
     /// Not exact, since a part alone watches and does not know what another part had settled:
     ///
@@ -36,78 +33,6 @@ impl Baselines {
     ///   are watched, since when and with what amounts and contacts is exact.
     /// - `active` lacks what the later part did while it did not know that the destination was settled.
     /// - what stood under a finding in one part and not in the other: what entered the distributions stays in them.
-    pub fn merge(&mut self, other: &Self) {
-        let numbers = Numbers::of(self, other);
-        for (name, theirs) in other.iter() {
-            let owner = self.owner(name);
-            let theirs = numbers.renumbered(theirs);
-            if let Some(mine) = self.baseline_mut(owner) {
-                mine.merge(&theirs);
-            }
-        }
-        self.learned_from.n_objects = self.learned_from.n_objects.saturating_add(other.learned_from.n_objects);
-        self.learned_from.n_observations =
-            self.learned_from.n_observations.saturating_add(other.learned_from.n_observations);
-        self.learned_from.span = span_of(self.learned_from.span, other.learned_from.span);
-        self.accepted.extend(&other.accepted);
-        self.recount();
-    }
-}
-
-/// Our numbers of what another ladder holds, by its numbers.
-struct Numbers {
-    networks: Vec<u32>,
-    prefixes: Vec<u32>,
-    peers: Vec<u32>,
-}
-
-impl Numbers {
-    fn of(ours: &mut Baselines, other: &Baselines) -> Self {
-        let began = |set: &Baselines| set.learned_from.span.map_or(i64::MAX, |span| span.0);
-        let is_earlier = began(other) < began(ours);
-        let ladder = &mut ours.ladder;
-        let networks: Vec<u32> = (0..)
-            .zip(other.ladder.networks().iter())
-            .map(|(id, key)| ladder.network_told(key, &other.ladder.label(id), is_earlier))
-            .collect();
-        let peers = (0..other.ladder.n_peers() as u32)
-            .map(|id| {
-                let rungs = other.ladder.rungs(id);
-                ladder.peer_or(rungs.address, at(&networks, rungs.network))
-            })
-            .collect();
-        let prefixes = other.ladder.prefixes().iter().map(|&prefix| ladder.prefix_id(prefix)).collect();
-        Self { networks, prefixes, peers }
-    }
-
-    /// A baseline under our numbers.
-    fn renumbered(&self, theirs: &Baseline) -> Baseline {
-        let Self { networks, prefixes, peers } = self;
-        let subject = |subject: Subject| match subject {
-            Subject::Network(id) => Subject::Network(at(networks, id)),
-            Subject::Service(id, port, protocol) => Subject::Service(at(networks, id), port, protocol),
-            Subject::Prefix(id) => Subject::Prefix(at(prefixes, id)),
-        };
-        let mut out = theirs.clone();
-        out.networks = theirs.networks.under(|&network| at(networks, network));
-        out.services = theirs.services.under(|key| (at(networks, key.0), key.1, key.2));
-        out.prefixes = theirs.prefixes.under(|&prefix| at(prefixes, prefix));
-        out.prefixes.values_mut().for_each(|known| known.network = at(networks, known.network));
-        out.destinations = theirs.destinations.under(|key| (at(peers, key.0), key.1, key.2));
-        out.newcomers = theirs.newcomers.under(|&watched| subject(watched));
-        for watched in out.newcomers.values_mut() {
-            let mut newcomer = watched.open();
-            for contacted in &mut newcomer.destinations {
-                contacted.peer = at(peers, contacted.peer);
-            }
-            *watched = Watched::close(&newcomer);
-        }
-        out
-    }
-}
-
-impl Baseline {
-    /// Adds what another learner knows of the same owner, under the same numbers.
     pub(crate) fn merge(&mut self, theirs: &Self) {
         let they_are_late = order_in_time(self) <= order_in_time(theirs);
         let corrections = if they_are_late { Corrections::of(self, theirs) } else { Corrections::of(theirs, self) };
@@ -217,11 +142,6 @@ impl Baseline {
             }
         }
     }
-}
-
-/// The number given instead of a number.
-fn at(numbers: &[u32], id: u32) -> u32 {
-    numbers.get(id as usize).copied().unwrap_or(u32::MAX)
 }
 
 /// What one owner's two parts are ordered by, the earlier one first. Parts that span the same time are told apart by

@@ -157,22 +157,6 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.ids.reserve(0, &self.entries, |entry| entry.0);
     }
 
-    /// The same values under other keys, each one's own.
-    pub(crate) fn under<L: Copy + Eq + Hash>(&self, key: impl Fn(&K) -> L) -> Table<L, V>
-    where
-        V: Clone,
-    {
-        let mut out = Table::default();
-        out.reserve(self.len());
-        self.iter().for_each(|(old, value)| _ = out.put(key(old), value.clone()));
-        out
-    }
-
-    /// The values, by number, to change.
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.iter_mut().map(|(_, value)| value)
-    }
-
     /// Keys and values, by number.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.entries.iter().map(|(key, value)| (key, value))

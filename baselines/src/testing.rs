@@ -14,6 +14,11 @@ pub(crate) const START: Window = Window(20_514 * WINDOWS_PER_DAY);
 /// Days of memory the fleet is learned with.
 pub(crate) const MEMORY_DAYS: u32 = 90;
 
+/// How many owners, networks, and prefixes in a network and hosts in a prefix there are.
+const N_OWNERS: u8 = 3;
+const N_NETWORKS: u8 = 7;
+const N_BELOW: u8 = 3;
+
 /// What one owner exchanged with one destination in one window, in names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Told {
@@ -47,12 +52,28 @@ impl Told {
     }
 }
 
+fn owner_name(owner: u8) -> String {
+    format!("arn:aws:lambda:eu-west-1:111122223333:function:f{owner}")
+}
+
+/// Gives owners and addresses the numbers that all who begin with this have in common.
+pub(crate) fn name_all(baselines: &mut Baselines) {
+    for owner in 0..N_OWNERS {
+        baselines.owner(&owner_name(owner));
+    }
+    for to in (0..N_NETWORKS).flat_map(|n| (0..N_BELOW * N_BELOW).map(move |at| (n, at / N_BELOW, at % N_BELOW))) {
+        let told = Told { window: 0, owner: 0, to, port: 0, n_flows: 0, bytes: 0, ports: (0, 0), is_odd: false };
+        baselines.ladder.peer(told.address(), || told.network());
+    }
+}
+
 /// Traffic of up to `n_days` days, in order of event time.
 pub(crate) fn traffic(n_days: u32, n_rows: usize) -> impl Strategy<Value = Vec<Told>> {
     let when = (0..n_days, prop_oneof![Just(0u32), Just(1), Just(2), Just(143), 0..144u32]);
-    let to = (0..7u8, 0..3u8, 0..3u8);
+    let to = (0..N_NETWORKS, 0..N_BELOW, 0..N_BELOW);
     let port = prop_oneof![4 => Just(443u16), 1 => Just(8000), 1 => 1..1024u16];
-    let told = (when, 0..3u8, to, port, (1..50u32, 0..5_000_000u64, any::<(u64, u64)>()), prop::bool::weighted(0.1));
+    let told =
+        (when, 0..N_OWNERS, to, port, (1..50u32, 0..5_000_000u64, any::<(u64, u64)>()), prop::bool::weighted(0.1));
     let told = told.prop_map(|((day, window), owner, to, port, (n_flows, bytes, ports), is_odd)| Told {
         window: day * WINDOWS_PER_DAY + window,
         owner,
@@ -93,7 +114,7 @@ pub(crate) fn learn(into: &mut Baselines, told: &[Told], mode: Mode) {
 
 fn learn_window(into: &mut Baselines, told: &[Told], mode: Mode) {
     let Some(first) = told.first() else { return };
-    let owner = into.owner(&format!("arn:aws:lambda:eu-west-1:111122223333:function:f{}", first.owner));
+    let owner = into.owner(&owner_name(first.owner));
     let window = Window(START.0 + first.window);
     let rows: Vec<Observation> = told
         .iter()

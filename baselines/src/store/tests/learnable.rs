@@ -230,24 +230,23 @@ proptest! {
 
     #[test]
     fn whatever_can_be_merged_can_be_stored(
-        mine in prop::collection::vec(step(AMBIGUOUS + 1), 0..20),
-        theirs in prop::collection::vec(step(AMBIGUOUS + 1), 0..20),
+        before in prop::collection::vec(step(AMBIGUOUS + 1), 0..40),
+        owners in prop::array::uniform2(0..OWNERS.len()),
         more in prop::collection::vec(step(AMBIGUOUS + 1), 0..10),
     ) {
-        let build = |steps: &[Step]| {
-            let mut baselines = Baselines::default();
-            for step in steps {
-                take(&mut baselines, step);
-            }
-            baselines
-        };
-        let mut merged = build(&mine);
-        merged.merge(&build(&theirs));
-        reloaded(&merged);
-        for step in &more {
-            take(&mut merged, step);
+        let mut baselines = Baselines::default();
+        for step in &before {
+            take(&mut baselines, step);
         }
-        reloaded(&merged);
+        let [heir, donor] = owners.map(|owner| baselines.owner(OWNERS[owner]));
+        let past = baselines.baseline(donor).unwrap().clone();
+        baselines.baseline_mut(heir).unwrap().merge(&past);
+        baselines.recount();
+        reloaded(&baselines);
+        for step in &more {
+            take(&mut baselines, step);
+        }
+        reloaded(&baselines);
     }
 }
 
