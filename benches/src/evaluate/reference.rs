@@ -63,8 +63,7 @@ impl<'a> Methods<'a> {
             networks
                 .extend(network.prefixes.iter().chain(&network.prefix6).map(|p| (*p, format!("AS{}", network.asn))));
         }
-        let specific = aws::RANGES.iter().filter(|r| r.service != "AMAZON");
-        networks.extend(specific.map(|r| (r.prefix, format!("{} {}", r.service, r.region))));
+        networks.extend(aws::RANGES.iter().map(|r| (r.prefix, format!("{} {}", r.service, r.region))));
         networks.sort();
         Self {
             fleet,

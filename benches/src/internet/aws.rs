@@ -1,6 +1,6 @@
 //! AWS's address ranges as far as the fleets use them.
 //!
-//! A few of AWS's own published prefixes (`ip-ranges.json`), each specific one also listed under `AMAZON`, as AWS does.
+//! A few of AWS's own published prefixes (`ip-ranges.json`).
 
 use super::Prefix;
 
@@ -18,8 +18,8 @@ const fn range(a: u8, b: u8, c: u8, len: u8, region: &'static str, service: &'st
 
 pub(crate) const REGION: &str = "eu-west-1";
 
-/// IPv4 ranges, the specific ones first.
-pub(crate) const RANGES: [Range; 34] = [
+/// IPv4 ranges, each under its service; AWS lists each under `AMAZON` too.
+pub(crate) const RANGES: [Range; 17] = [
     range(52, 218, 0, 17, REGION, "S3"),
     range(3, 5, 64, 21, REGION, "S3"),
     range(52, 92, 0, 17, REGION, "S3"),
@@ -37,23 +37,6 @@ pub(crate) const RANGES: [Range; 34] = [
     range(13, 32, 0, 15, "GLOBAL", "CLOUDFRONT"),
     range(18, 64, 0, 14, "GLOBAL", "CLOUDFRONT"),
     range(99, 84, 0, 16, "GLOBAL", "CLOUDFRONT"),
-    range(52, 218, 0, 17, REGION, "AMAZON"),
-    range(3, 5, 64, 21, REGION, "AMAZON"),
-    range(52, 92, 0, 17, REGION, "AMAZON"),
-    range(52, 94, 5, 24, REGION, "AMAZON"),
-    range(52, 119, 240, 21, REGION, "AMAZON"),
-    range(52, 94, 24, 23, REGION, "AMAZON"),
-    range(54, 247, 0, 16, REGION, "AMAZON"),
-    range(18, 200, 0, 16, REGION, "AMAZON"),
-    range(54, 74, 0, 15, REGION, "AMAZON"),
-    range(18, 97, 192, 18, REGION, "AMAZON"),
-    range(52, 4, 0, 14, "us-east-1", "AMAZON"),
-    range(50, 16, 0, 15, "us-east-1", "AMAZON"),
-    range(18, 232, 0, 14, "us-east-1", "AMAZON"),
-    range(108, 128, 160, 23, REGION, "AMAZON"),
-    range(13, 32, 0, 15, "GLOBAL", "AMAZON"),
-    range(18, 64, 0, 14, "GLOBAL", "AMAZON"),
-    range(99, 84, 0, 16, "GLOBAL", "AMAZON"),
 ];
 
 /// Prefixes of one service in one region (or `GLOBAL`).

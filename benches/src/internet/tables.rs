@@ -22,7 +22,7 @@ pub(crate) fn asn_tsv(internet: &Internet) -> String {
             rows.insert(*prefix, (network.asn, network.country, &network.owner));
         }
     }
-    for range in aws::RANGES.iter().filter(|r| r.service == "AMAZON") {
+    for range in &aws::RANGES {
         rows.insert(range.prefix, (AWS_ASN, "US", "AMAZON-02"));
     }
     let mut out = String::new();
@@ -45,8 +45,11 @@ pub(crate) fn asn_tsv(internet: &Internet) -> String {
 
 /// Renders AWS's ranges in the form of `ip-ranges.json`, as created at `at`.
 pub(crate) fn ip_ranges(at: Secs) -> Value {
+    let of_amazon = aws::RANGES.iter().map(|r| aws::Range { service: "AMAZON", ..*r });
     let prefixes: Vec<Value> = aws::RANGES
         .iter()
+        .copied()
+        .chain(of_amazon)
         .map(|r| {
             json!({"ip_prefix": r.prefix.to_string(), "region": r.region, "service": r.service, "network_border_group": r.region})
         })
