@@ -18,7 +18,7 @@ use detector::drill::{
 use crate::{
     calendar::{DAY, HOUR, MINUTE, Secs},
     dice::Dice,
-    fleet::{Addresses, Fleet, Kind, Rhythm, Span, Version, destination::Pool, inventory::code_sha256},
+    fleet::{Addresses, Fleet, Kind, Rhythm, Span, Version, destination::Pool},
     internet::{Class, Prefix, aws},
     traffic::Connection,
     truth::{Attack, Reached},
@@ -222,7 +222,7 @@ fn place(
         if !suits(fleet, form, function) {
             return None;
         }
-        let version = Version { code_sha256: code_sha256(dice), at: start };
+        let version = Version::new(dice, start);
         fleet.functions[function].versions.push(version);
         fleet.functions[function].versions.sort_by_key(|v| v.at);
         start += dice.between(2 * MINUTE, 90 * MINUTE);

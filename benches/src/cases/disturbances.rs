@@ -7,7 +7,7 @@ use super::{
 use crate::{
     calendar::{DAY, HOUR, MINUTE, Secs},
     dice::Dice,
-    fleet::{Addresses, Call, Fleet, Kind, Rhythm, Span, Version, inventory::code_sha256},
+    fleet::{Addresses, Call, Fleet, Kind, Rhythm, Span, Version},
     truth::Benign,
 };
 
@@ -61,7 +61,7 @@ fn releases(fleet: &mut Fleet, dice: &mut Dice) {
     for function in &mut fleet.functions {
         let mut at = start + dice.exponential(9.0 * DAY as f64) as Secs;
         while at < end {
-            function.versions.push(Version { code_sha256: code_sha256(dice), at });
+            function.versions.push(Version::new(dice, at));
             at += HOUR + dice.exponential(9.0 * DAY as f64) as Secs;
         }
     }
@@ -97,7 +97,9 @@ fn new_endpoints(fleet: &mut Fleet, n: usize, dice: &mut Dice) {
             });
         }
         if deployment {
-            function.versions.push(Version { code_sha256: code_sha256(dice), at: at - dice.between(10, 600) });
+            let mut version = Version::new(dice, at);
+            version.at -= dice.between(10, 600);
+            function.versions.push(version);
             function.versions.sort_by_key(|v| v.at);
         }
         let kind = if deployment { "N-new-endpoint" } else { "Y-rare-job" };

@@ -21,11 +21,8 @@ use crate::{
     attacks::Scene,
     calendar::{DAY, HOUR, MINUTE, Secs},
     dice::Dice,
-    fleet::{
-        Addresses, Call, Fleet, Function, InterfaceKind, Kind, Place, Rhythm, Sizes, Span, Version, destination::Pool,
-        inventory::code_sha256,
-    },
-    internet::{Class, Internet, Network, Prefix, aws},
+    fleet::{Addresses, Call, Fleet, Function, InterfaceKind, Kind, Rhythm, Sizes, Span, Version, destination::Pool},
+    internet::{Class, Internet, Network, Prefix},
     truth::{Benign, Truth},
     write::{Delivery, Fields, Granularity, ObjectFormat},
 };
@@ -93,20 +90,8 @@ fn fitness_tracker(compromised: bool) -> Fleet {
             network(64_500, "Example Hosting", Class::Hosting, &[Prefix::v4(203, 0, 113, 0, 24)]),
         ],
     };
-    let mut fleet = Fleet {
-        account: "111122223333".to_owned(),
-        region: aws::REGION,
-        span: Span { start: START, end: START + DAYS * DAY },
-        internet,
-        place: Place::default(),
-        destinations: Vec::new(),
-        functions: Vec::new(),
-        scanned: Vec::new(),
-        benign: Vec::new(),
-        attacks: Vec::new(),
-        attack_connections: Vec::new(),
-        dice: dice.clone(),
-    };
+    let span = Span { start: START, end: START + DAYS * DAY };
+    let mut fleet = Fleet::empty("111122223333".to_owned(), span, internet, dice.clone());
     let mut throw = dice.fork("fitness-tracker", 0);
     let vpc = format!("vpc-0{}", throw.hex(16));
     let subnets: Vec<usize> =
@@ -115,13 +100,13 @@ fn fitness_tracker(compromised: bool) -> Fleet {
     for (i, (name, description, per_hour)) in FUNCTIONS.into_iter().enumerate() {
         let groups = [format!("sg-0{}", throw.hex(16))];
         let pairs = subnets.iter().map(|&s| fleet.place.pair(s, &groups, name, &mut throw)).collect();
-        let mut versions = vec![Version { code_sha256: code_sha256(&mut throw), at: START - (20 + i as Secs) * DAY }];
+        let mut versions = vec![Version::new(&mut throw, START - (20 + i as Secs) * DAY)];
         // An ordinary release in the same week, and the one that brings the poisoned dependency.
         if name == "routes-api" {
-            versions.push(Version { code_sha256: code_sha256(&mut throw), at: START + 7 * DAY + 11 * HOUR });
+            versions.push(Version::new(&mut throw, START + 7 * DAY + 11 * HOUR));
         }
         if name == "support-agent" {
-            versions.push(Version { code_sha256: code_sha256(&mut throw), at: POISONED_AT });
+            versions.push(Version::new(&mut throw, POISONED_AT));
         }
         fleet.functions.push(Function {
             name: name.to_owned(),

@@ -13,7 +13,7 @@ use super::write_knowledge;
 use crate::{
     calendar::{DAY, FLEET_START, MINUTE, Secs},
     dice::Dice,
-    fleet::{Fleet, Function, Place, Rhythm, Span, Version, destination::TCP, inventory::code_sha256},
+    fleet::{Fleet, Function, Place, Rhythm, Span, Version, destination::TCP},
     internet::{Class, Internet, Prefix, aws},
     traffic::{Record, Status, ephemeral_port},
     write::{Delivery, Fields, ObjectFormat, Written},
@@ -128,7 +128,7 @@ fn account(dice: &Dice, options: &Large) -> Fleet {
                 runtime: "nodejs22.x",
                 pairs: vec![pair],
                 dual_stack: false,
-                versions: vec![Version { code_sha256: code_sha256(&mut throw), at: FLEET_START - 30 * DAY }],
+                versions: vec![Version::new(&mut throw, FLEET_START - 30 * DAY)],
                 // Rows are drawn, not simulated: the rhythm is never asked.
                 rhythm: Rhythm::Queue { bursts_per_day: 0.0, messages: 0.0, burst_secs: 0.0 },
                 calls: Vec::new(),
@@ -137,20 +137,8 @@ fn account(dice: &Dice, options: &Large) -> Fleet {
             }
         })
         .collect();
-    Fleet {
-        account: "123456789012".to_owned(),
-        region: aws::REGION,
-        span: Span { start: FLEET_START, end: FLEET_START + options.objects as Secs * options.object_secs() },
-        internet: Internet::new(dice),
-        place,
-        destinations: Vec::new(),
-        functions,
-        scanned: Vec::new(),
-        benign: Vec::new(),
-        attacks: Vec::new(),
-        attack_connections: Vec::new(),
-        dice: dice.clone(),
-    }
+    let span = Span { start: FLEET_START, end: FLEET_START + options.objects as Secs * options.object_secs() };
+    Fleet { place, functions, ..Fleet::empty("123456789012".to_owned(), span, Internet::new(dice), dice.clone()) }
 }
 
 /// The destinations of one function, popular ones first.

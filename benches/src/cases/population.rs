@@ -7,8 +7,8 @@ use crate::{
     attacks,
     calendar::{DAY, FLEET_START, HOUR, MINUTE, Secs},
     dice::Dice,
-    fleet::{Call, Fleet, Function, InterfaceKind, Place, Rhythm, Sizes, Span, Version, inventory::code_sha256},
-    internet::{Internet, Prefix, aws},
+    fleet::{Call, Fleet, Function, InterfaceKind, Rhythm, Sizes, Span, Version},
+    internet::{Internet, Prefix},
 };
 
 /// Small JSON requests and answers.
@@ -59,20 +59,9 @@ pub(crate) fn random_fleet(options: &FleetOptions) -> anyhow::Result<Fleet> {
     }
     let dice = Dice::new(options.seed);
     let mut throw = dice.fork("population", 0);
-    let mut fleet = Fleet {
-        account: format!("{:012}", throw.between(111_111_111_111, 999_999_999_999)),
-        region: aws::REGION,
-        span: Span { start: FLEET_START, end: FLEET_START + options.days * DAY },
-        internet: Internet::new(&dice),
-        place: Place::default(),
-        destinations: Vec::new(),
-        functions: Vec::new(),
-        scanned: Vec::new(),
-        benign: Vec::new(),
-        attacks: Vec::new(),
-        attack_connections: Vec::new(),
-        dice,
-    };
+    let account = format!("{:012}", throw.between(111_111_111_111, 999_999_999_999));
+    let span = Span { start: FLEET_START, end: FLEET_START + options.days * DAY };
+    let mut fleet = Fleet::empty(account, span, Internet::new(&dice), dice);
     let subnets = lay_out(&mut fleet, &mut throw);
     let catalogue = catalogue::fill(&mut fleet, [subnets[0][0], subnets[1][0]], &mut throw);
     let kinds: Vec<(Archetype, &str)> =
@@ -143,7 +132,7 @@ fn populate(
         description: format!("{kind:?}"),
         runtime,
         dual_stack: vpc == 0 && dice.chance(0.1),
-        versions: vec![Version { code_sha256: code_sha256(dice), at }],
+        versions: vec![Version::new(dice, at)],
         name,
         pairs,
         rhythm,

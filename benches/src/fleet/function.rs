@@ -28,6 +28,23 @@ pub(crate) struct Version {
     pub(crate) at: Secs,
 }
 
+impl Version {
+    /// A version of made-up code.
+    pub(crate) fn new(dice: &mut Dice, at: Secs) -> Self {
+        Self { code_sha256: code_sha256(dice), at }
+    }
+}
+
+/// A made-up `CodeSha256`: 32 random bytes in base64, as Lambda prints it.
+fn code_sha256(dice: &mut Dice) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    // 32 bytes are 43 base64 digits and one pad; the last digit carries only four bits.
+    let mut text: String = (0..42).map(|_| char::from(*dice.pick(ALPHABET))).collect();
+    text.push(char::from(ALPHABET[4 * dice.below(16) as usize]));
+    text.push('=');
+    text
+}
+
 /// When a function is invoked.
 #[derive(Clone, Debug)]
 pub(crate) enum Rhythm {

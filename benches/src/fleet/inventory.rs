@@ -129,13 +129,3 @@ fn configuration(fleet: &Fleet, function: &Function, version: &str, published: &
         "LoggingConfig": {"LogFormat": "Text", "LogGroup": format!("/aws/lambda/{}", function.name)},
     })
 }
-
-/// A made-up `CodeSha256`: 32 random bytes in base64, as Lambda prints it.
-pub(crate) fn code_sha256(dice: &mut crate::dice::Dice) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    // 32 bytes are 43 base64 digits and one pad; the last digit carries only four bits.
-    let mut text: String = (0..42).map(|_| char::from(*dice.pick(ALPHABET))).collect();
-    text.push(char::from(ALPHABET[4 * dice.below(16) as usize]));
-    text.push('=');
-    text
-}

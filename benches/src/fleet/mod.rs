@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use crate::{
     calendar::Secs,
     dice::Dice,
-    internet::Internet,
+    internet::{Internet, aws},
     truth::{Attack, Benign},
 };
 
@@ -42,6 +42,24 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
+    /// An account without anything in it.
+    pub(crate) fn empty(account: String, span: Span, internet: Internet, dice: Dice) -> Self {
+        Self {
+            dice,
+            account,
+            region: aws::REGION,
+            span,
+            internet,
+            place: Place::default(),
+            destinations: Vec::new(),
+            functions: Vec::new(),
+            scanned: Vec::new(),
+            benign: Vec::new(),
+            attacks: Vec::new(),
+            attack_connections: Vec::new(),
+        }
+    }
+
     /// The interface through which environment `environment` of a function speaks at a time.
     ///
     /// An environment lives in one subnet; where its pair has several interfaces, Lambda spreads environments over
