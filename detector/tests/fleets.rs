@@ -73,11 +73,10 @@ fn walk(sets: &[Observations]) -> (Vec<Finding>, Memory) {
     let config = Config::defaults();
     let knowledge = Knowledge::default();
     let job = Job { config: &config, knowledge: &knowledge, mode: Mode::Replay, span: None, progress: &() };
-    let mut memory = Memory::default();
     let scratch = Box::new(InMemoryScratch::default());
     let sets = sets.iter().map(|set| ("", set));
-    let (findings, _) = walk_observations(&job, sets, &mut memory, scratch).expect("the scratch holds");
-    (findings, memory)
+    let walked = walk_observations(&job, sets, Memory::default(), scratch).expect("the scratch holds");
+    (walked.findings, walked.memory)
 }
 
 fn of(findings: &[Finding], function: u8) -> Vec<&Finding> {

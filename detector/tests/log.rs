@@ -154,7 +154,11 @@ impl Log {
         let object: Arc<dyn Object> = Arc::new(InMemory::new("case.log", self.text.clone().into_bytes()));
         let observed = observe(&job, &object).expect("a flow log");
         let scratch = Box::new(InMemoryScratch::default());
-        walk_observations(&job, [("", &observed.observations)], memory, scratch).expect("the scratch holds").0
+        let start = std::mem::take(memory);
+        let walked =
+            walk_observations(&job, [("", &observed.observations)], start, scratch).expect("the scratch holds");
+        *memory = walked.memory;
+        walked.findings
     }
 
     /// Replays the log on top of what is known.

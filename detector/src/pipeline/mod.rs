@@ -99,6 +99,15 @@ pub struct Outcome {
     pub memory: Memory,
 }
 
+impl Outcome {
+    /// With the findings counted.
+    fn new(findings: Vec<Finding>, mut coverage: Coverage, memory: Memory) -> Self {
+        coverage.n_suppressed = findings.iter().filter(|finding| finding.suppressed_by.is_some()).count() as u64;
+        coverage.n_findings = findings.len() as u64 - coverage.n_suppressed;
+        Self { findings, coverage, memory }
+    }
+}
+
 /// Reads objects, judges and learns.
 ///
 /// # Guarantees
@@ -162,9 +171,7 @@ fn walk_all(
         let day = day.min(memory.baselines.confirmed_day());
         memory.incidents.forget(day, job.config);
     }
-    coverage.n_suppressed = findings.iter().filter(|finding| finding.suppressed_by.is_some()).count() as u64;
-    coverage.n_findings = findings.len() as u64 - coverage.n_suppressed;
-    Ok(Outcome { findings, coverage, memory })
+    Ok(Outcome::new(findings, coverage, memory))
 }
 
 /// Observations of all objects, kept to be walked more than once.
@@ -291,32 +298,29 @@ pub fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, NotR
 }
 
 /// Walks observations kept before, each set with its flow log, from where `memory` stands; judges and learns as
-/// [`run`] does and leaves in `memory` where it came to. What interfaces sent that nobody owns by now is left out and
-/// counted.
+/// [`run`] does, but gives the findings of all incidents so far and leaves the last day open, so that a later walk goes
+/// on with it. What interfaces sent that nobody owns by now is left out and counted.
 ///
 /// # Guarantees
 /// Sets walked at once or one span of whole hours after the other, in order of event time, give the same findings:
 /// those of [`run`] over the objects the sets were read from.
 ///
 /// # Errors
-/// Only when `scratch` fails; `memory` is at its beginning then and must be loaded anew.
+/// Only when `scratch` fails.
 pub fn walk_observations<'a>(
     job: &Job<'_>,
     sets: impl IntoIterator<Item = (&'a str, &'a Observations)>,
-    memory: &mut Memory,
+    memory: Memory,
     scratch: Box<dyn Scratch>,
-) -> std::io::Result<(Vec<Finding>, Coverage)> {
+) -> std::io::Result<Outcome> {
     let mut shelf = shelf::Shelf::new(scratch);
     let mut coverage = Coverage::default();
     for (flow_log, observations) in sets {
         shelf.add(flow_log, &unowned::owned(job.knowledge, observations, &mut coverage))?;
         coverage.n_objects += 1;
     }
-    let (findings, after) = walk::walk(job, shelf, std::mem::take(memory), &mut coverage)?;
-    *memory = after;
-    coverage.n_suppressed = findings.iter().filter(|finding| finding.suppressed_by.is_some()).count() as u64;
-    coverage.n_findings = findings.len() as u64 - coverage.n_suppressed;
-    Ok((findings, coverage))
+    let (findings, memory) = walk::walk(job, shelf, memory, &mut coverage)?;
+    Ok(Outcome::new(findings, coverage, memory))
 }
 
 /// The limits of reading that the settings ask for.

@@ -223,7 +223,7 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
         invocation.metrics.count("LateDeferred", 1);
         tracing::info!("what came late is left to the learner: too much is folded in of its days");
     }
-    let (findings, ..) = walk::walk(&world, rows, learned.memory.clone()).await?;
+    let findings = walk::walk(&world, rows, learned.memory.clone()).await?.findings;
     // What could not be told is logged and counted. The object is stored, so that whoever looks next, the learner at
     // the latest, tells it: coming back to the object would change nothing.
     let _tried_again = door.deliver(invocation, &world, &findings, &learned.told).await;

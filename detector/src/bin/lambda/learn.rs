@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use baselines::window::{WINDOWS_PER_HOUR, Window};
 use detector::config::Config;
 use detector::finding::Finding;
+use detector::pipeline::Outcome;
 use detector::write::json;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -160,7 +161,7 @@ async fn settle_and_walk(
     let mut next = learned.clone();
     // Before the walk, so that nothing more is told of it; and after, for what the walk itself told.
     let mut n_accepted = accept(world, &mut next);
-    let (findings, memory, n_unowned) = walk::walk(world, settled, next.memory).await?;
+    let Outcome { findings, coverage, memory } = walk::walk(world, settled, next.memory).await?;
     next.memory = memory;
     n_accepted += accept(world, &mut next);
     next.until = until;
@@ -168,14 +169,14 @@ async fn settle_and_walk(
         next.fold(key, set.rows.iter().all(|row| row.window < until));
     }
     next.forget();
+    let n_unowned = coverage.n_unknown_interface;
     Ok(Round { next, findings, n_folded, n_repeated, n_late, n_accepted, n_unowned })
 }
 
 /// Judges what may still grow, on a copy of what was learned; gives all findings.
 async fn look_ahead(world: &World, next: &Learned, sets: &[Set]) -> anyhow::Result<Vec<Finding>> {
     let open = rows_between(sets, next, next.until, Window(u32::MAX));
-    let (findings, ..) = walk::walk(world, open, next.memory.clone()).await?;
-    Ok(findings)
+    Ok(walk::walk(world, open, next.memory.clone()).await?.findings)
 }
 
 impl Round {

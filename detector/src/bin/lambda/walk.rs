@@ -12,8 +12,7 @@ use anyhow::Context as _;
 use baselines::observation::{Observation, Observations};
 use baselines::store;
 use baselines::window::{Day, Window};
-use detector::finding::Finding;
-use detector::pipeline::{self, Job, Memory, Mode, Scratch};
+use detector::pipeline::{self, Job, Memory, Mode, Outcome, Scratch};
 
 use crate::knowledge::World;
 use crate::memory::{Learned, day_name, flow_log};
@@ -238,21 +237,15 @@ fn record(set: &Observations, row: &Observation) -> (Arc<str>, Window, u128, u16
     (eni(set, row), row.window, address, row.port, row.protocol, row.digest)
 }
 
-/// Walks sets from a memory, in a thread of its own; gives the findings of all incidents so far, the memory after, and
-/// how many records interfaces sent that nobody owns.
-pub(crate) async fn walk(
-    world: &World,
-    sets: Vec<(String, Observations)>,
-    mut memory: Memory,
-) -> anyhow::Result<(Vec<Finding>, Memory, u64)> {
+/// Walks sets from a memory, in a thread of its own.
+pub(crate) async fn walk(world: &World, sets: Vec<(String, Observations)>, memory: Memory) -> anyhow::Result<Outcome> {
     let world = world.clone();
     let walked = tokio::task::spawn_blocking(move || {
         let job =
             Job { config: &world.config, knowledge: &world.knowledge, mode: Mode::Replay, span: None, progress: &() };
         let sets = sets.iter().map(|(flow_log, observations)| (flow_log.as_str(), observations));
         let scratch = Box::new(TmpScratch::default());
-        let (findings, coverage) = pipeline::walk_observations(&job, sets, &mut memory, scratch)?;
-        Ok::<_, io::Error>((findings, memory, coverage.n_unknown_interface))
+        pipeline::walk_observations(&job, sets, memory, scratch)
     });
     walked.await.context("the engine stopped; this is a bug")?.context("walking the observations failed")
 }
