@@ -12,6 +12,7 @@ mod changes;
 mod details;
 mod gather;
 mod judge;
+mod scratch;
 mod settle;
 mod shelf;
 mod strays;
@@ -35,7 +36,7 @@ use crate::score::{Incidents, StoredError};
 
 pub(crate) use details::short_names;
 pub use details::{Held, details, held};
-pub use shelf::{InMemoryScratch, Scratch};
+pub use scratch::{FileScratch, InMemoryScratch, Scratch};
 
 /// What the user's files say of interfaces, functions, networks and addresses.
 #[derive(Debug, Default)]

@@ -2,9 +2,8 @@
 //!
 //! Everything else of the door works on the types here.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::fs;
+use std::io;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
@@ -214,7 +213,6 @@ pub(crate) fn drill(
     let (mut knowledge, notes) = knowledge.parse(request.all_interfaces)?;
     let asked =
         detector::drill::Request { config: request.config, span: span(request), shapes, function, seed, min_severity };
-    let scratch = || Box::new(TempScratch::default()) as Box<dyn Scratch>;
     let drilled = threads(request)?
         .install(|| detector::drill::run(&asked, &mut knowledge, objects(request), &start, &scratch, progress));
     let drilled = drilled.context("observations could not be kept; is there room in the folder TMPDIR names?")?;
@@ -320,7 +318,7 @@ fn run(
         let read = || {
             let objects = objects(request).into_iter();
             let objects = objects.map(|object| Arc::new(Needed { object, is_unneeded: Arc::clone(&is_unusable) }) as _);
-            Shelved::read(&job, objects.collect(), Box::new(TempScratch::default()))
+            Shelved::read(&job, objects.collect(), scratch())
         };
         let (loaded, shelved) = rayon::join(load, read);
         let (memory, version) = loaded?.unzip();
@@ -449,41 +447,9 @@ fn threads(request: &Request<'_>) -> anyhow::Result<rayon::ThreadPool> {
     pool.context("the threads could not be started; try a smaller --threads")
 }
 
-/// Observations that do not fit into memory, in one nameless temporary file: a year has more hours than a process may
-/// have files.
-#[derive(Default)]
-struct TempScratch {
-    file: Option<File>,
-    n_bytes: u64,
-    /// Where the bytes of each part lie, in the order they were appended.
-    parts: BTreeMap<u64, Vec<(u64, usize)>>,
-}
-
-impl Scratch for TempScratch {
-    fn append(&mut self, part: u64, bytes: &[u8]) -> io::Result<()> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(tempfile::tempfile()?),
-        };
-        file.seek(io::SeekFrom::Start(self.n_bytes))?;
-        file.write_all(bytes)?;
-        self.parts.entry(part).or_default().push((self.n_bytes, bytes.len()));
-        self.n_bytes += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn take(&mut self, part: u64) -> io::Result<Vec<u8>> {
-        let pieces = self.parts.remove(&part).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(pieces.iter().map(|(_, len)| len).sum());
-        for (at, len) in pieces {
-            let Some(file) = &mut self.file else { break };
-            file.seek(io::SeekFrom::Start(at))?;
-            if file.take(len as u64).read_to_end(&mut bytes)? < len {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        Ok(bytes)
-    }
+/// Observations that do not fit into memory lie in a nameless temporary file.
+fn scratch() -> Box<dyn Scratch> {
+    Box::new(FileScratch::new(tempfile::tempfile))
 }
 
 #[cfg(test)]
@@ -510,16 +476,5 @@ mod tests {
         assert!(of(&["AS64500", "AS16509"], [true, true]).contains("learned without --aws-ranges:"));
         assert!(of(&all, [false, true]).contains("learned with --asn:"));
         assert!(of(&["AS16509"], [false, true]).contains("learned without --aws-ranges and with --asn:"));
-    }
-
-    #[test]
-    fn the_scratch_holds_more_parts_than_a_process_may_have_files() {
-        let mut scratch = TempScratch::default();
-        for part in (0..20_000).chain(5..10) {
-            scratch.append(part, &[part as u8; 4]).unwrap();
-        }
-        assert_eq!(scratch.take(7).unwrap(), [7; 8]);
-        assert_eq!(scratch.take(19_999).unwrap(), [19_999_u64 as u8; 4]);
-        assert!(scratch.take(7).unwrap().is_empty(), "it was taken");
     }
 }

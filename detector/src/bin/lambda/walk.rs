@@ -4,15 +4,13 @@
 //! `learn` folds with it. Both see what a replay of everything received so far would see.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use baselines::observation::{Observation, Observations};
 use baselines::store;
 use baselines::window::{Day, Window};
-use detector::pipeline::{self, Job, Memory, Mode, Outcome, Scratch};
+use detector::pipeline::{self, FileScratch, Job, Memory, Mode, Outcome};
 
 use crate::knowledge::World;
 use crate::memory::{Learned, day_name, flow_log};
@@ -244,41 +242,10 @@ pub(crate) async fn walk(world: &World, sets: Vec<(String, Observations)>, memor
         let job =
             Job { config: &world.config, knowledge: &world.knowledge, mode: Mode::Replay, span: None, progress: &() };
         let sets = sets.iter().map(|(flow_log, observations)| (flow_log.as_str(), observations));
-        let scratch = Box::new(TmpScratch::default());
+        let scratch = Box::new(FileScratch::new(tempfile::tempfile));
         pipeline::walk_observations(&job, sets, memory, scratch)
     });
     walked.await.context("the engine stopped; this is a bug")?.context("walking the observations failed")
-}
-
-/// Keeps what does not fit into memory in the function's own temporary folder.
-#[derive(Default)]
-struct TmpScratch {
-    dir: Option<tempfile::TempDir>,
-}
-
-impl TmpScratch {
-    fn path(&mut self, part: u64) -> io::Result<PathBuf> {
-        let dir = match &mut self.dir {
-            Some(dir) => dir,
-            none => none.insert(tempfile::tempdir()?),
-        };
-        Ok(dir.path().join(part.to_string()))
-    }
-}
-
-impl Scratch for TmpScratch {
-    fn append(&mut self, part: u64, bytes: &[u8]) -> io::Result<()> {
-        let path = self.path(part)?;
-        let mut file = std::fs::File::options().create(true).append(true).open(path)?;
-        io::Write::write_all(&mut file, bytes)
-    }
-
-    fn take(&mut self, part: u64) -> io::Result<Vec<u8>> {
-        let path = self.path(part)?;
-        let bytes = std::fs::read(&path)?;
-        std::fs::remove_file(path)?;
-        Ok(bytes)
-    }
 }
 
 #[cfg(test)]
