@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _};
@@ -18,6 +17,7 @@ use detector::read::Object;
 use tokio::runtime::Handle;
 
 use crate::events::Created;
+use crate::state::BodyTries;
 
 /// Bytes asked for at a time: large enough that the first byte's latency (some 30 ms) is bridged by the blocks on their
 /// way, small enough that the columns of a Parquet object, read side by side, fit into memory together.
@@ -28,9 +28,6 @@ const MAX_BLOCKS: usize = 96;
 
 /// A range longer than this is fetched in one piece and not kept.
 const MAX_KEPT_RANGE: u64 = 8 * BLOCK_BYTES;
-
-/// Times a body that broke off is asked for again. The SDK retries requests, not bodies.
-const BODY_TRIES: u32 = 5;
 
 /// Why an object could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -217,7 +214,7 @@ impl Source {
     async fn fetch(&self, from: u64, len: u64) -> Result<Bytes, String> {
         let range = format!("bytes={from}-{}", from + len - 1);
         self.n_fetched.fetch_add(1, Ordering::Relaxed);
-        let mut tries = 0;
+        let mut tries = BodyTries::default();
         loop {
             let request = self.client.get_object().bucket(&self.bucket).key(&self.key).range(&range);
             let answer = request.set_if_match(self.etag.clone()).send().await;
@@ -226,15 +223,12 @@ impl Source {
                 Some(404) => "it was deleted while it was read".to_owned(),
                 _ => DisplayErrorContext(&error).to_string(),
             })?;
-            match collect(answer, len).await {
+            let why = match collect(answer, len).await {
                 Ok(bytes) => return Ok(bytes),
-                Err(why) => {
-                    tries += 1;
-                    if tries == BODY_TRIES {
-                        return Err(format!("the body broke off {tries} times: {why}"));
-                    }
-                    tokio::time::sleep(Duration::from_millis(50 << tries)).await;
-                }
+                Err(why) => why,
+            };
+            if !tries.again().await {
+                return Err(format!("the body broke off {} times: {why}", BodyTries::MAX));
             }
         }
     }
@@ -242,7 +236,7 @@ impl Source {
 
 /// Size, entity tag and first bytes of an object; `None` when it has none.
 async fn first_block(source: &Source, uri: &str) -> Result<Option<(u64, Option<String>, Bytes)>, Error> {
-    let mut tries = 0;
+    let mut tries = BodyTries::default();
     loop {
         let range = format!("bytes=0-{}", BLOCK_BYTES - 1);
         let answer = source.client.get_object().bucket(&source.bucket).key(&source.key).range(range).send().await;
@@ -266,15 +260,12 @@ async fn first_block(source: &Source, uri: &str) -> Result<Option<(u64, Option<S
         let Some(size) = size.or(length) else {
             return Err(Error::Failed { uri: uri.to_owned(), why: "the answer names no size".to_owned() });
         };
-        match collect(answer, size.min(BLOCK_BYTES)).await {
+        let why = match collect(answer, size.min(BLOCK_BYTES)).await {
             Ok(bytes) => return Ok(Some((size, etag, bytes))),
-            Err(why) => {
-                tries += 1;
-                if tries == BODY_TRIES {
-                    return Err(Error::Failed { uri: uri.to_owned(), why: format!("the body broke off: {why}") });
-                }
-                tokio::time::sleep(Duration::from_millis(50 << tries)).await;
-            }
+            Err(why) => why,
+        };
+        if !tries.again().await {
+            return Err(Error::Failed { uri: uri.to_owned(), why: format!("the body broke off: {why}") });
         }
     }
 }

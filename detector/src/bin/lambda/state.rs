@@ -3,17 +3,15 @@
 //! What it does not do: it knows nothing of what the objects hold.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::PutObjectError;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
 use bytes::Bytes;
-
-/// Times a body that broke off is asked for again. The SDK retries requests, not bodies.
-const BODY_TRIES: u32 = 5;
 
 /// Times a put is tried that S3 did not decide on: another one was under way, or what was there is gone.
 const PUT_TRIES: u32 = 8;
@@ -80,6 +78,24 @@ pub(crate) struct Error {
     why: String,
 }
 
+/// Tries at a body that breaks off. The SDK retries requests, not bodies.
+#[derive(Debug, Default)]
+pub(crate) struct BodyTries(u32);
+
+impl BodyTries {
+    /// How many there are.
+    pub(crate) const MAX: u32 = 5;
+
+    /// Waits a while, each time longer; `false` when it was tried often enough.
+    pub(crate) async fn again(&mut self) -> bool {
+        self.0 += 1;
+        if self.0 < Self::MAX {
+            tokio::time::sleep(Duration::from_millis(50 << self.0)).await;
+        }
+        self.0 < Self::MAX
+    }
+}
+
 impl State {
     pub(crate) fn new(client: Client, bucket: &str, prefix: &str) -> Self {
         Self { client, bucket: bucket.to_owned(), prefix: prefix.to_owned() }
@@ -110,7 +126,7 @@ impl State {
 
     /// Reads an object unless it is still the version that is known; then `None`.
     pub(crate) async fn get_unless(&self, key: &str, known: Option<&str>) -> Result<Option<Option<Stored>>, Error> {
-        let mut tries = 0;
+        let mut tries = BodyTries::default();
         loop {
             let request = self.client.get_object().bucket(&self.bucket).key(format!("{}{key}", self.prefix));
             let answer = match request.set_if_none_match(known.map(str::to_owned)).send().await {
@@ -128,25 +144,16 @@ impl State {
             let mut notes: Vec<(String, String)> = notes.map(|(name, value)| (name.clone(), value.clone())).collect();
             notes.sort();
             let expected = answer.content_length();
-            match answer.body.collect().await {
-                Ok(body) => {
-                    let bytes = body.into_bytes();
-                    if expected.is_none_or(|expected| expected == bytes.len() as i64) {
-                        return Ok(Some(Some(Stored { bytes, tag, notes })));
-                    }
-                    tries += 1;
-                    if tries == BODY_TRIES {
-                        return Err(self.said("reading", key, "the body broke off"));
-                    }
+            let why = match answer.body.collect().await.map(AggregatedBytes::into_bytes) {
+                Ok(bytes) if expected.is_none_or(|expected| expected == bytes.len() as i64) => {
+                    return Ok(Some(Some(Stored { bytes, tag, notes })));
                 }
-                Err(error) => {
-                    tries += 1;
-                    if tries == BODY_TRIES {
-                        return Err(self.said("reading", key, &format!("the body broke off: {error}")));
-                    }
-                }
+                Ok(_) => String::new(),
+                Err(error) => format!(": {error}"),
+            };
+            if !tries.again().await {
+                return Err(self.said("reading", key, &format!("the body broke off{why}")));
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50 << tries)).await;
         }
     }
 
@@ -200,7 +207,7 @@ impl State {
             if tries == PUT_TRIES {
                 return Err(self.error("writing", key, &error));
             }
-            tokio::time::sleep(std::time::Duration::from_millis(25 << tries)).await;
+            tokio::time::sleep(Duration::from_millis(25 << tries)).await;
         }
     }
 
