@@ -145,8 +145,8 @@ pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// SHA-256 in hex.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
     let digits = Sha256::digest(bytes);
     let digits = digits.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()

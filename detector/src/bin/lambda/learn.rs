@@ -11,17 +11,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use baselines::store::sha256;
 use baselines::window::{WINDOWS_PER_HOUR, Window};
 use detector::config::Config;
 use detector::finding::Finding;
 use detector::pipeline::Outcome;
 use detector::write::json;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::door::{Door, Invocation};
 use crate::knowledge::World;
-use crate::memory::{Learned, hex};
+use crate::memory::Learned;
 use crate::state::Listed;
 use crate::walk::{self, Set, rows_between, without_told};
 use crate::watch::now_secs;
@@ -249,7 +249,7 @@ fn settled_until(sets: &[Set], rest: Option<&Listed>, learned: &Learned, grace_s
 
 /// A hash of a finding as it is stored, for knowing whether there is anything new to deliver.
 pub(crate) fn digest(finding: &Finding) -> String {
-    hex(&Sha256::digest(json::render(finding)))[..16].to_owned()
+    sha256(json::render(finding).as_bytes())[..16].to_owned()
 }
 
 #[cfg(test)]

@@ -19,7 +19,6 @@ use bytes::Bytes;
 use detector::pipeline::Memory;
 use detector::score::Incidents;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::state::{Condition, Listed, Put, State};
 
@@ -119,7 +118,7 @@ async fn load(state: &State, pointer: &[u8]) -> anyhow::Result<Learned> {
         let stored = stored.ok_or_else(|| {
             anyhow!("{} is missing; restore it, or delete {} to learn anew", state.uri(&key), state.uri(POINTER))
         })?;
-        if hex(&Sha256::digest(&stored.bytes)) != *sha256 {
+        if store::sha256(&stored.bytes) != *sha256 {
             bail!(
                 "{} is damaged: its SHA-256 is not the pointer's; restore it, or delete {}",
                 state.uri(&key),
@@ -164,13 +163,9 @@ impl Learned {
         };
         files.push((WALK.to_owned(), serde_json::to_vec(&walk)?.into()));
         let sums: BTreeMap<String, String> =
-            files.iter().map(|(name, bytes)| (name.clone(), hex(&Sha256::digest(bytes)))).collect();
-        let mut whole = Sha256::new();
-        for (name, sum) in &sums {
-            whole.update(format!("{name} {sum}\n"));
-        }
-        let content: String = hex(&whole.finalize()).chars().take(16).collect();
-        let folder = format!("baselines/v{:08}-{content}/", self.number);
+            files.iter().map(|(name, bytes)| (name.clone(), store::sha256(bytes))).collect();
+        let whole: String = sums.iter().flat_map(|(name, sum)| [name, " ", sum, "\n"]).collect();
+        let folder = format!("baselines/v{:08}-{:.16}/", self.number, store::sha256(whole.as_bytes()));
         for (name, bytes) in files {
             // The folder is named by its content: what is there already is what would be written.
             state.put(&format!("{folder}{name}"), bytes, &[], Condition::Absent).await?;
@@ -258,13 +253,9 @@ impl Learned {
 pub(crate) fn observations_key(bucket: &str, key: &str, flow_log: &str, observations: &Observations) -> Option<String> {
     let first = observations.rows.iter().map(|row| row.window).min()?;
     let day = named_day(key).unwrap_or_else(|| first.day());
-    let mut hash = Sha256::new();
-    for part in [bucket, key] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
+    let parts = [bucket, key].map(|part| [&(part.len() as u64).to_be_bytes()[..], part.as_bytes()].concat());
     let flow_log: String = flow_log.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
-    Some(format!("observations/{}/{flow_log}_{}.parquet", day_name(day), hex(&hash.finalize())))
+    Some(format!("observations/{}/{flow_log}_{}.parquet", day_name(day), store::sha256(&parts.concat())))
 }
 
 /// The flow log of an observations key; empty when it had no name.
@@ -304,19 +295,13 @@ pub(crate) fn day_of(key: &str) -> Option<Day> {
 }
 
 fn pack(hashes: &BTreeSet<u64>) -> String {
-    hashes.iter().map(|hash| hex(&hash.to_be_bytes())).collect()
+    hashes.iter().map(|hash| format!("{hash:016x}")).collect::<Vec<_>>().concat()
 }
 
 fn unpack(text: &str) -> anyhow::Result<BTreeSet<u64>> {
     let chunks = text.as_bytes().chunks(16);
     let hash = |chunk: &[u8]| u64::from_str_radix(std::str::from_utf8(chunk).ok()?, 16).ok();
     chunks.map(|chunk| hash(chunk).context("the list of folded observations is damaged")).collect()
-}
-
-/// Bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]
