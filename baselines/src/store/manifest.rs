@@ -108,12 +108,20 @@ impl Manifest {
 
 /// Refuses what a newer program wrote, and what is not ours. `schema` is `callout.<what>/<version>`.
 pub(super) fn check_schema(origin: &str, bytes: &[u8], schema: &'static str) -> Result<(), Error> {
+    let found = schema_of(bytes).map_err(|error| Error::damaged(origin, error.to_string()))?;
+    compare_schema(origin, &found, schema)
+}
+
+/// The `schema` that JSON names, whatever else is in it.
+///
+/// # Errors
+/// When it is no JSON, or names none.
+pub fn schema_of(json: &[u8]) -> serde_json::Result<String> {
     #[derive(Deserialize)]
-    struct AnySchema {
+    struct Head {
         schema: String,
     }
-    let found: AnySchema = serde_json::from_slice(bytes).map_err(|error| Error::damaged(origin, error.to_string()))?;
-    compare_schema(origin, &found.schema, schema)
+    serde_json::from_slice(json).map(|Head { schema }| schema)
 }
 
 /// See [`check_schema`].

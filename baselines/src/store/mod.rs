@@ -55,7 +55,7 @@ use rayon::prelude::*;
 
 pub use self::disk::{Version, check_holder, load, load_version, save, save_if_unchanged, version};
 pub use self::error::Error;
-pub use self::manifest::sha256;
+pub use self::manifest::{schema_of, sha256};
 pub use self::observations::{OBSERVATIONS_SCHEMA, Sourced, decode_observations, encode_observations};
 
 use self::columns::{Column, SCHEMA_KEY};

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use baselines::store::schema_of;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -212,13 +213,9 @@ impl From<&Evidence> for EvidenceForm {
 /// # Errors
 /// [`Error`] when the text is no finding of this form and version.
 pub fn parse(text: &str) -> Result<Finding, Error> {
-    #[derive(Deserialize)]
-    struct Head {
-        schema: String,
-    }
-    let head: Head = serde_json::from_str(text).map_err(Error::Form)?;
-    if head.schema != SCHEMA {
-        return Err(Error::Schema { found: head.schema });
+    let found = schema_of(text.as_bytes()).map_err(Error::Form)?;
+    if found != SCHEMA {
+        return Err(Error::Schema { found });
     }
     let form: Form = serde_json::from_str(text).map_err(Error::Form)?;
     Ok(Finding {

@@ -68,11 +68,6 @@ struct Walk {
     told: BTreeMap<String, String>,
 }
 
-#[derive(Deserialize)]
-struct Head {
-    schema: String,
-}
-
 /// The newest version that was loaded, kept while warm and known by the pointer's tag.
 #[derive(Default)]
 pub(crate) struct Cache {
@@ -97,14 +92,12 @@ impl Cache {
 
 fn check_schema(state: &State, key: &str, bytes: &[u8], ours: &str) -> anyhow::Result<()> {
     let uri = state.uri(key);
-    let head: Head = serde_json::from_slice(bytes).with_context(|| format!("{uri} is damaged"))?;
-    if head.schema == ours {
-        return Ok(());
-    }
-    bail!(
-        "{uri} is `{}`; this callout reads `{ours}`: another version wrote it; is this function up to date?",
-        head.schema
-    )
+    let found = store::schema_of(bytes).with_context(|| format!("{uri} is damaged"))?;
+    anyhow::ensure!(
+        found == ours,
+        "{uri} is `{found}`; this callout reads `{ours}`: another version wrote it; is this function up to date?"
+    );
+    Ok(())
 }
 
 async fn load(state: &State, pointer: &[u8]) -> anyhow::Result<Learned> {

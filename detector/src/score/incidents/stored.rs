@@ -11,6 +11,7 @@ use baselines::Baselines;
 use baselines::ladder::{Network, Prefix, from_ip, to_ip};
 use baselines::newcomer::{Contacted, Subject};
 use baselines::observation::Eni;
+use baselines::store::schema_of;
 use baselines::window::{Day, Window};
 use serde::{Deserialize, Serialize};
 
@@ -180,13 +181,9 @@ impl Incidents {
     /// # Errors
     /// [`Error`] when the text is of another form or version; nothing is half-read.
     pub fn from_json(text: &str, baselines: &mut Baselines) -> Result<Self, Error> {
-        #[derive(Deserialize)]
-        struct Head {
-            schema: String,
-        }
-        let head: Head = serde_json::from_str(text).map_err(Error::Form)?;
-        if head.schema != SCHEMA {
-            return Err(Error::Schema { found: head.schema });
+        let found = schema_of(text.as_bytes()).map_err(Error::Form)?;
+        if found != SCHEMA {
+            return Err(Error::Schema { found });
         }
         let form: Form = serde_json::from_str(text).map_err(Error::Form)?;
         let mut out = Self::default();
