@@ -71,6 +71,11 @@ impl Names {
     }
 }
 
+/// What stands for a number in a list of places or other numbers; [`u32::MAX`] where the list does not have it.
+pub(crate) fn at(list: &[u32], id: u32) -> u32 {
+    list.get(id as usize).copied().unwrap_or(u32::MAX)
+}
+
 /// Sorts values; gives the place of each.
 pub(crate) fn sort<T: Ord>(values: &mut Vec<T>) -> Vec<u32> {
     let mut sorted: Vec<(T, u32)> = std::mem::take(values).into_iter().zip(0..).collect();

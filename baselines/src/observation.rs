@@ -16,7 +16,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::names::{Names, sort};
+use crate::names::{Names, at, sort};
 use crate::slots::Place;
 use crate::table::Index;
 use crate::window::Window;
@@ -151,12 +151,12 @@ impl Observations {
     pub fn sorted(mut self) -> Self {
         let services = self.services.sort();
         for peer in &mut self.peers {
-            peer.service = rank(&services, peer.service);
+            peer.service = at(&services, peer.service);
         }
-        let owners = self.owners.sort();
-        let (enis, peers) = (sort(&mut self.enis), sort(&mut self.peers));
+        let ranks =
+            Renumbering { owners: self.owners.sort(), enis: sort(&mut self.enis), peers: sort(&mut self.peers) };
         for row in &mut self.rows {
-            (row.owner, row.eni, row.peer) = (rank(&owners, row.owner), rank(&enis, row.eni), rank(&peers, row.peer));
+            *row = ranks.of(row);
         }
         // By key: rows are wide, each is moved once.
         let mut order: Vec<(u128, u32)> = self.rows.iter().map(Observation::packed_key).zip(0..).collect();
@@ -168,6 +168,15 @@ impl Observations {
         }
         arrange(&mut self.rows, order.into_iter().map(|(_, n)| n).collect());
         self
+    }
+
+    /// The places of owners, interfaces and addresses when all are sorted.
+    pub fn ranks(&self) -> Renumbering {
+        Renumbering {
+            owners: sort(&mut self.owners.iter().collect()),
+            enis: sort(&mut self.enis.iter().map(|eni| &eni.id).collect()),
+            peers: sort(&mut self.peers.iter().map(|peer| peer.address).collect()),
+        }
     }
 }
 
@@ -188,49 +197,6 @@ fn arrange(rows: &mut [Observation], mut order: Vec<u32>) {
             *slot = first;
         }
     }
-}
-
-/// The places of owners, interfaces and addresses when all of a set's are sorted.
-#[derive(Clone, Debug)]
-pub struct Ranks {
-    owners: Vec<u32>,
-    enis: Vec<u32>,
-    peers: Vec<u32>,
-}
-
-impl Ranks {
-    /// The ranks of a set's tables.
-    pub fn of(set: &Observations) -> Self {
-        Self {
-            owners: ranks(set.owners.iter()),
-            enis: ranks(set.enis.iter().map(|eni| &eni.id)),
-            peers: ranks(set.peers.iter().map(|peer| peer.address)),
-        }
-    }
-
-    /// The place of an interface by name.
-    pub fn eni(&self, eni: u32) -> u32 {
-        rank(&self.enis, eni)
-    }
-
-    /// The place of an owner by name.
-    pub fn owner(&self, owner: u32) -> u32 {
-        rank(&self.owners, owner)
-    }
-
-    /// The place of a peer by address.
-    pub fn peer(&self, peer: u32) -> u32 {
-        rank(&self.peers, peer)
-    }
-}
-
-/// The place of each value when all are sorted.
-fn ranks<T: Ord>(values: impl Iterator<Item = T>) -> Vec<u32> {
-    sort(&mut values.collect())
-}
-
-fn rank(ranks: &[u32], id: u32) -> u32 {
-    ranks.get(id as usize).copied().unwrap_or(u32::MAX)
 }
 
 impl Default for Observations {
@@ -350,28 +316,28 @@ impl Collector {
     }
 }
 
-/// From the numbers of one set to those of another.
+/// From the numbers of one set to those of another, or to their ranks.
 #[derive(Clone, Debug)]
 pub struct Renumbering {
-    owners: Vec<u32>,
-    enis: Vec<u32>,
-    peers: Vec<u32>,
+    pub(crate) owners: Vec<u32>,
+    pub(crate) enis: Vec<u32>,
+    pub(crate) peers: Vec<u32>,
 }
 
 impl Renumbering {
-    /// The number of an owner; [`u32::MAX`] where the other set has none.
+    /// The number of an owner; [`u32::MAX`] for one that the first set does not have.
     pub fn owner(&self, id: u32) -> u32 {
-        rank(&self.owners, id)
+        at(&self.owners, id)
     }
 
     /// The number of an interface.
     pub fn eni(&self, id: u32) -> u32 {
-        rank(&self.enis, id)
+        at(&self.enis, id)
     }
 
     /// The number of a peer.
     pub fn peer(&self, id: u32) -> u32 {
-        rank(&self.peers, id)
+        at(&self.peers, id)
     }
 
     /// A row with the other set's numbers.

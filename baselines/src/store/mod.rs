@@ -64,6 +64,7 @@ use self::manifest::{BesideFile, Manifest, TableFile};
 use self::page::Reader;
 use crate::baseline::Baseline;
 use crate::baselines::Baselines;
+use crate::names::at;
 use crate::newcomer::Subject;
 use crate::watched::Watched;
 
@@ -170,7 +171,7 @@ impl<'a> Order<'a> {
 
     /// The place of an owner.
     fn owner(&self, id: u32) -> u32 {
-        self.owner_ranks.get(id as usize).copied().unwrap_or(u32::MAX)
+        at(&self.owner_ranks, id)
     }
 
     /// The owner of a place.
@@ -180,7 +181,7 @@ impl<'a> Order<'a> {
 
     /// The place of a network.
     fn network(&self, id: u32) -> u32 {
-        self.network_ranks.get(id as usize).copied().unwrap_or(u32::MAX)
+        at(&self.network_ranks, id)
     }
 
     /// Owners by name, with what is known of them as a whole.

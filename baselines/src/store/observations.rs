@@ -15,7 +15,7 @@ use super::error::Error;
 use super::manifest::compare_schema;
 use super::page::{Page, Reader};
 use crate::ladder::to_ip;
-use crate::observation::{Collector, Eni, Observation, Observations};
+use crate::observation::{Collector, Eni, Observation, Observations, Renumbering};
 
 /// The version of the format of observation files. A change of their columns is a new one.
 pub const OBSERVATIONS_SCHEMA: &str = "callout.observations/1";
@@ -254,17 +254,8 @@ fn in_order(observations: &Observations) -> Observations {
             service: out.services.id(&set.services.name(peer.service)).unwrap_or(0),
         })
         .collect();
-    let place = |places: &[u32], id: u32| places.get(id as usize).copied().unwrap_or(u32::MAX);
-    out.rows = set
-        .rows
-        .iter()
-        .map(|row| Observation {
-            owner: place(&owners.places, row.owner),
-            eni: place(&enis.places, row.eni),
-            peer: place(&peers.places, row.peer),
-            ..*row
-        })
-        .collect();
+    let places = Renumbering { owners: owners.places, enis: enis.places, peers: peers.places };
+    out.rows = set.rows.iter().map(|row| places.of(row)).collect();
     out.rows.sort_unstable_by_key(|row| {
         let amounts = (row.digest, row.n_flows, row.n_rejected, row.bytes_out, row.bytes_in);
         (row.key(), row.eni, amounts, (row.first, row.last, row.minutes, row.ports_early, row.ports_late))

@@ -10,7 +10,7 @@ use baselines::baseline::Learned;
 use baselines::follow::Open;
 use baselines::heirs::Memberships;
 use baselines::ladder::Network;
-use baselines::observation::{Observation, Ranks};
+use baselines::observation::{Observation, Renumbering};
 use baselines::standing::Found;
 use baselines::{Baselines, Fleet};
 use foldhash::fast::FixedState;
@@ -34,7 +34,7 @@ pub(super) struct Account {
 pub(super) struct Judge<'a> {
     job: &'a Job<'a>,
     tables: &'a Tables,
-    ranks: &'a Ranks,
+    ranks: &'a Renumbering,
     /// The baselines' numbers of the shelf's owners and peers, as far as these came up.
     owners: Numbers,
     peers: Numbers,
@@ -87,7 +87,7 @@ impl Numbers {
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(job: &'a Job<'a>, tables: &'a Tables, first: First, ranks: &'a Ranks) -> Self {
+    pub(super) fn new(job: &'a Job<'a>, tables: &'a Tables, first: First, ranks: &'a Renumbering) -> Self {
         let owners = Numbers::new(first.owners, |owner| ranks.owner(owner));
         let peers = Numbers::new(first.peers, |peer| ranks.peer(peer));
         Self { job, tables, ranks, owners, peers, networks: HashMap::default(), memberships: Memberships::default() }

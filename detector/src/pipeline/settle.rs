@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use baselines::observation::{Observation, Ranks};
+use baselines::observation::{Observation, Renumbering};
 use baselines::window::Window;
 
 use super::shelf::{At, Run, Tables};
@@ -39,7 +39,7 @@ pub(super) fn n_records(observation: &Observation) -> u64 {
 
 impl Settled {
     /// Settles what objects told of one owner.
-    pub(super) fn settle(&mut self, runs: &[Run<'_>], tables: &Tables, ranks: &Ranks) {
+    pub(super) fn settle(&mut self, runs: &[Run<'_>], tables: &Tables, ranks: &Renumbering) {
         let Self { rows, n_repeated, told } = self;
         sort(told, runs, ranks);
         let kept = Kept::of(runs, told, tables);
@@ -65,7 +65,7 @@ impl Settled {
 }
 
 /// Puts the rows in order; those of the same place in an order that speaks of what is told only.
-fn sort(told: &mut Vec<Told>, runs: &[Run<'_>], ranks: &Ranks) {
+fn sort(told: &mut Vec<Told>, runs: &[Run<'_>], ranks: &Renumbering) {
     told.clear();
     for (n, run) in (0..).zip(runs) {
         told.extend(run.places(|peer| ranks.peer(peer)).map(|(place, at)| Told { place, run: n, at }));
@@ -226,7 +226,7 @@ mod tests {
         let part = parts.all().into_values().flatten().next().unwrap();
         let rows = parts.take(part).unwrap();
         let mut settled = Settled::default();
-        settled.settle(&rows.runs().collect::<Vec<_>>(), &tables, &Ranks::of(&tables.set));
+        settled.settle(&rows.runs().collect::<Vec<_>>(), &tables, &tables.set.ranks());
         (settled, tables)
     }
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use baselines::baseline::Baseline;
-use baselines::observation::Ranks;
 use baselines::window::{Day, Window};
 
 use super::changes::Changes;
@@ -28,7 +26,7 @@ pub(super) fn walk(
     let mut scorer = Scorer::new(job.config, job.knowledge);
     scorer.incidents = incidents;
     let (tables, first, mut shelved) = shelf.finish();
-    let ranks = Ranks::of(&tables.set);
+    let ranks = tables.set.ranks();
     let hours: Vec<(Hour, Vec<Part>)> = shelved.all().into_iter().collect();
     let n_rows = |parts: &[Part]| parts.iter().map(|part| shelved.n_rows_of(*part)).sum();
     let told: Vec<(Day, usize)> = hours.iter().map(|(hour, parts)| (hour.day(), n_rows(parts))).collect();
