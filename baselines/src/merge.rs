@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::baseline::{Baseline, DIARY_DAYS, DiaryDay};
 use crate::known::Known;
+use crate::names::at;
 use crate::newcomer::Subject;
 use crate::watched::Watched;
 use crate::window::{Day, WINDOWS_PER_DAY, Window};
@@ -98,49 +99,27 @@ impl Baseline {
     }
 
     fn merge_rungs(&mut self, theirs: &Self) {
-        for (key, known) in theirs.networks.iter() {
-            if let Some(mine) = self.networks.get_mut(key) {
-                mine.known.merge(&known.known);
-                mine.n_prefixes = mine.n_prefixes.saturating_add(known.n_prefixes);
-                mine.n_late_prefixes = mine.n_late_prefixes.saturating_add(known.n_late_prefixes);
-            } else {
-                self.networks.put(*key, *known);
+        self.networks.merge(&theirs.networks, |mine, known| {
+            mine.known.merge(&known.known);
+            mine.n_prefixes = mine.n_prefixes.saturating_add(known.n_prefixes);
+            mine.n_late_prefixes = mine.n_late_prefixes.saturating_add(known.n_late_prefixes);
+        });
+        self.services.merge(&theirs.services, |mine, known| {
+            mine.known.merge(&known.known);
+            mine.volumes.merge(&known.volumes);
+        });
+        self.prefixes.merge(&theirs.prefixes, |mine, known| {
+            if (known.known.first, known.network) < (mine.known.first, mine.network) {
+                mine.network = known.network;
             }
-        }
-        for (key, known) in theirs.services.iter() {
-            if let Some(mine) = self.services.get_mut(key) {
-                mine.known.merge(&known.known);
-                mine.volumes.merge(&known.volumes);
-            } else {
-                self.services.put(*key, known.clone());
-            }
-        }
-        for (key, known) in theirs.prefixes.iter() {
-            if let Some(mine) = self.prefixes.get_mut(key) {
-                if (known.known.first, known.network) < (mine.known.first, mine.network) {
-                    mine.network = known.network;
-                }
-                mine.known.merge(&known.known);
-            } else {
-                self.prefixes.put(*key, *known);
-            }
-        }
-        for (key, known) in theirs.ports.iter() {
-            if let Some(mine) = self.ports.get_mut(key) {
-                mine.merge(known);
-            } else {
-                self.ports.put(*key, *known);
-            }
-        }
-        for (key, known) in theirs.destinations.iter() {
-            if let Some(mine) = self.destinations.get_mut(key) {
-                mine.known.merge(&known.known);
-                mine.bytes_out = mine.bytes_out.saturating_add(known.bytes_out);
-                mine.bytes_in = mine.bytes_in.saturating_add(known.bytes_in);
-            } else {
-                self.destinations.put(*key, *known);
-            }
-        }
+            mine.known.merge(&known.known);
+        });
+        self.ports.merge(&theirs.ports, Known::merge);
+        self.destinations.merge(&theirs.destinations, |mine, known| {
+            mine.known.merge(&known.known);
+            mine.bytes_out = mine.bytes_out.saturating_add(known.bytes_out);
+            mine.bytes_in = mine.bytes_in.saturating_add(known.bytes_in);
+        });
     }
 }
 

@@ -140,6 +140,19 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         id
     }
 
+    /// Adds the values of another table: `merge` says how to one that is here, the others as they are.
+    pub(crate) fn merge(&mut self, other: &Self, merge: impl Fn(&mut V, &V))
+    where
+        V: Clone,
+    {
+        for (key, theirs) in other.iter() {
+            match self.get_mut(key) {
+                Some(mine) => merge(mine, theirs),
+                None => _ = self.put_absent(*key, theirs.clone()),
+            }
+        }
+    }
+
     /// Makes room for more entries.
     pub(crate) fn reserve(&mut self, additional: usize) {
         self.ids.reserve(additional, &self.entries, |entry| entry.0);
