@@ -5,12 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use baselines::Baselines;
-use baselines::heirs::functions;
+use baselines::heirs::{WarmUp, functions};
 use baselines::ladder::{from_ip, is_private, to_ip};
 use baselines::window::{Day, Window};
 
 use crate::pipeline::{Gathered, short_names};
-use crate::score::Scorer;
 
 /// Seconds of a day.
 const DAY_SECS: i64 = 86_400;
@@ -46,7 +45,7 @@ impl Habits {
     /// Every owner in the logs, by name.
     ///
     /// An owner that `start` knows is as old and as ready as it says.
-    pub(super) fn of(gathered: &Gathered, start: &Baselines, warm_up_secs: i64) -> Vec<Self> {
+    pub(super) fn of(gathered: &Gathered, start: &Baselines, warm_up: WarmUp) -> Vec<Self> {
         let mut all: BTreeMap<Arc<str>, Self> = BTreeMap::new();
         let mut n_told: BTreeMap<(Arc<str>, Arc<str>), u64> = BTreeMap::new();
         for (flow_log, set) in gathered.sets() {
@@ -75,22 +74,22 @@ impl Habits {
                 let best = told.max_by_key(|&((_, flow_log), &n)| (n, std::cmp::Reverse(Arc::clone(flow_log))));
                 *flow_log = best.map(|((_, flow_log), _)| Arc::clone(flow_log)).unwrap_or_default();
             }
-            habits.ready_at = habits.ready(start, warm_up_secs);
+            habits.ready_at = habits.ready(start, warm_up);
         }
         all
     }
 
-    fn ready(&self, start: &Baselines, warm_up_secs: i64) -> Option<i64> {
+    fn ready(&self, start: &Baselines, warm_up: WarmUp) -> Option<i64> {
         let before = start.owners.id(&self.owner).and_then(|owner| start.baseline(owner)).and_then(|b| b.known);
         let first = self.active.keys().next()?.start();
         let (begins, n_days) = before.map_or((first, 0), |known| (known.first.start().min(first), known.n_days));
         // Judging begins on the last of the days needed, with what is learned of it; a drill waits for the next one.
         let days: BTreeSet<Day> = self.active.keys().map(|window| window.day()).collect();
-        let seen_enough = match Scorer::READY_DAYS.saturating_sub(n_days) {
+        let seen_enough = match warm_up.n_days.saturating_sub(n_days) {
             0 => first,
             n_more => days.iter().nth(n_more as usize)?.first_window().start(),
         };
-        Some(seen_enough.max(begins + warm_up_secs))
+        Some(seen_enough.max(begins + warm_up.secs))
     }
 
     /// The first second it was seen in the logs.

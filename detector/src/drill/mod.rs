@@ -125,7 +125,7 @@ pub fn run(
         gathered.walk(&job(request, knowledge, progress), more, Memory::from(start.clone()), scratch())
     };
     let plain = walk(knowledge, &[])?;
-    let all = Habits::of(&gathered, start, request.config.warm_up_secs as i64);
+    let all = Habits::of(&gathered, start, Scorer::warm_up(request.config));
     let interval_secs = object::interval_secs(&gathered);
     let met = Met::of(&gathered, start, knowledge);
     let ready = match ready(request, &all, met.ends) {

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use baselines::Baselines;
 use baselines::distribution::Distribution;
+use baselines::heirs::WarmUp;
 use baselines::newcomer::Subject;
 use baselines::window::Window;
 
 use super::details::short_names;
 use crate::coverage::{Change, Measure};
-use crate::score::Scorer;
 
 /// Changes told; the largest come first.
 const MAX_CHANGES: usize = 20;
@@ -46,10 +46,10 @@ pub(super) struct Changes {
 
 impl Changes {
     /// Looks at those that are ready at the beginning of a day and were not before.
-    pub(super) fn note(&mut self, baselines: &Baselines, now: Window, warm_up_secs: i64) {
+    pub(super) fn note(&mut self, baselines: &Baselines, now: Window, warm_up: WarmUp) {
         let is_new = |owner: u32| {
             let baseline = baselines.baseline(owner);
-            !self.before.contains_key(&owner) && baseline.is_some_and(|b| Scorer::is_ready(b, now, warm_up_secs))
+            !self.before.contains_key(&owner) && baseline.is_some_and(|b| b.is_ready(now, warm_up))
         };
         let ready: Vec<u32> = (0..baselines.owners.len() as u32).filter(|&owner| is_new(owner)).collect();
         if !ready.is_empty() {
@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    const WARM_UP: i64 = 7 * 86_400;
+    const WARM_UP: WarmUp = WarmUp { secs: 7 * 86_400, n_days: 3 };
 
     /// Learns days of a function that sends an amount to so many networks each day.
     fn learn(baselines: &mut Baselines, days: std::ops::Range<u32>, n_networks: u8, bytes: u64) {

@@ -9,12 +9,13 @@ use baselines::heirs::functions;
 use baselines::ladder::to_ip;
 
 use crate::amounts::count;
+use crate::config::Config;
 use crate::finding::{port_name, port_words};
 use crate::score::{Scorer, subject_words};
 use crate::write::inspect::{Detail, Function, Network, State, Volume};
 
-/// What is known of each owner, by name. A function is ready when it was observed through `warm_up_secs`.
-pub fn details(baselines: &Baselines, warm_up_secs: i64) -> Vec<Detail> {
+/// What is known of each owner, by name. Whether a function is ready is a matter of the settings.
+pub fn details(baselines: &Baselines, config: &Config) -> Vec<Detail> {
     let mut networks = networks(baselines);
     let mut notes = notes(baselines);
     // Warm-up is a matter of the time the whole baseline reaches to, not of the function's own last call.
@@ -24,7 +25,7 @@ pub fn details(baselines: &Baselines, warm_up_secs: i64) -> Vec<Detail> {
         .zip(0..)
         .filter_map(|((name, baseline), owner)| {
             let (n_destinations, networks) = networks.remove(&owner).unwrap_or_default();
-            let is_ready = Scorer::is_ready(baseline, now, warm_up_secs);
+            let is_ready = baseline.is_ready(now, Scorer::warm_up(config));
             let function = function(name, baseline, is_ready, n_destinations, networks.len())?;
             Some(Detail {
                 function,
@@ -212,7 +213,7 @@ mod tests {
     use baselines::observation::Observation;
     use baselines::window::Window;
 
-    use super::{Baselines, details};
+    use super::{Baselines, Config, details};
 
     #[test]
     fn functions_of_one_name_are_told_apart() {
@@ -223,7 +224,8 @@ mod tests {
             let row = Observation { owner, peer, window: Window(600), ..Observation::default() };
             baselines.learn(owner, Window(600), &[row]);
         }
-        let names: Vec<String> = details(&baselines, 0).into_iter().map(|detail| detail.function.name).collect();
+        let names: Vec<String> =
+            details(&baselines, &Config::defaults()).into_iter().map(|detail| detail.function.name).collect();
         assert_eq!(names, ["api of 111122223333 in eu-west-1", "api of 111122223333 in us-east-1", "web"]);
     }
 }

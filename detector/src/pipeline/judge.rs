@@ -166,7 +166,7 @@ impl<'a> Judge<'a> {
     /// the past of those it comes from.
     fn number(&mut self, baselines: &mut Baselines, hour: Hour) {
         let (set, knowledge, networks) = (&self.tables.set, self.job.knowledge, &mut self.networks);
-        let warm_up = Scorer::warm_up(self.job.config.warm_up_secs as i64);
+        let warm_up = Scorer::warm_up(self.job.config);
         self.owners.give(hour, |owner| {
             let owner = baselines.owner(&set.owners.name(owner));
             baselines.inherit(owner, hour.day(), warm_up, &mut self.memberships);

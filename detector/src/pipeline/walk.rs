@@ -40,13 +40,14 @@ pub(super) fn walk(
     let hours = hours.get(walked).unwrap_or_default();
     let mut judge = Judge::new(job, &tables, first, &ranks);
     let mut changes = Changes::default();
+    let warm_up = Scorer::warm_up(job.config);
     for (hour, parts) in hours {
         let day = hour.day();
         if let Some(before) = open_day.filter(|before| *before < day && job.mode != Mode::Scan) {
             baselines.age(before.first_window(), job.config.novelty_memory_days);
         }
         if open_day < Some(day) && job.mode != Mode::Scan {
-            changes.note(&baselines, day.first_window(), job.config.warm_up_secs as i64);
+            changes.note(&baselines, day.first_window(), warm_up);
         }
         open_day = open_day.max(Some(day));
         scorer.begin(&baselines, day);
@@ -57,11 +58,10 @@ pub(super) fn walk(
     }
     let findings = scorer.findings(&baselines);
     let last = open_day.map_or(Window(0), Day::last_window);
-    let warm_up = job.config.warm_up_secs as i64;
-    coverage.n_owners = baselines.iter().filter(|(_, b)| b.known.is_some()).count() as u64;
-    let is_ready = |baseline: &Baseline| Scorer::is_ready(baseline, last, warm_up);
+    let known = baselines.iter().filter(|(_, baseline)| baseline.known.is_some());
     let known: BTreeMap<&str, bool> =
-        baselines.iter().filter(|(_, b)| b.known.is_some()).map(|(owner, b)| (&**owner, is_ready(b))).collect();
+        known.map(|(owner, baseline)| (&**owner, baseline.is_ready(last, warm_up))).collect();
+    coverage.n_owners = known.len() as u64;
     // A scan learns nothing: what the baseline does not know it does not judge either.
     let n_unlearned = tables.set.owners.iter().filter(|owner| !known.contains_key(&***owner)).count();
     coverage.n_learning = (n_unlearned + known.values().filter(|is_ready| !**is_ready).count()) as u64;

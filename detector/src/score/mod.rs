@@ -218,7 +218,7 @@ impl<'a> Scorer<'a> {
         let subjects = Self::follow(fleet, own, seen);
         let Own { owner, baseline, open, .. } = own;
         let Seen { window, rows, found } = seen;
-        let warm_up = Self::warm_up(self.config.warm_up_secs as i64);
+        let warm_up = Self::warm_up(self.config);
         let is_ready = baseline.is_ready(window, warm_up);
         let view = View {
             owner: *owner,
@@ -277,14 +277,9 @@ impl<'a> Scorer<'a> {
         })
     }
 
-    /// Whether an owner was observed long enough to be judged by its behaviour.
-    pub fn is_ready(baseline: &Baseline, now: Window, warm_up_secs: i64) -> bool {
-        baseline.is_ready(now, Self::warm_up(warm_up_secs))
-    }
-
     /// What an owner must have been observed for to be judged by its behaviour.
-    pub fn warm_up(secs: i64) -> WarmUp {
-        WarmUp { secs, n_days: Self::READY_DAYS }
+    pub fn warm_up(config: &Config) -> WarmUp {
+        WarmUp { secs: config.warm_up_secs as i64, n_days: Self::READY_DAYS }
     }
 
     /// How many owners meet new networks so often that novelty alone says nothing about them.

@@ -18,7 +18,7 @@ use detector::coverage::Coverage;
 pub(crate) use detector::drill::Error as DrillError;
 use detector::drill::letters::Shape;
 use detector::finding::Finding;
-use detector::pipeline::{self, Job, Memory, Mode, Scratch, Shelved};
+use detector::pipeline::{self, FileScratch, Job, Memory, Mode, Scratch, Shelved};
 pub(crate) use detector::pipeline::{Held, Progress};
 use detector::read::Object;
 use detector::resolve::{Inventory, Lists, Loaded, Networks};
@@ -222,7 +222,7 @@ pub(crate) fn drill(
 
 /// What the baseline knows, one entry a function, in the order to print.
 pub(crate) fn inspect(baseline: &Path, config: &Config) -> anyhow::Result<Vec<inspect::Detail>> {
-    Ok(pipeline::details(&load(baseline)?.baselines, config.warm_up_secs as i64))
+    Ok(pipeline::details(&load(baseline)?.baselines, config))
 }
 
 /// A baseline with what findings hold back in it, to accept some of it.
