@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use baselines::store;
 use baselines::window::Window;
-use detector::pipeline::{self, Job, Mode, NotRead, Observed};
+use detector::pipeline::{self, NotRead, Observed};
 use detector::read::Object;
 use serde_json::{Value, json};
 
@@ -166,11 +166,7 @@ async fn observe(door: &mut Door, invocation: &mut Invocation, created: &Created
 /// Reads an object in the engine's threads.
 async fn read(world: &World, object: Arc<dyn Object>) -> anyhow::Result<Result<Observed, NotRead>> {
     let world = world.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        let job =
-            Job { config: &world.config, knowledge: &world.knowledge, mode: Mode::Replay, span: None, progress: &() };
-        pipeline::observe(&job, &object)
-    });
+    let read = tokio::task::spawn_blocking(move || pipeline::observe(&world.job(), &object));
     read.await.context("the engine stopped; this is a bug")
 }
 

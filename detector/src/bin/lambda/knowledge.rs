@@ -17,7 +17,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use detector::config::Config;
 use detector::finding::Fingerprint;
-use detector::pipeline::Knowledge;
+use detector::pipeline::{Job, Knowledge, Mode};
 
 use crate::door::chain;
 use crate::settings::{ConfigSource, Settings};
@@ -56,6 +56,13 @@ pub(crate) struct World {
     pub(crate) networks_refused: Option<Arc<str>>,
     /// Accounts and regions whose inventory rests.
     pub(crate) n_stale: u64,
+}
+
+impl World {
+    /// What the engine is asked: to walk on in event time.
+    pub(crate) fn job(&self) -> Job<'_> {
+        Job { config: &self.config, knowledge: &self.knowledge, mode: Mode::Replay, span: None, progress: &() }
+    }
 }
 
 /// What was loaded, and from which objects.

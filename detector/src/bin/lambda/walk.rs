@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use baselines::observation::{Observation, Observations};
 use baselines::store;
 use baselines::window::{Day, Window};
-use detector::pipeline::{self, FileScratch, Job, Memory, Mode, Outcome};
+use detector::pipeline::{self, FileScratch, Memory, Outcome};
 
 use crate::knowledge::World;
 use crate::memory::{Learned, day_name, flow_log};
@@ -239,11 +239,9 @@ fn record(set: &Observations, row: &Observation) -> (Arc<str>, Window, u128, u16
 pub(crate) async fn walk(world: &World, sets: Vec<(String, Observations)>, memory: Memory) -> anyhow::Result<Outcome> {
     let world = world.clone();
     let walked = tokio::task::spawn_blocking(move || {
-        let job =
-            Job { config: &world.config, knowledge: &world.knowledge, mode: Mode::Replay, span: None, progress: &() };
         let sets = sets.iter().map(|(flow_log, observations)| (flow_log.as_str(), observations));
         let scratch = Box::new(FileScratch::new(tempfile::tempfile));
-        pipeline::walk_observations(&job, sets, memory, scratch)
+        pipeline::walk_observations(&world.job(), sets, memory, scratch)
     });
     walked.await.context("the engine stopped; this is a bug")?.context("walking the observations failed")
 }
