@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use detector::coverage::Unreadable;
+use detector::coverage::{Coverage, Unreadable};
 use detector::finding::Finding;
 use detector::write::drill::{self, Drill};
 use detector::write::{self, Format, report, table, visible};
@@ -83,6 +83,18 @@ impl Delivery {
         })
     }
 
+    /// The findings to write, all of them counted, and whether one met `--fail-on`.
+    fn shown<'a>(&self, findings: &'a [Finding], coverage: &mut Coverage) -> (Vec<&'a Finding>, Status) {
+        let (told, suppressed): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.suppressed_by.is_none());
+        let is_met = |finding: &&Finding| self.fail_on.is_some_and(|limit| finding.severity.value() >= limit);
+        let status = if told.iter().any(is_met) { Status::FailOn } else { Status::Done };
+        let is_below = |finding: &&Finding| self.min_severity.is_some_and(|limit| finding.severity.value() < limit);
+        let (below, shown): (Vec<_>, Vec<_>) = told.into_iter().partition(is_below);
+        let counts = [shown.len(), suppressed.len(), below.len()].map(|n| n as u64);
+        [coverage.n_findings, coverage.n_suppressed, coverage.n_below_severity] = counts;
+        (shown, status)
+    }
+
     fn deliver_as(
         &self,
         mut outcome: Outcome,
@@ -92,25 +104,7 @@ impl Delivery {
         write: impl Fn(&[&Finding], &mut dyn Write) -> io::Result<()>,
     ) -> Status {
         let coverage = &mut outcome.coverage;
-        (coverage.n_findings, coverage.n_suppressed, coverage.n_below_severity) = (0, 0, 0);
-        let mut status = Status::Done;
-        let mut shown = Vec::new();
-        for finding in &outcome.findings {
-            let severity = finding.severity.value();
-            if finding.suppressed_by.is_some() {
-                coverage.n_suppressed += 1;
-                continue;
-            }
-            if self.fail_on.is_some_and(|limit| severity >= limit) {
-                status = Status::FailOn;
-            }
-            if self.min_severity.is_some_and(|limit| severity < limit) {
-                coverage.n_below_severity += 1;
-            } else {
-                coverage.n_findings += 1;
-                shown.push(finding);
-            }
-        }
+        let (shown, mut status) = self.shown(&outcome.findings, coverage);
         for unreadable in coverage.unreadable.iter().take(TOLD) {
             // A name with a line end must not look like another error.
             console.error(&format!("{}: {}", visible(&unreadable.object), unreadable.error));
@@ -191,7 +185,6 @@ mod tests {
     use super::*;
     use crate::args::When;
     use crate::objects::Problem;
-    use detector::coverage::Coverage;
     use detector::finding::Severity;
     use detector::write::json;
     use std::fs;
