@@ -20,12 +20,12 @@ pub(super) struct Settled {
     /// Flow records that were told more than once.
     pub(super) n_repeated: u64,
     /// What is being settled.
-    told: Vec<Told>,
+    told: Vec<Telling>,
 }
 
 /// A row and what it is sorted by.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Telling {
     place: u64,
     /// Among the owner's.
     run: u32,
@@ -65,10 +65,10 @@ impl Settled {
 }
 
 /// Puts the rows in order; those of the same place in an order that speaks of what is told only.
-fn sort(told: &mut Vec<Told>, runs: &[Run<'_>], ranks: &Renumbering) {
+fn sort(told: &mut Vec<Telling>, runs: &[Run<'_>], ranks: &Renumbering) {
     told.clear();
     for (n, run) in (0..).zip(runs) {
-        told.extend(run.places(|peer| ranks.peer(peer)).map(|(place, at)| Told { place, run: n, at }));
+        told.extend(run.places(|peer| ranks.peer(peer)).map(|(place, at)| Telling { place, run: n, at }));
     }
     told.sort_unstable_by_key(|told| told.place);
     for of_place in told.chunk_by_mut(|a, b| a.place == b.place).filter(|of_place| of_place.len() > 1) {
@@ -122,7 +122,7 @@ impl Kept {
     /// It is the one with the most records (the finest aggregation), of equals the first by name. If that one has no
     /// accepted records, or no refused ones, the flow log with most of those supplies them: a flow log may be set to
     /// record only one of the two. `None` when there is only one flow log.
-    fn of(runs: &[Run<'_>], sorted: &[Told], tables: &Tables) -> Option<Self> {
+    fn of(runs: &[Run<'_>], sorted: &[Telling], tables: &Tables) -> Option<Self> {
         if tables.sources.len() < 2 {
             return None;
         }
@@ -131,7 +131,7 @@ impl Kept {
         let mut counts: BTreeMap<(u32, Window), BTreeMap<u32, [u64; 2]>> = BTreeMap::new();
         let mut told = HashSet::new();
         let mut latest = None;
-        for &Told { run, at, .. } in sorted {
+        for &Telling { run, at, .. } in sorted {
             let Some(run) = runs.get(run as usize).filter(|run| Some(run.source) != unnamed) else { continue };
             let row = run.row(at);
             if !is_told_again(latest.as_ref(), run.source, &row) {

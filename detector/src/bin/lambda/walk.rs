@@ -135,7 +135,7 @@ pub(crate) async fn without_told(
         rows.retain(|(_, set)| !set.rows.is_empty());
         return Ok(Err(TooMuch));
     }
-    let (mut told, mut n_repeated) = (BTreeMap::<Day, Told>::new(), 0);
+    let (mut told, mut n_repeated) = (BTreeMap::<Day, FoldedIn>::new(), 0);
     for (day, listed) in folded {
         let before = Day(day.0.saturating_sub(1));
         // A few at a time: a day may be more than fits into memory.
@@ -159,7 +159,7 @@ pub(crate) async fn without_told(
 
 /// What is folded in, by names: the numbers of each set are its own.
 #[derive(Default)]
-struct Told {
+struct FoldedIn {
     /// Interface, window, destination, port, protocol and digest.
     records: BTreeSet<(Arc<str>, Window, u128, u16, u8, u64)>,
     /// The flow logs that told of an interface in a window, of what was accepted and of what was refused: one may
@@ -179,7 +179,7 @@ enum Verdict {
     Refused,
 }
 
-impl Told {
+impl FoldedIn {
     /// Takes what repeats this out of the rows of a day. Gives how many that were.
     fn take_out(&self, day: Day, rows: &mut [(String, Observations)]) -> u64 {
         let mut n_repeated = 0;
@@ -264,10 +264,10 @@ mod tests {
     fn late_rows_of_a_second_flow_log_repeat_what_one_told_of_the_window() {
         let accepted = Observation { window: Window(600), n_flows: 1, digest: 1, ..Observation::default() };
         let refused = Observation { n_flows: 0, n_rejected: 1, digest: 2, ..accepted };
-        let mut told = Told::default();
+        let mut told = FoldedIn::default();
         let folded = set_of(accepted);
         told.add("fl-1", &folded, &folded.rows[0]);
-        let tells = |told: &Told, flow_log: &str, row: Observation| {
+        let tells = |told: &FoldedIn, flow_log: &str, row: Observation| {
             let set = set_of(row);
             told.tells(flow_log, &set, &set.rows[0])
         };
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn what_repeats_is_taken_out_a_day_at_a_time() {
         let row = |window| Observation { window: Window(window), n_flows: 1, digest: 1, ..Observation::default() };
-        let mut told = Told::default();
+        let mut told = FoldedIn::default();
         for window in [100, 200] {
             let set = set_of(row(window));
             told.add("fl-1", &set, &set.rows[0]);
