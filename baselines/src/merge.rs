@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 
 use crate::baseline::{Baseline, DIARY_DAYS, DiaryDay};
 use crate::known::Known;
-use crate::names::at;
 use crate::newcomer::Subject;
 use crate::watched::Watched;
 use crate::window::{Day, WINDOWS_PER_DAY, Window};
