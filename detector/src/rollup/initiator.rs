@@ -3,8 +3,10 @@
 //! A reply is not a call-out. Replies of a server under an internet scan are the classic false alarm, so the order of
 //! trust is fixed: the SYN without ACK; a port on one side only that is privileged or that services are known to listen
 //! on; the flags of another record of the connection; the own side of a Lambda function's interface, to which nobody
-//! can open a connection; the side whose port other connections share; the lower port.
+//! can open a connection; a port that others are known to have asked; packets that neither ask nor carry anything; the
+//! side whose port other connections share; the lower port.
 
+use baselines::ladder::is_ipv4;
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 
@@ -127,6 +129,16 @@ const fn said(flags: u8, class: u8, by_port: u8) -> Said {
     };
     let is_news = flags & SYN != 0 && by_port == Said::NOTHING && sense != Said::NOTHING;
     Said(if is_news { sense | Said::IS_NEWS } else { sense })
+}
+
+impl Flow {
+    /// Whether the packets of a record are TCP headers without options: neither a SYN, which says how much it takes,
+    /// nor any that carries something. A port that is closed refuses with one, so whoever knocks at an interface has
+    /// it send them: they are no calls.
+    fn is_bare(&self, is_ipv4: bool) -> bool {
+        let header = if is_ipv4 { 20 } else { 40 } + 20;
+        self.protocol == TCP && self.bytes == self.packets.saturating_mul(header)
+    }
 }
 
 /// Whether a packet of the record asked for a connection or granted one: SYN, with or without ACK.
@@ -295,6 +307,7 @@ impl Undecided {
                 let n = |end: &End| n_counterparts.get(end).copied().unwrap_or(0);
                 by(is_far(record.dst), is_far(record.src))
                     .or_else(|| by(served.contains(&dst), served.contains(&src)))
+                    .or_else(|| record.flow.is_bare(is_ipv4(groups.address(record.src))).then_some(Sense::Answers))
                     .or_else(|| by(n(&dst) > n(&src), n(&src) > n(&dst)))
                     .or_else(|| by(dst.2 < src.2, src.2 < dst.2))
                     .unwrap_or(if groups.address(record.src) <= groups.address(record.dst) {
