@@ -16,6 +16,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use crate::ladder::is_ipv4;
 use crate::names::{Names, at, sort};
 use crate::slots::Place;
 use crate::table::Index;
@@ -128,6 +129,27 @@ pub struct Eni {
     pub vpc: Arc<str>,
 }
 
+/// An address that all records of an interface share, as far as one object tells of it: its own, or that of the only
+/// one it had to do with. Which of them it is, all objects together say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The interface: index into [`Observations::enis`].
+    pub eni: u32,
+    /// Bits of the IPv6 form.
+    pub address: u128,
+    /// Records on whose one side it is.
+    pub n_rows: u64,
+    /// Those among them where it is the side that opened the connection.
+    pub n_asking: u64,
+}
+
+impl Shared {
+    /// What its interface has one own address of: IPv6 (0) or IPv4.
+    pub fn family(&self) -> (u32, usize) {
+        (self.eni, is_ipv4(self.address).into())
+    }
+}
+
 /// A set of observations with the tables its numbers point into.
 #[derive(Clone, Debug)]
 pub struct Observations {
@@ -142,6 +164,9 @@ pub struct Observations {
     pub services: Names,
     /// The observations, in no order that means anything unless the set was [sorted](Observations::sorted).
     pub rows: Vec<Observation>,
+    /// What may be own addresses of interfaces of which nothing tells any. Rows to an interface's own address are none
+    /// of its calls. Not stored: a set that is to be kept is asked before.
+    pub shared: Vec<Shared>,
 }
 
 impl Observations {
@@ -157,6 +182,9 @@ impl Observations {
             Renumbering { owners: self.owners.sort(), enis: sort(&mut self.enis), peers: sort(&mut self.peers) };
         for row in &mut self.rows {
             *row = ranks.of(row);
+        }
+        for of in &mut self.shared {
+            of.eni = ranks.eni(of.eni);
         }
         // By key: rows are wide, each is moved once.
         let mut order: Vec<(u128, u32)> = self.rows.iter().map(Observation::packed_key).zip(0..).collect();
@@ -203,7 +231,8 @@ impl Default for Observations {
     fn default() -> Self {
         let mut services = Names::default();
         services.intern("");
-        Self { owners: Names::default(), enis: Vec::new(), peers: Vec::new(), services, rows: Vec::new() }
+        let (owners, enis, peers) = (Names::default(), Vec::new(), Vec::new());
+        Self { owners, enis, peers, services, rows: Vec::new(), shared: Vec::new() }
     }
 }
 

@@ -9,7 +9,9 @@
 use std::sync::Arc;
 
 use baselines::ladder::{from_ip, to_ip};
-use detector::read::{InMemory, Limits, open};
+use detector::config::Config;
+use detector::pipeline::{InMemoryScratch, Job, Knowledge, Memory, Mode, details, run};
+use detector::read::{InMemory, Limits, Object, open};
 use detector::rollup::{Account, Interface, Known, Rollup};
 
 /// The default fields of version 2, and the ones that tell more.
@@ -246,6 +248,62 @@ fn both_families_have_an_own_address() {
         v2(HOST, OWN, (443, 40_001), 6),
     ];
     check(V2, &all(&lines), &["2001:db8:ffff::7:443", "2001:db8:ffff::8:443", "203.0.113.7:443"]);
+}
+
+#[test]
+fn packets_without_options_ask_for_nothing() {
+    // Somebody knocks at a high port from a lower one, and is refused. The SYN is in another object, or not told.
+    let refusal = |src: &str, dst: &str, bytes, packets| {
+        format!("2 1 eni-1 {src} {dst} 60732 20772 6 {packets} {bytes} 1774948300 1774948330 ACCEPT OK")
+    };
+    let call = v2(OWN, HOST, (40_001, 443), 6);
+    let stranger = "198.51.100.9";
+    check(V2, &[&call, &refusal(OWN, stranger, 40, 1)], &["203.0.113.7:443"]);
+    check(V2, &[&call, &refusal(OWN, stranger, 120, 3)], &["203.0.113.7:443"]);
+    check(V2, &[&call, &refusal(OWN, stranger, 44, 1)], &["198.51.100.9:20772", "203.0.113.7:443"]);
+    let call = v2(OWN_IPV6, "2a00:1450::1", (40_001, 443), 6);
+    let others = v2(OWN_IPV6, "2a00:1450::2", (40_001, 443), 6);
+    let expected = ["2a00:1450::1:443", "2a00:1450::2:443"];
+    check(V2, &[&call, &others, &refusal(OWN_IPV6, "2001:db8:f::7", 60, 1)], &expected);
+    // Who knocks without options is no server that an interface called.
+    let knocked = [refusal(stranger, OWN, 40, 1), refusal(OWN, stranger, 40, 1)];
+    let (_, account) = call_outs(false, V2, &all(&knocked));
+    assert_eq!(account.n_observed + account.n_not_egress, 2);
+    check_of(true, V2, &[&refusal(OWN, HOST, 40, 1)], &["203.0.113.7:20772"]);
+}
+
+#[test]
+fn whose_address_an_interface_s_is_all_objects_say_together() {
+    let call = |to: &str, minute: i64| {
+        let start = 1_774_948_300 + 60 * minute;
+        let line = |hosts: [&str; 2], ports: [u16; 2]| {
+            let ([src, dst], [from, to]) = (hosts, ports);
+            format!("2 1 eni-1 {src} {dst} {from} {to} 6 5 500 {start} {} ACCEPT OK\n", start + 30)
+        };
+        line([OWN, to], [40_001, 5432]) + &line([to, OWN], [5432, 40_001])
+    };
+    // A scanner inside the VPC knocks where nothing else is told, and a database is all that is called elsewhere.
+    let scan: String = [21, 22, 23, 80, 443, 3306, 5432]
+        .map(|port| format!("2 1 eni-1 10.0.7.9 {OWN} 50000 {port} 6 1 44 1774948300 1774948330 REJECT OK\n"))
+        .concat();
+    let parts = [call("10.0.3.4", 0), scan, call("10.0.3.4", 9) + &call("198.51.100.7", 9)];
+    let told = |objects: &[String]| {
+        let objects = (1..).zip(objects).map(|(n, lines)| {
+            Arc::new(InMemory::new(format!("{n}.log"), format!("{V2}\n{lines}").into_bytes())) as Arc<dyn Object>
+        });
+        let (config, knowledge) = (Config::defaults(), Knowledge::default());
+        let job = Job { config: &config, knowledge: &knowledge, mode: Mode::Learn, span: None, progress: &() };
+        let scratch = Box::new(InMemoryScratch::default());
+        let outcome = run(&job, objects.collect(), Memory::default(), scratch).expect("the scratch holds");
+        let known = details(&outcome.memory.baselines, &config);
+        let coverage = outcome.coverage;
+        (coverage.n_observations, coverage.n_observed, coverage.n_not_egress, format!("{known:?}"))
+    };
+    let at_once = told(&[parts.concat()]);
+    assert_eq!((at_once.0, at_once.1, at_once.2), (3, 6, 7));
+    assert_eq!(told(&parts), at_once);
+    let [first, second, third] = parts;
+    assert_eq!(told(&[second, third, first]), at_once, "whichever comes first");
 }
 
 #[test]

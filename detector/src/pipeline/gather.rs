@@ -11,7 +11,7 @@ use baselines::observation::Observations;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::{Job, NotRead, Observed, limits, unowned};
+use super::{Job, NotRead, Observed, limits, own, unowned};
 use crate::coverage::{Coverage, Unreadable};
 use crate::read::{self, Object};
 use crate::rollup::{self, Interface, Known, Rollup};
@@ -85,6 +85,9 @@ pub(super) fn gather(
 pub(super) fn observe(job: &Job<'_>, object: &Arc<dyn Object>) -> Result<Observed, NotRead> {
     let limits = read::Limits { max_unit_rows: u64::MAX, ..limits(job.config) };
     let mut read = Reader { keeps_unowned: true, ..Reader::new(job, limits, 0) }.read(object)?;
+    let n_inbound = own::keep_calls(&mut read.observations);
+    read.rows.n_observed -= n_inbound.min(read.rows.n_observed);
+    read.rows.n_not_egress += n_inbound;
     // They were taken for their own owners.
     let (n_unowned, unknown_accounts) = unowned::keep_expected(job.knowledge, &mut read.observations);
     read.rows.n_observed -= n_unowned.min(read.rows.n_observed);

@@ -28,6 +28,7 @@ use crate::score::{Own, OwnIncidents, Scorer, Seen, by_destination};
 pub(super) struct Account {
     pub(super) n_observations: u64,
     pub(super) n_repeated: u64,
+    pub(super) n_inbound: u64,
 }
 
 /// Judges hours in order.
@@ -146,7 +147,8 @@ impl<'a> Judge<'a> {
                 (row.owner, row.peer) = (*owner, self.peers.of(row.peer));
             }
             baseline.bring_near(fleet.ladder, &settled.rows);
-            *account = Account { n_observations: settled.rows.len() as u64, n_repeated: settled.n_repeated };
+            let Settled { n_repeated, n_inbound, .. } = *settled;
+            *account = Account { n_observations: settled.rows.len() as u64, n_repeated, n_inbound };
             let mut own = Own { owner: *owner, baseline, incidents, open: Open::default(), learned };
             for told in settled.rows.chunk_by(|a, b| a.window == b.window) {
                 self.window(judging, fleet, &mut own, told);
@@ -159,6 +161,7 @@ impl<'a> Judge<'a> {
             learned.push(part.learned);
             account.n_observations += part.account.n_observations;
             account.n_repeated += part.account.n_repeated;
+            account.n_inbound += part.account.n_inbound;
         }
     }
 

@@ -12,6 +12,7 @@ mod changes;
 mod details;
 mod gather;
 mod judge;
+mod own;
 mod scratch;
 mod settle;
 mod shelf;

@@ -3,7 +3,8 @@
 //! One record may be told by objects delivered twice, and by several flow logs. What is told again is dropped, and of
 //! several flow logs that tell of an interface in a window one is kept: two, where one records what was accepted and
 //! the other what was refused. What answers may be told by another object than what asked; answers alone are no call.
-//! An object whose name says no flow log adds what none of the others tells of.
+//! An object whose name says no flow log adds what none of the others tells of. What goes to an interface's own address
+//! is none of its calls, and which address that is another object may have told: see `own`.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -19,6 +20,8 @@ pub(super) struct Settled {
     pub(super) rows: Vec<Observation>,
     /// Flow records that were told more than once.
     pub(super) n_repeated: u64,
+    /// Flow records that somebody else sent to the interface.
+    pub(super) n_inbound: u64,
     /// What is being settled.
     told: Vec<Telling>,
 }
@@ -40,8 +43,17 @@ pub(super) fn n_records(observation: &Observation) -> u64 {
 impl Settled {
     /// Settles what objects told of one owner.
     pub(super) fn settle(&mut self, runs: &[Run<'_>], tables: &Tables, ranks: &Renumbering) {
-        let Self { rows, n_repeated, told } = self;
+        let Self { rows, n_repeated, n_inbound, told } = self;
         sort(told, runs, ranks);
+        *n_inbound = 0;
+        if !tables.own.is_empty() {
+            told.retain(|told| {
+                let row =
+                    runs.get(told.run as usize).map(|run| run.row(told.at)).filter(|row| tables.own.contains(row));
+                *n_inbound += row.as_ref().map_or(0, n_records);
+                row.is_none()
+            });
+        }
         let kept = Kept::of(runs, told, tables);
         rows.clear();
         *n_repeated = 0;

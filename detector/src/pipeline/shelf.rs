@@ -18,6 +18,7 @@ use baselines::window::{Day, WINDOWS_PER_HOUR, Window};
 use self::row::Pieces;
 pub(super) use self::row::{At, PartRows, Run};
 use super::Scratch;
+use super::own::{Candidates, OwnPeers};
 
 /// Bytes of observations kept in memory before some go to the scratch. With 16 MiB, 8 million rows took 7 % longer and
 /// 8 MB less; a fifth of what a Lambda may have is left to them.
@@ -72,6 +73,8 @@ pub(super) struct Tables {
     pub(super) set: Observations,
     /// Flow logs.
     pub(super) sources: Names,
+    /// Own addresses of interfaces that rows go to: others called.
+    pub(super) own: OwnPeers,
 }
 
 /// The hour in which each owner and each peer is met first.
@@ -85,6 +88,7 @@ pub(super) struct First {
 pub(super) struct Shelf {
     collector: Collector,
     sources: Names,
+    candidates: Candidates,
     first: First,
     owners_per_part: u32,
     /// The rows of an object in the order they are put down, and those of one owner in an hour, encoded. Their memory
@@ -132,6 +136,7 @@ impl Shelf {
         Self {
             collector: Collector::default(),
             sources: Names::default(),
+            candidates: Candidates::default(),
             first: First::default(),
             owners_per_part: OWNERS_PER_PART,
             order: Vec::new(),
@@ -144,7 +149,8 @@ impl Shelf {
     pub(super) fn add(&mut self, source: &str, observations: &Observations) -> io::Result<()> {
         let source = self.sources.intern(source);
         let numbers = self.collector.renumber(observations);
-        let Self { collector, first, owners_per_part, order, run, parts, .. } = self;
+        let Self { collector, candidates, first, owners_per_part, order, run, parts, .. } = self;
+        observations.shared.iter().for_each(|of| candidates.note(numbers.eni(of.eni), of));
         first.owners.resize(collector.set().owners.len(), Hour::NEVER);
         first.peers.resize(collector.set().peers.len(), Hour::NEVER);
         order.clear();
@@ -174,8 +180,10 @@ impl Shelf {
 
     /// The tables, and the rows, which are taken part by part.
     pub(super) fn finish(self) -> (Tables, First, Parts) {
-        let Self { collector, sources, first, parts, .. } = self;
-        (Tables { set: collector.finish(Vec::new()), sources }, first, parts)
+        let Self { collector, sources, candidates, first, parts, .. } = self;
+        let set = collector.finish(Vec::new());
+        let own = candidates.decided(&set.peers);
+        (Tables { set, sources, own }, first, parts)
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) fn walk(
         let account = judge.hour(&mut scorer, &mut baselines, *hour, parts)?;
         coverage.n_observations += account.n_observations;
         coverage.n_repeated += account.n_repeated;
+        coverage.n_observed -= account.n_inbound.min(coverage.n_observed);
+        coverage.n_not_egress += account.n_inbound;
     }
     let findings = scorer.findings(&baselines);
     let last = open_day.map_or(Window(0), Day::last_window);

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_buffer::NullBuffer;
-use baselines::observation::{Eni, Observation, Observations, Peer};
+use baselines::observation::{Eni, Observation, Observations, Peer, Shared};
 use baselines::window::Window;
 
 use crate::flow::{Coded, FlowBatch};
@@ -255,6 +255,9 @@ impl Rollup {
     /// Decides what was left undecided, and gives the observations with the account of the rows. Afterwards
     /// this is empty as new, but keeps its memory for the next object.
     ///
+    /// Where neither the inventory nor the records' direction tells which address of an interface is its own, whoever
+    /// else knows of the interface has to say so: see [`Observations::shared`].
+    ///
     /// # Columns
     /// out: in no order that means anything; see [`Observations::sorted`].
     pub fn finish(&mut self) -> (Observations, Account) {
@@ -263,7 +266,7 @@ impl Rollup {
         let mut own = Own::known(groups);
         std::mem::take(&mut self.undecided).settle(groups, &own);
         let groups = &*groups;
-        own.add_shared(groups);
+        let shared = own.add_shared(groups);
         // Seldom asked for: only protocols without ports have any.
         let answers = LazyCell::new(|| groups.answers());
         let mut out = Observations::default();
@@ -279,8 +282,7 @@ impl Rollup {
             let key = group.key;
             let is_call_out = !groups.interface(key.interface()).forwards
                 && (group.n_sent() > 0 || group.is_answer() && !initiator::is_portless(key.protocol()))
-                && own.contains(key.interface(), key.client())
-                && !own.contains(key.interface(), key.server())
+                && own.is_call(key.interface(), key.client(), key.server(), groups.address(key.client()))
                 && !(initiator::is_portless(key.protocol()) && answers.contains(group));
             if !is_call_out {
                 account.n_not_egress += group.n_rows();
@@ -313,6 +315,10 @@ impl Rollup {
                 turned.map_or_else(|| group.observation(), |turned| group.answered_by(turned).observation());
             out.rows.push(Observation { owner, eni, peer, ..observation });
         }
+        out.shared.extend(shared.into_iter().filter_map(|of| {
+            let eni = enis.get(of.eni as usize).copied().flatten()?;
+            Some(Shared { eni, ..of })
+        }));
         self.clear();
         (out, account)
     }

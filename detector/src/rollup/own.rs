@@ -1,11 +1,13 @@
 //! Which addresses are an interface's own.
 //!
 //! The inventory knows, the direction of the records shows, and where both are silent every record of an interface
-//! still has its address on one side: the address most of its records share.
+//! still has its address on one side: the address most of its records share. Where an object tells of two addresses
+//! only, both are shared, and other objects have to say which it is: see [`Shared`].
 
 use baselines::ladder::{is_ipv4, is_private};
+use baselines::observation::Shared;
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::groups::Groups;
 
@@ -16,6 +18,8 @@ pub(super) struct Own {
     /// The interfaces of which neither the inventory nor the direction of records tells any, of IPv6 and of IPv4: see
     /// [`family`].
     open: Vec<[bool; 2]>,
+    /// Of those the ones that may own either of two addresses: whoever asks is taken for them.
+    tied: HashSet<(u32, usize), FixedState>,
 }
 
 /// The place of an address's family.
@@ -26,7 +30,7 @@ fn family(address: u128) -> usize {
 impl Own {
     /// What the inventory and the direction of records tell. Takes from the groups what they know of it.
     pub(super) fn known(groups: &mut Groups) -> Self {
-        let mut own = Self { addresses: groups.take_own(), open: Vec::new() };
+        let mut own = Self { addresses: groups.take_own(), open: Vec::new(), tied: HashSet::default() };
         let groups = &*groups;
         let is_there =
             [false, true].map(|is_it| (0..groups.n_addresses() as u32).any(|id| is_ipv4(groups.address(id)) == is_it));
@@ -47,14 +51,28 @@ impl Own {
         own
     }
 
-    /// Adds the address that an interface's records share where nothing else tells any. All records must be in the
-    /// groups.
-    pub(super) fn add_shared(&mut self, groups: &Groups) {
-        if self.open.iter().any(|open| open.contains(&true)) {
-            for (interface, address) in shared(groups, &self.open) {
-                self.insert(interface, address);
+    /// Adds the address that an interface's records share where nothing else tells any; gives these addresses, with
+    /// the number of each interface. All records must be in the groups.
+    pub(super) fn add_shared(&mut self, groups: &Groups) -> Vec<Shared> {
+        if !self.open.iter().any(|open| open.contains(&true)) {
+            return Vec::new();
+        }
+        let shared = shared(groups, &self.open);
+        for of_family in shared.chunk_by(|a, b| a.family() == b.family()) {
+            match of_family {
+                [one] => self.insert(one.eni, groups.number(one.address).unwrap_or(u32::MAX)),
+                _ => self.tied.extend(of_family.iter().map(Shared::family)),
             }
         }
+        shared
+    }
+
+    /// Whether it is the interface that calls.
+    pub(super) fn is_call(&self, interface: u32, client: u32, server: u32, address: u128) -> bool {
+        if self.tied.is_empty() || !self.tied.contains(&(interface, family(address))) {
+            return self.contains(interface, client) && !self.contains(interface, server);
+        }
+        client != server
     }
 
     /// Whether an address is the interface's own.
@@ -71,9 +89,9 @@ impl Own {
     }
 }
 
-/// For each open interface and address family, the address with the most records; of equals a private one before a
-/// public one, one that asks before one that answers, the smaller before the larger.
-fn shared(groups: &Groups, open: &[[bool; 2]]) -> Vec<(u32, u32)> {
+/// For each open interface and address family, the address with the most records, of equals a private one: two, where
+/// both are private or both are not. By interface and family.
+fn shared(groups: &Groups, open: &[[bool; 2]]) -> Vec<Shared> {
     let mut n_rows: HashMap<(u32, u32), (u64, u64), FixedState> = HashMap::default();
     let is_open = |interface: u32, address: u128| {
         open.get(interface as usize).and_then(|open| open.get(family(address))).is_some_and(|open| *open)
@@ -87,15 +105,10 @@ fn shared(groups: &Groups, open: &[[bool; 2]]) -> Vec<(u32, u32)> {
             n_rows.entry((interface, server)).or_default().0 += group.n_rows();
         }
     }
-    let mut candidates: Vec<_> = n_rows
-        .into_iter()
-        .map(|((interface, id), (n, n_asking))| {
-            let address = groups.address(id);
-            let family = (interface, family(address));
-            (family, std::cmp::Reverse((n, is_private(address), n_asking)), address, id)
-        })
-        .collect();
-    candidates.sort_unstable();
-    candidates.dedup_by_key(|(family, ..)| *family);
-    candidates.into_iter().map(|((interface, _), _, _, id)| (interface, id)).collect()
+    let shared = |((eni, id), (n_rows, n_asking))| Shared { eni, address: groups.address(id), n_rows, n_asking };
+    let mut shared: Vec<Shared> = n_rows.into_iter().map(shared).collect();
+    let likely = |of: &Shared| (of.n_rows, is_private(of.address));
+    shared.sort_unstable_by_key(|of| (of.family(), std::cmp::Reverse(likely(of)), of.address));
+    let of_family = shared.chunk_by(|a, b| a.family() == b.family());
+    of_family.flat_map(|all| all.iter().take_while(|of| all.first().map(likely) == Some(likely(of)))).copied().collect()
 }

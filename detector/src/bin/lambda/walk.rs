@@ -85,6 +85,7 @@ pub(crate) fn rows_between(
                 peers: set.peers.clone(),
                 services: set.services.clone(),
                 rows,
+                shared: Vec::new(),
             };
             (flow_log(key).to_owned(), observations)
         })
