@@ -152,7 +152,8 @@ impl Kept {
                 *accepted += u64::from(row.n_flows);
                 *refused += u64::from(row.n_rejected);
             }
-            if unnamed.is_some() {
+            // Of answers alone nothing is told.
+            if unnamed.is_some() && n_records(&row) > 0 {
                 let is_only_refused = row.is_refused();
                 told.insert((row.key(), row.eni, is_only_refused));
                 // A row may tell of both.
@@ -284,6 +285,16 @@ mod tests {
             assert_eq!(settled(&objects), (vec![(1, 1), (2, 2), (3, 1)], 1));
         }
         assert_eq!(settled(&[other, other]), (vec![(2, 1), (3, 1)], 2), "alone they count once");
+    }
+
+    #[test]
+    fn of_what_a_flow_log_tells_the_answers_alone_the_call_is_added() {
+        let answer = Observation { digest: 11, n_flows: 0, packets_in: 3, bytes_in: 500, ..accepted() };
+        let (answer, call) = (("fl-1", vec![(1, answer)]), ("", vec![(1, Observation { digest: 10, ..accepted() })]));
+        for objects in [[answer.clone(), call.clone()], [call, answer]] {
+            let rows = settled_rows(&objects);
+            assert_eq!(rows.iter().map(|row| (row.n_flows, row.bytes_in)).collect::<Vec<_>>(), [(1, 500)]);
+        }
     }
 
     #[test]
