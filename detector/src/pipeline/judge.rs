@@ -25,6 +25,7 @@ use crate::score::{Own, OwnIncidents, Scorer, Seen, by_destination};
 
 /// What became of an hour's rows.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "counts are named so")]
 pub(super) struct Account {
     pub(super) n_observations: u64,
     pub(super) n_repeated: u64,

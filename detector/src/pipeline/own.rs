@@ -32,7 +32,9 @@ impl Candidates {
         all.sort_unstable_by_key(|of| (of.family(), likely(of), of.address));
         all.dedup_by_key(|of| of.family());
         let mut enis_of: HashMap<u128, Vec<u32>, FixedState> = HashMap::default();
-        all.iter().for_each(|of| enis_of.entry(of.address).or_default().push(of.eni));
+        for of in &all {
+            enis_of.entry(of.address).or_default().push(of.eni);
+        }
         let met = (0..).zip(peers).filter_map(|(id, peer)| Some((id, enis_of.get(&{ peer.address })?)));
         OwnPeers(met.flat_map(|(id, enis)| enis.iter().map(move |eni| (*eni, id))).collect())
     }
