@@ -104,7 +104,7 @@ impl Baselines {
         from.sort_by_key(|&donor| self.owners.name(donor));
         let mut past = Baseline::default();
         for donor in from.iter().filter_map(|&donor| self.baseline(donor)) {
-            past.merge(donor);
+            past.merge(donor, self.ladder.networks());
         }
         if donors.iter().any(Option::is_none) {
             past.known = None;

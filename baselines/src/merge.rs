@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 
 use crate::baseline::{Baseline, DIARY_DAYS, DiaryDay};
 use crate::known::Known;
+use crate::names::Names;
 use crate::newcomer::Subject;
 use crate::watched::Watched;
 use crate::window::{Day, WINDOWS_PER_DAY, Window};
 
 impl Baseline {
-    /// Adds what another baseline knows, under the same numbers.
+    /// Adds what another baseline knows, under the same numbers. `networks`: the names of their networks.
     ///
     /// # Guarantees
     /// Commutative; an empty one changes nothing. Merging what was learned of parts of time that follow each other
@@ -33,13 +34,13 @@ impl Baseline {
     ///   are watched, since when and with what amounts and contacts is exact.
     /// - `active` lacks what the later part did while it did not know that the destination was settled.
     /// - what stood under a finding in one part and not in the other: what entered the distributions stays in them.
-    pub(crate) fn merge(&mut self, theirs: &Self) {
+    pub(crate) fn merge(&mut self, theirs: &Self, networks: &Names) {
         let they_are_late = order_in_time(self) <= order_in_time(theirs);
         let corrections = if they_are_late { Corrections::of(self, theirs) } else { Corrections::of(theirs, self) };
         self.merge_newcomers(theirs, they_are_late);
         self.longest_held_secs = self.longest_held_secs.max(theirs.longest_held_secs);
         self.records.add(theirs.records);
-        self.merge_rungs(theirs);
+        self.merge_rungs(theirs, networks);
         for (network, correction) in &corrections.networks {
             if let Some(network) = self.networks.get_mut(network) {
                 network.n_prefixes = network.n_prefixes.saturating_add_signed(correction.n_prefixes);
@@ -97,7 +98,7 @@ impl Baseline {
         self.newcomers = mine;
     }
 
-    fn merge_rungs(&mut self, theirs: &Self) {
+    fn merge_rungs(&mut self, theirs: &Self, networks: &Names) {
         self.networks.merge(&theirs.networks, |mine, known| {
             mine.known.merge(&known.known);
             mine.n_prefixes = mine.n_prefixes.saturating_add(known.n_prefixes);
@@ -108,7 +109,9 @@ impl Baseline {
             mine.volumes.merge(&known.volumes);
         });
         self.prefixes.merge(&theirs.prefixes, |mine, known| {
-            if (known.known.first, known.network) < (mine.known.first, mine.network) {
+            // Where both met it at once, names decide: numbers are given in order of arrival.
+            let order = known.known.first.cmp(&mine.known.first);
+            if order.then_with(|| networks.name(known.network).cmp(&networks.name(mine.network))).is_lt() {
                 mine.network = known.network;
             }
             mine.known.merge(&known.known);

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use crate::baselines::{Baselines, LearnedFrom};
+use crate::ladder::{Network, from_ip};
+use crate::observation::Observation;
 use crate::testing::{MEMORY_DAYS, Mode, START, Told, dump, learn, name_all, traffic};
 use crate::window::{WINDOWS_PER_DAY, Window};
 
@@ -18,7 +20,7 @@ fn learned(told: &[Told], mode: Mode) -> Baselines {
 /// What both know of each owner.
 fn merged(a: &Baselines, b: &Baselines) -> Baselines {
     let mut out = a.clone();
-    out.of_owner.iter_mut().zip(&b.of_owner).for_each(|(mine, theirs)| mine.merge(theirs));
+    out.of_owner.iter_mut().zip(&b.of_owner).for_each(|(mine, theirs)| mine.merge(theirs, a.ladder.networks()));
     out.recount();
     out
 }
@@ -159,4 +161,25 @@ fn what_is_merged_is_stored_alike_whoever_merges() {
     let b = learned(&told(2..6, (3, 1, 1), 8000, (1, 2)), Mode::Watch);
     let encode = |baselines: &Baselines| crate::store::encode(baselines).unwrap();
     assert_eq!(encode(&merged(&a, &b)), encode(&merged(&b, &a)));
+}
+
+#[test]
+fn a_prefix_that_both_met_at_once_in_other_networks_is_of_the_one_named_first() {
+    for names in [["AS1", "AS2"], ["AS2", "AS1"]] {
+        let mut baselines = Baselines::default();
+        for (host, name) in (1..).zip(names) {
+            let network = || Network { key: name.into(), label: name.into() };
+            let peer = baselines.ladder.peer(from_ip([203, 0, 113, host].into()), network);
+            let owner = baselines.owner(name);
+            let row = Observation { peer, port: 443, protocol: 6, window: START, n_flows: 1, ..Observation::default() };
+            baselines.learn(owner, START, &[row]);
+        }
+        for (mine, theirs) in [(0, 1), (1, 0)] {
+            let mut past = baselines.baseline(mine).unwrap().clone();
+            past.merge(baselines.baseline(theirs).unwrap(), baselines.ladder.networks());
+            let networks: Vec<u32> = past.prefixes().map(|(_, known)| known.network).collect();
+            assert_eq!(networks.len(), 1);
+            assert_eq!(&*baselines.ladder.networks().name(networks[0]), "AS1", "{names:?}, {theirs} into {mine}");
+        }
+    }
 }

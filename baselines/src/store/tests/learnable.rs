@@ -240,7 +240,8 @@ proptest! {
         }
         let [heir, donor] = owners.map(|owner| baselines.owner(OWNERS[owner]));
         let past = baselines.baseline(donor).unwrap().clone();
-        baselines.baseline_mut(heir).unwrap().merge(&past);
+        let networks = baselines.ladder.networks().clone();
+        baselines.baseline_mut(heir).unwrap().merge(&past, &networks);
         baselines.recount();
         reloaded(&baselines);
         for step in &more {
