@@ -63,9 +63,14 @@ impl Activity {
         self.slot_inside(window).and_then(|slot| self.n_flows.get(slot)).copied().unwrap_or(0)
     }
 
+    /// The first window the ring still tells of.
+    pub fn since(&self) -> Window {
+        Window(self.latest.0.saturating_sub(Self::REACH - 1))
+    }
+
     /// Windows of a span, ends included, with their active minutes, as far as the ring reaches back.
     pub fn windows(&self, from: Window, until: Window) -> impl Iterator<Item = (Window, u16)> {
-        let from = from.0.max(self.latest.0.saturating_sub(Self::REACH - 1));
+        let from = from.max(self.since()).0;
         (from..=until.0.min(self.latest.0)).map(|window| (Window(window), self.minutes(Window(window))))
     }
 
@@ -96,6 +101,7 @@ mod tests {
         activity.mark(Window(5000 + Activity::REACH), 1, 2);
         let left = [5001, 5003, 5000 + Activity::REACH];
         assert_eq!(active(&activity, 0, 9999), left, "5000 fell out of the ring, 5001 and 5003 did not");
+        assert_eq!(activity.since(), Window(5001));
         activity.mark(Window(90_000), 0b101, 3);
         assert_eq!(activity.minutes(Window(90_000)), 0b101);
         assert_eq!(active(&activity, 0, 99_999), [90_000]);

@@ -9,7 +9,7 @@ use crate::distribution::Distribution;
 use crate::known::{Known, RecordLengths, Totals, Volumes};
 use crate::ladder::{Ladder, Rungs};
 use crate::near::near;
-use crate::newcomer::{Newcomer, Subject};
+use crate::newcomer::{Newcomer, SETTLED_DAYS, Subject};
 use crate::observation::Observation;
 use crate::slots::Place;
 use crate::standing::{Found, Standing};
@@ -205,6 +205,13 @@ pub(crate) fn span_of(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i
 }
 
 impl Baseline {
+    /// The first window from which on it is known when the owner was active: earlier ones are forgotten, and on its
+    /// first days nothing had settled yet.
+    pub fn active_since(&self) -> Window {
+        let first_settled = self.diary.get(SETTLED_DAYS as usize).map(|entry| entry.day.first_window());
+        first_settled.unwrap_or_default().max(self.active.since())
+    }
+
     /// What is known of a network owner.
     pub fn network(&self, network: u32) -> Option<&NetworkKnown> {
         self.networks.get(&network)

@@ -21,7 +21,7 @@ const MAX_COUNTS: usize = 24;
 const MAX_DESTINATIONS: usize = 24;
 
 /// Days on which something must have been met before it is known. Three: an attack of one night reaches two.
-const SETTLED_DAYS: u32 = 3;
+pub(crate) const SETTLED_DAYS: u32 = 3;
 
 /// A rung of the ladder at which something is new. Numbers are those of [`crate::ladder::Ladder`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

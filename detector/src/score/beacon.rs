@@ -3,7 +3,8 @@
 //! Why it matters: an implant polls. What it weighs: how much closer together the intervals between contacts lie than
 //! chance would have them, for periods from minutes to hours, with jitter. A function that itself runs at that rhythm,
 //! one contact a run, explains it. Being busy does not: a poll in each window of a function that is active in each is a
-//! poll.
+//! poll. Contacts and runs are compared over the same times: since the last long silence, without pauses, and where it
+//! is known when the function ran.
 //!
 //! Statistic ([`mod@rhythm`]): how many intervals lie within a share of their median, against the binomial chance of
 //! contacts at random (shifted exponential intervals of the same median, or, where contacts are dense, those that are
@@ -20,6 +21,7 @@ mod rhythm;
 
 use std::collections::BTreeSet;
 
+use baselines::baseline::Baseline;
 use baselines::distribution::Counts;
 use baselines::newcomer::{Newcomer, Subject};
 use baselines::window::{WINDOW_MINUTES, Window};
@@ -29,7 +31,7 @@ use super::view::View;
 use super::{Check, novelty};
 use crate::amounts::period_words;
 use crate::finding::{CheckId, Evidence, Quantity};
-use rhythm::{MIN_PERIOD_MINUTES, Rhythm, SPREAD_FLOOR, rhythm, spells, steady};
+use rhythm::{MIN_PERIOD_MINUTES, Rhythm, SPREAD_FLOOR, rhythm, since_silence, spells, steady};
 
 /// Shortest period judged by intervals where flow logs aggregate over ten minutes: what is used all the time has a
 /// record in each of them.
@@ -40,6 +42,10 @@ const MIN_COARSE_MINUTES: f64 = 15.0;
 const EXPLAINED_SHARE: f64 = 0.5;
 const CONTACTS_PER_RUN: f64 = 1.5;
 const IN_RUNS_SHARE: f64 = 0.8;
+
+/// Periods without contact that are a pause: runs in it say nothing of the rhythm outside. A judgement: a poll that
+/// skips a run or two goes on.
+const PAUSE_PERIODS: f64 = 3.0;
 
 /// Share of its active windows with contact above which a function may use a new service in all it does: less severe,
 /// and of a part of a known network no poll.
@@ -104,22 +110,24 @@ impl Check for Beacon {
                 if is_part_of_known && is_replaced(view, newcomer) {
                     return None;
                 }
-                let is_none = || {
-                    (is_part_of_known && is_busy(view, newcomer))
-                        || is_explained(view, newcomer)
-                        || is_one_connection(newcomer)
+                let contacts = since_silence(&newcomer.contacts);
+                let is_busy = || is_busy(view.baseline, contacts, view.window);
+                let is_none = |rhythm: &Rhythm| {
+                    (is_part_of_known && is_busy())
+                        || is_explained(view.baseline, contacts, rhythm.period_minutes, view.window)
+                        || is_one_connection(newcomer, contacts)
                 };
                 let is_coarse = view.baseline.records.are_coarse(view.fleet_records);
                 let least = if is_coarse { MIN_COARSE_MINUTES } else { MIN_PERIOD_MINUTES };
                 let by_interval =
-                    rhythm(&newcomer.contacts).filter(|rhythm| rhythm.period_minutes >= least && !is_none());
+                    rhythm(contacts).filter(|rhythm| rhythm.period_minutes >= least && !is_none(rhythm));
                 let by_count = || {
                     steady(&newcomer.counts)
                         .filter(|steady| !is_held(newcomer, steady) && !is_steady_itself(view, subject, newcomer, steady))
                 };
                 let rhythm = by_interval.or_else(by_count)?;
                 let candidates = if is_part_of_known { PREFIX_TRIALS_BANS } else { 0.0 };
-                let is_fast = rhythm.is_fast() || is_busy(view, newcomer);
+                let is_fast = rhythm.is_fast() || is_busy();
                 let severity = if is_fast { FAST_SEVERITY } else { SLOW_SEVERITY };
                 let bans = (rhythm.bans - candidates).min(rhythm.n_contacts as f64 * BANS_PER_CONTACT).min(MOST_BANS);
                 (bans > MIN_BANS).then(|| Oddity {
@@ -150,34 +158,46 @@ impl Check for Beacon {
 }
 
 /// Whether there is contact in most windows that the function is active in: it may be how it uses a new service.
-fn is_busy(view: &View<'_>, newcomer: &Newcomer) -> bool {
-    let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of_minute(*minute));
-    let active = view.baseline.active.windows(from, view.window).filter(|&(_, minutes)| minutes != 0);
-    let contact_windows: BTreeSet<u32> = newcomer.contacts.iter().map(|minute| minute / WINDOW_MINUTES).collect();
+fn is_busy(baseline: &Baseline, contacts: &[u32], now: Window) -> bool {
+    let contacts = comparable(baseline, contacts);
+    let Some(&first) = contacts.first() else { return false };
+    let active = baseline.active.windows(Window::of_minute(first), now).filter(|&(_, minutes)| minutes != 0);
+    let contact_windows: BTreeSet<u32> = contacts.iter().map(|minute| minute / WINDOW_MINUTES).collect();
     contact_windows.len() as f64 > active.count().max(1) as f64 * BUSY_SHARE
 }
 
 /// Whether the contacts are records of one connection that was held through most of them: not one of them is a poll.
-fn is_one_connection(newcomer: &Newcomer) -> bool {
-    let [Some(first), Some(last)] = [newcomer.contacts.first(), newcomer.contacts.last()] else { return false };
+fn is_one_connection(newcomer: &Newcomer, contacts: &[u32]) -> bool {
+    let [Some(first), Some(last)] = [contacts.first(), contacts.last()] else { return false };
     let is_held = newcomer.held.is_one_connection();
     is_held && newcomer.held.secs() * 2 > i64::from(last - first) * 60
 }
 
-/// Whether the function's own activity explains the contacts: they come once a run of it, or in the minutes it runs in
+/// The contacts at times of which it is known whether the function was active: to compare others with its activity
+/// would be to take what is not known of it for rest.
+fn comparable<'a>(baseline: &Baseline, contacts: &'a [u32]) -> &'a [u32] {
+    let since = baseline.active_since();
+    contacts.get(contacts.partition_point(|&minute| Window::of_minute(minute) < since)..).unwrap_or_default()
+}
+
+/// Whether the function's own activity explains contacts: they come once a run of it, or in the minutes it runs in
 /// while it rests in most others.
-fn is_explained(view: &View<'_>, newcomer: &Newcomer) -> bool {
-    let baseline = view.baseline;
-    let from = newcomer.contacts.first().map_or(newcomer.known.first, |minute| Window::of_minute(*minute));
-    let active = || baseline.active.windows(from, view.window).filter(|&(_, minutes)| minutes != 0);
+fn is_explained(baseline: &Baseline, contacts: &[u32], period_minutes: f64, now: Window) -> bool {
+    let contacts = comparable(baseline, contacts);
+    let Some(&first) = contacts.first() else { return false };
+    let active = || baseline.active.windows(Window::of_minute(first), now).filter(|&(_, minutes)| minutes != 0);
     let n_active_windows = active().count() as u32;
     let n_active_minutes: u32 = active().map(|(_, minutes)| minutes.count_ones()).sum();
     // The window under judgement is not in the ring yet.
-    let past = || newcomer.contacts.iter().copied().filter(|&minute| Window::of_minute(minute) < view.window);
+    let past = || contacts.iter().copied().filter(|&minute| Window::of_minute(minute) < now);
     let minutes = |(window, minutes): (Window, u16)| {
         (0..WINDOW_MINUTES).filter(move |at| minutes >> at & 1 == 1).map(move |at| window.0 * WINDOW_MINUTES + at)
     };
-    if is_once_a_run(&spells(past()), &spells(active().flat_map(minutes))) {
+    let pauses = pauses(contacts, period_minutes);
+    let is_in_pause = |run: &(u32, u32)| pauses.iter().any(|pause| pause.0 < run.0 && run.1 < pause.1);
+    let mut runs = spells(active().flat_map(minutes));
+    runs.retain(|run| !is_in_pause(run));
+    if is_once_a_run(&spells(past()), &runs) {
         return true;
     }
     let (n_past, n_with_others) = past().fold((0u32, 0u32), |(n, n_with), minute| {
@@ -190,6 +210,13 @@ fn is_explained(view: &View<'_>, newcomer: &Newcomer) -> bool {
     });
     let rests = f64::from(n_active_minutes) < f64::from(n_active_windows * WINDOW_MINUTES) * RESTING_SHARE;
     rests && n_past > 0 && f64::from(n_with_others) >= f64::from(n_past) * IN_RUNS_SHARE
+}
+
+/// The last minutes before and the first after pauses of contact, so wide apart that runs beside them are in none.
+fn pauses(contacts: &[u32], period_minutes: f64) -> Vec<(u32, u32)> {
+    let pairs = contacts.windows(2).filter_map(|pair| Some((*pair.first()?, *pair.get(1)?)));
+    let pauses = pairs.filter(|(before, after)| f64::from(after - before) > period_minutes * PAUSE_PERIODS);
+    pauses.map(|(before, after)| (before + 1, after - 1)).collect()
 }
 
 /// Whether contacts come and go with a function's runs, as what it does in each of them would.
@@ -257,6 +284,7 @@ fn lends_rhythm(own: &[(Window, u32)], poll: &Rhythm, times: f64) -> bool {
 mod tests {
     use super::*;
     use baselines::distribution::Distribution;
+    use baselines::window::Day;
 
     #[test]
     fn the_more_windows_are_looked_at_the_rarer_is_what_counts_as_more() {
@@ -268,6 +296,71 @@ mod tests {
         assert_eq!(usual(1), [true, true, true]);
         assert_eq!(usual(2), [false, true, true], "one of thirty is met in ten");
         assert_eq!(usual(4), [false, false, false], "what was never sent is more");
+    }
+
+    /// Of a function that runs for some minutes in each period, and of a network that it calls in each run in some
+    /// hours of some days: whether the runs explain the rhythm, in each window of the last of these days with a call.
+    /// `None` where there is no rhythm.
+    fn explained(period: u32, run: u32, days: &[u32], hours: std::ops::Range<u32>) -> Vec<Option<bool>> {
+        const DAY: u32 = 24 * 60;
+        let last_day = *days.last().unwrap();
+        let mut baseline = Baseline::default();
+        let mut newcomer = Newcomer::new(Window(days[0] * 144), baselines::newcomer::Circumstances::default());
+        baseline.diary =
+            (0..=last_day).map(|day| baselines::baseline::DiaryDay { day: Day(day), ..Default::default() }).collect();
+        let mut said = Vec::new();
+        for window in 0..(last_day + 1) * 144 {
+            let (mut mask, mut calls) = (0u16, 0u16);
+            for at in 0..10 {
+                let minute = window * 10 + at;
+                mask |= u16::from(minute % period < run) << at;
+                let is_call = minute % period == 0 && days.contains(&(minute / DAY));
+                calls |= u16::from(is_call && hours.contains(&(minute % DAY / 60))) << at;
+            }
+            let row = baselines::observation::Observation {
+                window: Window(window),
+                minutes: calls,
+                n_flows: calls.count_ones(),
+                ..Default::default()
+            };
+            if calls != 0 {
+                newcomer.add(&row);
+                let contacts = since_silence(&newcomer.contacts);
+                if window / 144 == last_day {
+                    let rhythm = rhythm(contacts);
+                    said.push(rhythm.map(|r| is_explained(&baseline, contacts, r.period_minutes, Window(window))));
+                }
+            }
+            // Before the fourth day nothing has settled.
+            if window >= 3 * 144 {
+                baseline.active.mark(Window(window), mask, mask.count_ones());
+            }
+        }
+        said
+    }
+
+    #[test]
+    fn a_network_that_comes_back_is_explained_by_runs_since_as_a_new_one_is() {
+        let check = |period: u32, run: u32, days: &[u32], hours: std::ops::Range<u32>| {
+            let said = explained(period, run, days, hours.clone());
+            assert!(said.contains(&Some(true)), "{period} {run} {days:?} {hours:?}: {said:?}");
+            assert!(!said.contains(&Some(false)), "{period} {run} {days:?} {hours:?}: {said:?}");
+        };
+        for run in [1, 2] {
+            check(5, run, &[9], 0..24);
+            check(5, run, &[1, 9], 0..24);
+            check(5, run, &[2, 7], 0..24);
+            check(5, run, &[9, 13, 17], 0..24);
+            check(10, run, &[1, 9], 9..17);
+            check(60, run, &[1, 2, 9], 0..24);
+            check(60, run, &[2, 4, 7], 0..24);
+        }
+        // It rests in less than most minutes.
+        for run in [2, 3] {
+            check(5, run - 1, &[1, 8], 0..24);
+            check(6, run, &[9, 10], 9..17);
+            check(6, run, &[5, 9], 9..17);
+        }
     }
 
     #[test]

@@ -19,6 +19,9 @@ const MAX_CONTACTS: usize = 32;
 /// Minutes within which contacts are one: a poll and its retries.
 const ONE_CONTACT_MINUTES: u32 = 2;
 
+/// Minutes of silence after which contacts begin anew: four days, more than a weekend between daily ones.
+const SILENCE_MINUTES: u32 = 4 * 24 * 60;
+
 /// Shortest period judged by intervals. Below, every minute has contact and rhythm cannot be told from use.
 pub(super) const MIN_PERIOD_MINUTES: f64 = 4.0;
 
@@ -61,8 +64,8 @@ pub(super) struct Rhythm {
 /// What a rhythm was found in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Counted {
-    /// Contacts, each of one or several minutes; whether earlier ones were left out.
-    Contacts { are_latest: bool },
+    /// Contacts, each of one or several minutes, from this minute on.
+    Contacts { since: u32 },
     /// Flow records of windows, too many to tell contacts apart.
     Records { n_windows: usize },
 }
@@ -80,11 +83,11 @@ impl Rhythm {
             Counted::Records { n_windows } => {
                 format!("{} in {}", count(n as u64, "flow record"), span_words(n_windows as i64 * WINDOW_SECS))
             }
-            Counted::Contacts { are_latest } => {
+            Counted::Contacts { since } => {
                 // Minutes of earlier windows may not have been kept at all.
-                let is_cut =
-                    newcomer.contacts.first().is_some_and(|&minute| minute / WINDOW_MINUTES > newcomer.known.first.0);
-                let latest = if are_latest || is_cut { "the last " } else { "" };
+                let is_cut = since / WINDOW_MINUTES > newcomer.known.first.0
+                    || newcomer.contacts.first().is_some_and(|&minute| minute < since);
+                let latest = if is_cut { "the last " } else { "" };
                 let what = if is_all_refused(newcomer) { "refused attempts" } else { "contacts" };
                 format!("{latest}{n} {what}")
             }
@@ -97,10 +100,16 @@ impl Rhythm {
     }
 }
 
+/// The contacts since the last silence: what was before it is another rhythm, if it was one.
+pub(super) fn since_silence(contacts: &[u32]) -> &[u32] {
+    let is_silence = |pair: &[u32]| matches!(pair, [before, after] if after - before >= SILENCE_MINUTES);
+    let from = contacts.windows(2).rposition(is_silence).map_or(0, |before| before + 1);
+    contacts.get(from..).unwrap_or_default()
+}
+
 /// The rhythm of contacts given in minutes, sorted; `None` when there are too few or they are too close.
 pub(super) fn rhythm(contacts: &[u32]) -> Option<Rhythm> {
     let starts: Vec<u32> = spells(contacts.iter().copied()).into_iter().map(|(first, _)| first).collect();
-    let are_latest = starts.len() > MAX_CONTACTS;
     let starts = starts.get(starts.len().saturating_sub(MAX_CONTACTS)..)?;
     if starts.len() < MIN_CONTACTS {
         return None;
@@ -128,7 +137,8 @@ pub(super) fn rhythm(contacts: &[u32]) -> Option<Rhythm> {
         })
         .fold(0.0, f64::max)
         - TRIALS_BANS;
-    Some(Rhythm { n_contacts: starts.len(), period_minutes, spread, bans, of: Counted::Contacts { are_latest } })
+    let of = Counted::Contacts { since: *starts.first()? };
+    Some(Rhythm { n_contacts: starts.len(), period_minutes, spread, bans, of })
 }
 
 /// First and last minutes of what goes on without a longer pause than that between a poll and its retries.
@@ -269,6 +279,16 @@ mod tests {
         let refused = Newcomer { n_rejected: 6, ..newcomer(0, (0..6).map(|n| n * 50).collect()) };
         assert_eq!(rhythm(&refused.contacts).unwrap().counted_words(&refused), "6 refused attempts");
         assert_eq!(steady(&counts).unwrap().counted_words(&refused), "95 flow records in 70 minutes");
+    }
+
+    #[test]
+    fn after_a_silence_contacts_begin_anew() {
+        let day = 24 * 60;
+        assert_eq!(since_silence(&[0, 5, 10, 10 + 4 * day, 15 + 4 * day]), [10 + 4 * day, 15 + 4 * day]);
+        assert_eq!(since_silence(&[0, 4 * day, 8 * day, 8 * day + 5]), [8 * day, 8 * day + 5], "the last one");
+        assert_eq!(since_silence(&[0, day, 4 * day]), [0, day, 4 * day], "a weekend is none");
+        assert_eq!(since_silence(&[7]), [7]);
+        assert_eq!(since_silence(&[]), [0; 0]);
     }
 
     #[test]
