@@ -112,15 +112,17 @@ impl Check for Beacon {
                 }
                 let contacts = since_silence(&newcomer.contacts);
                 let is_busy = || is_busy(view.baseline, contacts, view.window);
-                let is_none = |rhythm: &Rhythm| {
-                    (is_part_of_known && is_busy())
-                        || is_explained(view.baseline, contacts, rhythm.period_minutes, view.window)
-                        || is_one_connection(newcomer, contacts)
-                };
+                let is_none = || (is_part_of_known && is_busy()) || is_one_connection(newcomer, contacts);
                 let is_coarse = view.baseline.records.are_coarse(view.fleet_records);
                 let least = if is_coarse { MIN_COARSE_MINUTES } else { MIN_PERIOD_MINUTES };
-                let by_interval =
-                    rhythm(contacts).filter(|rhythm| rhythm.period_minutes >= least && !is_none(rhythm));
+                let by_interval = rhythm(contacts).filter(|rhythm| rhythm.period_minutes >= least);
+                let is_explained =
+                    |rhythm: &Rhythm| is_explained(view.baseline, contacts, rhythm.period_minutes, view.window);
+                // What is explained contact by contact is no poll either when its records are counted.
+                if by_interval.as_ref().is_some_and(is_explained) {
+                    return None;
+                }
+                let by_interval = by_interval.filter(|_| !is_none());
                 let by_count = || {
                     steady(&newcomer.counts)
                         .filter(|steady| !is_held(newcomer, steady) && !is_steady_itself(view, subject, newcomer, steady))
