@@ -132,6 +132,15 @@ fn a_port_many_connections_go_to_is_the_servers() {
 }
 
 #[test]
+fn pools_and_second_stages_are_called_from_whatever_port() {
+    // From the lowest port an interface takes: of two ports that say nothing the lower is the server's.
+    for port in [1224, 1337, 3333, 4444, 5556, 7777, 14_433, 14_444, 31_337, 50_050] {
+        let lines = [v2(OWN, HOST, (1024, port), 6), v2(HOST, OWN, (port, 1024), 6)];
+        check(V2, &all(&lines), &[&format!("{HOST}:{port}")]);
+    }
+}
+
+#[test]
 fn the_syn_outweighs_the_ports() {
     // From port 443 of the interface to a high port outside: the SYN says who asks.
     let lines = [flags(OWN, HOST, (443, 50_123), 2), flags(HOST, OWN, (50_123, 443), 18)];
@@ -207,27 +216,27 @@ fn an_unreachable_message_is_an_answer() {
 fn a_functions_interface_asks_also_from_a_lower_port() {
     // Ports from 1024 up are given to a function's connections: below or above that of the host means nothing.
     for port in [20_000, 45_000] {
-        let tcp = [v2(OWN, HOST, (port, 31_337), 6), v2(HOST, OWN, (31_337, port), 6)];
-        check_of(true, V2, &all(&tcp), &["203.0.113.7:31337"]);
-        let udp = [v2(OWN, HOST, (port, 31_337), 17), v2(HOST, OWN, (31_337, port), 17)];
-        check_of(true, V2, &all(&udp), &["203.0.113.7:31337"]);
-        let ipv6 = [v2(OWN_IPV6, "2001:db8:f::7", (port, 31_337), 6), v2("2001:db8:f::7", OWN_IPV6, (31_337, port), 6)];
-        check_of(true, V2, &all(&ipv6), &["2001:db8:f::7:31337"]);
+        let tcp = [v2(OWN, HOST, (port, 31_007), 6), v2(HOST, OWN, (31_007, port), 6)];
+        check_of(true, V2, &all(&tcp), &["203.0.113.7:31007"]);
+        let udp = [v2(OWN, HOST, (port, 31_007), 17), v2(HOST, OWN, (31_007, port), 17)];
+        check_of(true, V2, &all(&udp), &["203.0.113.7:31007"]);
+        let ipv6 = [v2(OWN_IPV6, "2001:db8:f::7", (port, 31_007), 6), v2("2001:db8:f::7", OWN_IPV6, (31_007, port), 6)];
+        check_of(true, V2, &all(&ipv6), &["2001:db8:f::7:31007"]);
     }
     // Later records of a connection, whose SYN another object holds.
     let held = [
-        v5(OWN, HOST, (9999, 14_444), 0, "egress", (OWN, HOST)),
-        v5(HOST, OWN, (14_444, 9999), 0, "ingress", (HOST, OWN)),
+        v5(OWN, HOST, (9999, 14_007), 0, "egress", (OWN, HOST)),
+        v5(HOST, OWN, (14_007, 9999), 0, "ingress", (HOST, OWN)),
     ];
-    check_of(true, V5, &all(&held), &["203.0.113.7:14444"]);
+    check_of(true, V5, &all(&held), &["203.0.113.7:14007"]);
     check(V5, &all(&held), &[]);
 }
 
 #[test]
 fn a_functions_interface_asks_also_from_a_port_it_shares() {
     // One local port to three hosts: elsewhere that is a server's.
-    let lines: Vec<String> = (1..4u8).map(|n| v2(OWN, &format!("203.0.113.{n}"), (20_000, 31_337), 6)).collect();
-    check_of(true, V2, &all(&lines), &["203.0.113.1:31337", "203.0.113.2:31337", "203.0.113.3:31337"]);
+    let lines: Vec<String> = (1..4u8).map(|n| v2(OWN, &format!("203.0.113.{n}"), (20_000, 31_007), 6)).collect();
+    check_of(true, V2, &all(&lines), &["203.0.113.1:31007", "203.0.113.2:31007", "203.0.113.3:31007"]);
     check(V2, &all(&lines), &[]);
 }
 

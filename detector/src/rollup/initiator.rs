@@ -27,13 +27,15 @@ const UDP: u8 = 17;
 const FIRST_EPHEMERAL: u16 = 1024;
 
 /// Ports at or above 1024 that services are registered for and that real functions talk to, or that scanners knock at
-/// most.
-/// Source: IANA service names and port numbers; of the ports it lists those seen in practice.
-const SERVICE_PORTS: [u16; 64] = [
-    1194, 1433, 1434, 1521, 1723, 1883, 2049, 2181, 2222, 2375, 2376, 2379, 3000, 3128, 3260, 3306, 3389, 3478, 4222,
-    4317, 4318, 4443, 5000, 5060, 5061, 5222, 5432, 5439, 5555, 5601, 5671, 5672, 5900, 5901, 5985, 5986, 6379, 6443,
-    7001, 7547, 7687, 8000, 8008, 8080, 8081, 8086, 8088, 8125, 8126, 8443, 8883, 8888, 9000, 9042, 9090, 9092, 9100,
-    9200, 9300, 9418, 10000, 10250, 11211, 27017,
+/// most, and those that compromised packages and what they fetch call.
+/// Source: IANA service names and port numbers; of the ports it lists those seen in practice. Mining pools, by what
+/// they and the miners tell users: 3333, 4444, 5556, 7777, 14433 (TLS) and 14444. Second stages: 4444, Metasploit's
+/// default; 50050, Cobalt Strike's; 31337, Sliver's, and 1337 after it; 1224, that of the npm packages of `BeaverTail`.
+const SERVICE_PORTS: [u16; 74] = [
+    1194, 1224, 1337, 1433, 1434, 1521, 1723, 1883, 2049, 2181, 2222, 2375, 2376, 2379, 3000, 3128, 3260, 3306, 3333,
+    3389, 3478, 4222, 4317, 4318, 4443, 4444, 5000, 5060, 5061, 5222, 5432, 5439, 5555, 5556, 5601, 5671, 5672, 5900,
+    5901, 5985, 5986, 6379, 6443, 7001, 7547, 7687, 7777, 8000, 8008, 8080, 8081, 8086, 8088, 8125, 8126, 8443, 8883,
+    8888, 9000, 9042, 9090, 9092, 9100, 9200, 9300, 9418, 10000, 10250, 11211, 14433, 14444, 27017, 31337, 50050,
 ];
 
 /// Which way a record goes.
