@@ -42,14 +42,16 @@ pub enum Error {
         fields: Vec<&'static str>,
     },
     /// A field has a type that no flow log has.
-    #[error("{object}: field `{field}` is {found}, which no flow log has it as")]
+    #[error("{object}: field `{field}` is {found}; it is read as {expected}")]
     WrongType {
         /// The object.
         object: Arc<str>,
         /// The field, as AWS spells it.
         field: &'static str,
-        /// The type it has.
+        /// The type it has, in Parquet's words.
         found: String,
+        /// The types it may have.
+        expected: &'static str,
     },
     /// The format is known and this variant of it is not supported.
     #[error("{object}: {what} is not supported")]

@@ -3,7 +3,7 @@
 //! Where it sits: under `parquet`, one for each column of a unit.
 //! What it does not do: it knows no other column.
 
-use ::parquet::basic::{ConvertedType, LogicalType, Type};
+use ::parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type};
 use ::parquet::file::metadata::ColumnChunkMetaData;
 use bytes::Bytes;
 
@@ -61,8 +61,9 @@ impl Chunk {
             return Err(Fault::Corrupt(format!("a column of {n} values in a row group of {n_rows} rows")));
         }
         let name = field.map_or(STATUS_NAME, name);
-        let wrong_type = || Fault::WrongType { field: name, found: described(chunk) };
-        let physical = physical(chunk).ok_or_else(wrong_type)?;
+        let wrong_type = || wrong_type(field, described(chunk));
+        let times = if matches!(field, Some(Field::Start | Field::End)) { times(chunk) } else { None };
+        let physical = times.or_else(|| physical(chunk)).ok_or_else(wrong_type)?;
         let is_text = physical == Physical::Bytes;
         let target = match field.map_or((Layout::U8, Some(Rule::STATUS)), |field| (field.layout(), Rule::of(field))) {
             (Layout::U8, Some(rule)) => Target::U8(Numbers::new(name, physical, rule)),
@@ -218,10 +219,10 @@ impl Chunk {
 
 /// How the values are stored, if that is a way flow logs are: a flat column of numbers or text.
 pub(super) fn physical(chunk: &ColumnChunkMetaData) -> Option<Physical> {
-    let column = chunk.column_descr();
-    if column.max_rep_level() > 0 || column.max_def_level() > 1 {
+    if is_nested(chunk) {
         return None;
     }
+    let column = chunk.column_descr();
     let (logical, converted) = (column.logical_type_ref(), column.converted_type());
     let is_signed = match (logical, converted) {
         (Some(LogicalType::Integer(integer)), _) => Some(integer.is_signed),
@@ -255,13 +256,64 @@ pub(super) fn physical(chunk: &ColumnChunkMetaData) -> Option<Physical> {
     }
 }
 
-fn described(chunk: &ColumnChunkMetaData) -> String {
+/// How times are stored, if the column's type is one of times. Those of no zone are UTC's: pandas makes such ones of a
+/// flow log's seconds.
+fn times(chunk: &ColumnChunkMetaData) -> Option<Physical> {
     let column = chunk.column_descr();
-    if column.max_rep_level() > 0 || column.max_def_level() > 1 {
-        return "nested".to_owned();
+    let per_second = match (column.logical_type_ref(), column.converted_type()) {
+        (Some(LogicalType::Timestamp(times)), _) => match times.unit {
+            TimeUnit::MILLIS => Some(1_000),
+            TimeUnit::MICROS => Some(1_000_000),
+            TimeUnit::NANOS => Some(1_000_000_000),
+        },
+        (None, ConvertedType::TIMESTAMP_MILLIS) => Some(1_000),
+        (None, ConvertedType::TIMESTAMP_MICROS) => Some(1_000_000),
+        _ => None,
+    };
+    match column.physical_type() {
+        Type::INT64 if !is_nested(chunk) => per_second.map(|per_second| Physical::Times { per_second }),
+        Type::INT96 if !is_nested(chunk) => Some(Physical::Int96),
+        _ => None,
     }
-    match column.logical_type_ref() {
-        Some(logical) => format!("{logical:?}"),
-        None => format!("{:?}", column.physical_type()),
+}
+
+fn is_nested(chunk: &ColumnChunkMetaData) -> bool {
+    let column = chunk.column_descr();
+    column.max_rep_level() > 0 || column.max_def_level() > 1
+}
+
+/// What messages call a column of lists or of several columns.
+pub(super) const NESTED: &str = "nested";
+
+/// The fault of a field, or of the log status, that has a type it must not have.
+pub(super) fn wrong_type(field: Option<Field>, found: String) -> Fault {
+    const TEXT: &str = "text (STRING)";
+    let expected = match field {
+        Some(Field::Start | Field::End) => "seconds (INT64) or TIMESTAMP",
+        Some(field) => match (field.layout(), Rule::of(field)) {
+            (Layout::Address, _) => TEXT,
+            (_, Some(rule)) if rule.has_words() => TEXT,
+            (_, Some(_)) => "whole numbers (INT32 or INT64)",
+            (_, None) => "text (STRING) or whole numbers",
+        },
+        None => TEXT,
+    };
+    Fault::WrongType { field: field.map_or(STATUS_NAME, name), found, expected }
+}
+
+/// A column's type in Parquet's words, such as `INT64` or `DATE (INT32)`.
+fn described(chunk: &ColumnChunkMetaData) -> String {
+    if is_nested(chunk) {
+        return NESTED.to_owned();
     }
+    let column = chunk.column_descr();
+    let stored = column.physical_type();
+    // The library's names of them are Parquet's, followed by their parameters.
+    let logical = column.logical_type_ref().map(|logical| format!("{logical:?}"));
+    let logical = logical.unwrap_or_else(|| match column.converted_type() {
+        ConvertedType::NONE => String::new(),
+        converted => converted.to_string(),
+    });
+    let word: String = logical.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    if word.is_empty() { stored.to_string() } else { format!("{} ({stored})", word.to_uppercase()) }
 }

@@ -55,7 +55,7 @@ pub(super) enum Fault {
     Io(std::io::Error),
     Corrupt(String),
     Unsupported(String),
-    WrongType { field: &'static str, found: String },
+    WrongType { field: &'static str, found: String, expected: &'static str },
     CutOff,
 }
 
@@ -66,7 +66,7 @@ impl Fault {
             Self::Io(source) => Error::Io { object, source },
             Self::Corrupt(what) => Error::Corrupt { object, format: "Parquet", what },
             Self::Unsupported(what) => Error::Unsupported { object, what },
-            Self::WrongType { field, found } => Error::WrongType { object, field, found },
+            Self::WrongType { field, found, expected } => Error::WrongType { object, field, found, expected },
             Self::CutOff => Error::CutOff { object, format: "Parquet" },
         }
     }
@@ -130,9 +130,7 @@ impl File {
         let units = units(&metadata, object.size(), limits).map_err(|fault| fault.at(name))?;
         for field in Field::ALL {
             if places.of(field).is_some_and(|at| !is_flat(at)) {
-                let found = "nested".to_owned();
-                let field = crate::read::field::name(field);
-                return Err(Fault::WrongType { field, found }.at(name));
+                return Err(chunk::wrong_type(Some(field), chunk::NESTED.to_owned()).at(name));
             }
         }
         let metadata = Arc::new(metadata);

@@ -205,6 +205,14 @@ fn convert<T: Number>(physical: Physical, rule: Rule, bytes: &[u8], into: &mut V
             let numbers = bytes.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
             convert_integers(rule, numbers, into, &mut checked);
         }
+        Physical::Times { per_second } => {
+            let seconds = |bytes: &[u8; 8]| i64::from_le_bytes(*bytes).div_euclid(per_second) as u64;
+            convert_integers(signed, bytes.as_chunks().0.iter().map(seconds), into, &mut checked);
+        }
+        Physical::Int96 => {
+            let seconds = |bytes: &[u8; 12]| int96_seconds(*bytes) as u64;
+            convert_integers(signed, bytes.as_chunks().0.iter().map(seconds), into, &mut checked);
+        }
         Physical::F32 => {
             for number in bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)) {
                 let at = into.len();
@@ -227,6 +235,15 @@ fn convert<T: Number>(physical: Physical, rule: Rule, bytes: &[u8], into: &mut V
             }
         }
     }
+}
+
+/// The Unix seconds of a time in Parquet's deprecated form.
+fn int96_seconds([nanos @ .., a, b, c, d]: [u8; 12]) -> i64 {
+    /// The Julian day of 1970-01-01.
+    const FIRST_DAY: i64 = 2_440_588;
+    const DAY_SECS: i64 = 86_400;
+    let day = i64::from(u32::from_le_bytes([a, b, c, d]));
+    (day - FIRST_DAY) * DAY_SECS + i64::from_le_bytes(nanos).div_euclid(1_000_000_000)
 }
 
 /// Converts integers; negative ones come as huge ones, so that one comparison after the loop finds both.

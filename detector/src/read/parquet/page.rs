@@ -27,6 +27,12 @@ pub(super) enum Physical {
     U64,
     F32,
     F64,
+    /// Times before or after 1970, so many units a second.
+    Times {
+        per_second: i64,
+    },
+    /// Nanoseconds of a day and its Julian day, in eight and four bytes: how Spark and Athena write times.
+    Int96,
     /// A length of four bytes and so many bytes.
     Bytes,
 }
@@ -36,7 +42,8 @@ impl Physical {
     pub(super) fn width(self) -> Option<usize> {
         match self {
             Self::I32 | Self::U32 | Self::F32 => Some(4),
-            Self::I64 | Self::U64 | Self::F64 => Some(8),
+            Self::I64 | Self::U64 | Self::F64 | Self::Times { .. } => Some(8),
+            Self::Int96 => Some(12),
             Self::Bytes => None,
         }
     }
@@ -73,7 +80,10 @@ pub(super) fn spelled(physical: Physical, plain: &[u8]) -> Vec<u8> {
             Physical::I64 => format!("{:012}", bits as i64),
             Physical::F32 => spelled_float(f64::from(f32::from_bits(bits as u32))),
             Physical::F64 => spelled_float(f64::from_bits(bits)),
-            Physical::U32 | Physical::U64 | Physical::Bytes => format!("{bits:012}"),
+            // No id is a time.
+            Physical::U32 | Physical::U64 | Physical::Times { .. } | Physical::Int96 | Physical::Bytes => {
+                format!("{bits:012}")
+            }
         };
         spelled.extend((number.len() as u32).to_le_bytes());
         spelled.extend_from_slice(number.as_bytes());

@@ -297,9 +297,97 @@ fn a_flipped_bit_inside_a_page_is_never_read_as_data() {
     assert!(n_refused > 10 * 16, "each needed column has a page: {n_refused}");
 }
 
+/// Records whose times have a column type of so many units a second, each with half a second more than given.
+fn parquet_with_times(
+    (physical, annotation): (&str, &str),
+    has_dictionary: bool,
+    times: [&[i64]; 2],
+    per_second: i64,
+) -> Vec<u8> {
+    use ::parquet::column::writer::ColumnWriter;
+    use ::parquet::data_type::{ByteArray, Int96};
+    use ::parquet::file::properties::WriterProperties;
+    use ::parquet::file::writer::SerializedFileWriter;
+    use ::parquet::schema::parser::parse_message_type;
+
+    let schema = format!(
+        "message m {{ required binary interface_id (UTF8); required binary srcaddr (UTF8); required binary dstaddr (UTF8);
+         required int32 srcport; required int32 dstport; required int32 protocol; required int64 packets;
+         required int64 bytes; required {physical} start {annotation}; required {physical} end {annotation}; }}"
+    );
+    let schema = Arc::new(parse_message_type(&schema).unwrap());
+    let properties = Arc::new(WriterProperties::builder().set_dictionary_enabled(has_dictionary).build());
+    let mut file = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
+    let mut group = file.next_row_group().unwrap();
+    let n = times[0].len();
+    let numbers = [0, 0, 0, 1024, 443, 6, 3, 180];
+    for at in 0_usize.. {
+        let Some(mut column) = group.next_column().unwrap() else { break };
+        let times = times.get(at.wrapping_sub(numbers.len()));
+        match column.untyped() {
+            ColumnWriter::ByteArrayColumnWriter(writer) => {
+                let value = ByteArray::from(["eni-1", "10.0.0.1", "10.0.0.2"][at]);
+                writer.write_batch(&vec![value; n], None, None).unwrap();
+            }
+            ColumnWriter::Int32ColumnWriter(writer) => {
+                writer.write_batch(&vec![numbers[at]; n], None, None).unwrap();
+            }
+            ColumnWriter::Int64ColumnWriter(writer) => {
+                let values = times.map_or_else(
+                    || vec![i64::from(numbers[at]); n],
+                    |times| times.iter().map(|secs| secs * per_second + per_second / 2).collect(),
+                );
+                writer.write_batch(&values, None, None).unwrap();
+            }
+            ColumnWriter::Int96ColumnWriter(writer) => {
+                let of = |secs: i64| {
+                    let nanos = secs.rem_euclid(86_400) as u64 * 1_000_000_000 + 500_000_000;
+                    let mut time = Int96::new();
+                    time.set_data(nanos as u32, (nanos >> 32) as u32, (secs.div_euclid(86_400) + 2_440_588) as u32);
+                    time
+                };
+                let values: Vec<Int96> = times.unwrap().iter().copied().map(of).collect();
+                writer.write_batch(&values, None, None).unwrap();
+            }
+            _ => unreachable!("no other type in the schema"),
+        }
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    file.into_inner().unwrap()
+}
+
+#[test]
+fn times_may_be_timestamps_of_any_unit() {
+    let times: [&[i64]; 2] = [&[1_760_000_000, 1_760_000_001, -1], &[1_760_000_060, 1_760_000_061, 50]];
+    let row = |start| format!("eni-1 10.0.0.1 10.0.0.2 1024 443 6 3 180 {start} {} ACCEPT", start + 60);
+    let expected = [row(1_760_000_000), row(1_760_000_001)];
+    let limits = Limits { max_rejected_share: 1.0, ..Limits::DEFAULT };
+    for (kind, per_second) in [
+        (("int64", "(TIMESTAMP(MILLIS,true))"), 1000),
+        (("int64", "(TIMESTAMP(MICROS,false))"), 1_000_000),
+        (("int64", "(TIMESTAMP(NANOS,true))"), 1_000_000_000),
+        (("int64", "(TIMESTAMP_MILLIS)"), 1000),
+        (("int96", ""), 1),
+        (("int64", ""), 1),
+    ] {
+        for has_dictionary in [true, false] {
+            let bytes = parquet_with_times(kind, has_dictionary, times, per_second);
+            let (batches, account) = read_with(InMemory::new("object", bytes), &limits).unwrap();
+            assert_eq!(rows_of(&batches), expected, "{kind:?}");
+            assert_eq!(rejects(&account), [("bad-time", 1)], "{kind:?}");
+        }
+    }
+    // Milliseconds that nothing calls so stay what they were: no time.
+    let bytes = parquet_with_times(("int64", ""), true, times, 1000);
+    let (_, account) = read_with(InMemory::new("object", bytes), &limits).unwrap();
+    assert_eq!(rejects(&account), [("bad-time", 3)]);
+}
+
 #[test]
 fn parquet_of_a_wrong_kind() {
-    use arrow_array::{Float64Array, Int32Array, NullArray, RecordBatch, StringArray, TimestampMillisecondArray};
+    use arrow_array::{Date32Array, Float64Array, Int32Array, NullArray, RecordBatch, StringArray};
+    use arrow_array::{TimestampMillisecondArray, UInt64Array};
     let write = |columns: Vec<(&str, arrow_array::ArrayRef)>| {
         let columns = columns.into_iter().map(|(name, column)| (name, column.clone(), column.logical_null_count() > 0));
         making::write(&RecordBatch::try_from_iter_with_nullable(columns).unwrap(), LIKE_AWS)
@@ -337,12 +425,24 @@ fn parquet_of_a_wrong_kind() {
     assert_eq!((rows.len(), account.rows_nodata, account.n_rejected()), (0, 1, 0));
 
     assert!(refused(write(good().split_off(1))).contains("needed field missing: `interface-id`"));
-    let mut timestamps = good();
-    timestamps[8].1 = Arc::new(TimestampMillisecondArray::from(vec![1_760_000_000_000]));
-    assert!(refused(write(timestamps)).contains("field `start` is Timestamp"));
-    let mut nested = good();
-    nested[1].1 = Arc::new(arrow_array::StructArray::try_from(vec![("v", text("10.0.0.1"))]).unwrap());
-    assert!(refused(write(nested)).contains("field `srcaddr` is nested"));
+    let time: arrow_array::ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![1_760_000_000_000]));
+    let date: arrow_array::ArrayRef = Arc::new(Date32Array::from(vec![20_370]));
+    let count: arrow_array::ArrayRef = Arc::new(UInt64Array::from(vec![10]));
+    let nested: arrow_array::ArrayRef =
+        Arc::new(arrow_array::StructArray::try_from(vec![("v", text("10.0.0.1"))]).unwrap());
+    for (at, column, words) in [
+        (8, &date, "field `start` is DATE (INT32); it is read as seconds (INT64) or TIMESTAMP"),
+        (7, &time, "field `bytes` is TIMESTAMP (INT64); it is read as whole numbers (INT32 or INT64)"),
+        (0, &date, "field `interface-id` is DATE (INT32); it is read as text (STRING) or whole numbers"),
+        (1, &count, "field `srcaddr` is INTEGER (INT64); it is read as text (STRING)"),
+        (1, &number(10), "field `srcaddr` is INT32; it is read as text (STRING)"),
+        (1, &nested, "field `srcaddr` is nested; it is read as text (STRING)"),
+    ] {
+        let mut bad = good();
+        bad[at].1 = Arc::clone(column);
+        let message = refused(write(bad));
+        assert!(message.ends_with(words), "{message}");
+    }
     let tgw = [good().split_off(1), vec![("tgw_id", text("tgw-1"))]].concat();
     assert!(refused(write(tgw)).contains("transit gateway"));
     let ocsf = vec![("class_uid", number(4001)), ("srcaddr", text("x"))];
