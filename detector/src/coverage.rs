@@ -84,7 +84,7 @@ pub struct Coverage {
     pub n_repeated: u64,
     /// Rows dated years from all others, left out: see `pipeline`.
     pub n_stray: u64,
-    /// Interfaces nobody could attribute, sorted; the first thousand of them.
+    /// Interfaces nobody could attribute, sorted; the first [`Coverage::MAX_UNKNOWN_NAMED`] of them.
     pub unknown_interfaces: Vec<String>,
     /// Observations made of the rows.
     pub n_observations: u64,
@@ -107,6 +107,9 @@ pub struct Coverage {
 }
 
 impl Coverage {
+    /// So many unknown interfaces are named at most.
+    pub const MAX_UNKNOWN_NAMED: usize = 1000;
+
     /// All rejected rows.
     pub fn n_rejected(&self) -> u64 {
         self.rejected.values().sum()

@@ -16,9 +16,6 @@ use crate::coverage::{Coverage, Unreadable};
 use crate::read::{self, Object};
 use crate::rollup::{self, Interface, Known, Rollup};
 
-/// Unknown interfaces named in the coverage.
-const MAX_UNKNOWN_NAMED: usize = 1000;
-
 /// Bytes hashed at a time.
 const HASH_CHUNK: usize = 1 << 20;
 
@@ -73,7 +70,7 @@ pub(super) fn gather(
     kept?;
     coverage.note_duplicates(&duplicates);
     coverage.unreadable.sort();
-    keep_first(&mut coverage.unknown_interfaces, MAX_UNKNOWN_NAMED);
+    keep_first(&mut coverage.unknown_interfaces, Coverage::MAX_UNKNOWN_NAMED);
     Ok(coverage)
 }
 
@@ -174,7 +171,7 @@ impl<'a> Reader<'a> {
             let interface = self.job.knowledge.interface(id);
             if matches!(interface, Interface::Unknown) {
                 unknown.insert(id.to_owned());
-                if unknown.len() > MAX_UNKNOWN_NAMED {
+                if unknown.len() > Coverage::MAX_UNKNOWN_NAMED {
                     unknown.pop_last();
                 }
                 if self.keeps_unowned {
@@ -235,8 +232,8 @@ impl Coverage {
         self.n_other_interface += rows.n_other_interface;
         self.n_unknown_interface += rows.n_unknown_interface;
         self.unknown_interfaces.extend(read.unknown.iter().cloned());
-        if self.unknown_interfaces.len() > 4 * MAX_UNKNOWN_NAMED {
-            keep_first(&mut self.unknown_interfaces, MAX_UNKNOWN_NAMED);
+        if self.unknown_interfaces.len() > 4 * Coverage::MAX_UNKNOWN_NAMED {
+            keep_first(&mut self.unknown_interfaces, Coverage::MAX_UNKNOWN_NAMED);
         }
         let spans = read.observations.rows.iter().map(|row| (row.first, row.last));
         self.span = spans.chain(self.span).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));

@@ -210,12 +210,13 @@ pub(crate) fn drill(
     progress: &dyn Progress,
 ) -> anyhow::Result<(Result<Vec<Drill>, DrillError>, Outcome)> {
     let start = request.baseline.map(load).transpose()?.unwrap_or_default().baselines;
-    let (mut knowledge, notes) = knowledge.parse(request.all_interfaces)?;
+    let (mut knowledge, mut notes) = knowledge.parse(request.all_interfaces)?;
     let asked =
         detector::drill::Request { config: request.config, span: span(request), shapes, function, seed, min_severity };
     let drilled = threads(request)?
         .install(|| detector::drill::run(&asked, &mut knowledge, objects(request), &start, &scratch, progress));
     let drilled = drilled.context("observations could not be kept; is there room in the folder TMPDIR names?")?;
+    notes.extend(unexplained(&drilled.coverage));
     let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage, notes, unsaved: None };
     Ok((drilled.drills, outcome))
 }
@@ -341,13 +342,28 @@ fn run(
     Ok((Outcome { findings, coverage, notes, unsaved: None }, memory, version))
 }
 
-/// Says so where the inventory explains the lesser part of the interfaces' records: nothing of the others is judged.
+/// Says so where rows were left out because the inventory does not tell whose their interfaces are, and with them
+/// whatever call-outs they told of: Lambda recycles interfaces, and today's list does not know those of last week.
 fn unexplained(coverage: &Coverage) -> Option<String> {
-    let n = coverage.n_unknown_interface;
-    (n > coverage.n_observed).then(|| {
+    /// Below it a share would be told as none.
+    const LEAST_PERCENT: f64 = 0.1;
+    let (n_rows, n_interfaces) = (coverage.n_unknown_interface, coverage.unknown_interfaces.len());
+    let of_all = coverage.n_rows.saturating_sub(coverage.n_outside_span).max(1);
+    let percent = 100.0 * n_rows as f64 / of_all as f64;
+    let share = if percent < LEAST_PERCENT { format!("under {LEAST_PERCENT}") } else { format!("{percent:.1}") };
+    let interfaces = match n_interfaces {
+        // Known ones, of which nobody knows whose they were at the time.
+        0 => "interfaces".to_owned(),
+        1 => "1 interface".to_owned(),
+        n if n < Coverage::MAX_UNKNOWN_NAMED => format!("{n} interfaces"),
+        n => format!("{n} interfaces or more"),
+    };
+    let rows = if n_rows == 1 { "row" } else { "rows" };
+    (n_rows > 0).then(|| {
         format!(
-            "{n} records are of interfaces whose function the inventory does not tell, more than of all others, and were not \
-             judged: are --enis and --functions of the account, the Region and the time of these logs?"
+            "{n_rows} {rows} ({share} %) of {interfaces} that --enis and --functions do not explain are left out: \
+             --all-interfaces judges each by its own; lists of the account, the Region and the time of these logs tell whose \
+             they are"
         )
     })
 }
@@ -460,6 +476,31 @@ mod tests {
     fn no_finding_of_functions_that_are_all_learning_is_explained() {
         let of = |n_owners, n_learning| unjudged(&Coverage { n_owners, n_learning, ..Coverage::default() }).is_some();
         assert_eq!([of(0, 0), of(5, 4), of(5, 5), of(5, 6)], [false, false, true, true]);
+    }
+
+    #[test]
+    fn rows_of_interfaces_nobody_knows_are_told_with_what_to_do() {
+        let of = |n_unknown_interface, n_interfaces: usize, n_rows, n_outside_span| {
+            let unknown_interfaces = (0..n_interfaces).map(|n| format!("eni-{n}")).collect();
+            let coverage =
+                Coverage { n_unknown_interface, unknown_interfaces, n_rows, n_outside_span, ..Coverage::default() };
+            unexplained(&coverage).unwrap_or_default()
+        };
+        assert_eq!(of(0, 0, 900, 0), "");
+        assert_eq!(of(0, 3, 900, 900), "", "of the span there is nothing of them");
+        assert_eq!(
+            of(23, 1, 1000, 0),
+            "23 rows (2.3 %) of 1 interface that --enis and --functions do not explain are left out: --all-interfaces \
+             judges each by its own; lists of the account, the Region and the time of these logs tell whose they are"
+        );
+        for (told, words) in [
+            (of(23, 2, 1000, 900), "23 rows (23.0 %) of 2 interfaces that"),
+            (of(1, 1, 66_000, 0), "1 row (under 0.1 %) of 1 interface that"),
+            (of(900, 1000, 1000, 0), "900 rows (90.0 %) of 1000 interfaces or more that"),
+            (of(9, 0, 90, 0), "9 rows (10.0 %) of interfaces that"),
+        ] {
+            assert!(told.starts_with(words), "{told}");
+        }
     }
 
     #[test]
