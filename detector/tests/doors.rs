@@ -125,6 +125,33 @@ fn a_run_that_learned_nothing_replaces_no_baseline() {
 }
 
 #[test]
+fn what_was_left_out_for_want_of_a_file_is_told_once_with_the_remedy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [log, enis, ranges] = ["flows.log", "enis.json", "ranges.json"].map(|name| folder.path().join(name));
+    let header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+    let of = |eni: &str| format!("{eni} 10.0.0.5 203.0.113.7 40000 443 6 5 500 1774948300 1774948330 ACCEPT OK");
+    let records = ["eni-of-api", "eni-of-api", "eni-of-nat", "eni-gone"].map(of).join("\n");
+    fs::write(&log, format!("{header}\n{records}\n")).expect("a file");
+    let known = r#"{"NetworkInterfaces":[
+        {"NetworkInterfaceId":"eni-of-api","InterfaceType":"lambda","SubnetId":"subnet-1","Groups":[{"GroupId":"sg-1"}]},
+        {"NetworkInterfaceId":"eni-of-nat","InterfaceType":"nat_gateway","SubnetId":"subnet-1"}]}"#;
+    fs::write(&enis, known).expect("a file");
+    let prefixes =
+        r#"[{"ip_prefix":"192.0.2.0/24","region":"eu-west-1","service":"S3","network_border_group":"eu-west-1"}]"#;
+    fs::write(&ranges, format!(r#"{{"prefixes":{prefixes},"ipv6_prefixes":[]}}"#)).expect("a file");
+    let notes = |more: &[&str]| {
+        let output = run(&[&["replay", in_words(&log), "--enis", in_words(&enis)], more].concat());
+        let stderr = text(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        let is_told = |words: &str| stderr.matches(words).count();
+        [is_told("note: 1 row (25.0 %) of 1 interface that"), is_told("note: without --asn and --aws-ranges ")]
+    };
+    assert_eq!(notes(&[]), [1, 1]);
+    assert_eq!(notes(&["--all-interfaces"]), [0, 1], "another service's is known, and the others are judged");
+    assert_eq!(notes(&["--aws-ranges", in_words(&ranges)]), [1, 0]);
+}
+
+#[test]
 fn the_closing_line_is_the_last() {
     let output = run(&["replay", "/nonexistent/logs"]);
     assert!(text(&output.stderr).ends_with(CLOSING), "{}", text(&output.stderr));

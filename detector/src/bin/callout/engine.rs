@@ -211,6 +211,7 @@ pub(crate) fn drill(
 ) -> anyhow::Result<(Result<Vec<Drill>, DrillError>, Outcome)> {
     let start = request.baseline.map(load).transpose()?.unwrap_or_default().baselines;
     let (mut knowledge, mut notes) = knowledge.parse(request.all_interfaces)?;
+    notes.extend(unnamed(knowledge.networks.kinds()));
     let asked =
         detector::drill::Request { config: request.config, span: span(request), shapes, function, seed, min_severity };
     let drilled = threads(request)?
@@ -327,7 +328,8 @@ fn run(
         let learned_until = memory.baselines.learned_from.span.map(|(_, until)| until);
         let names = memory.baselines.ladder.networks();
         let mut notes = notes;
-        notes.extend(renamed(names.iter().map(AsRef::as_ref), knowledge.networks.kinds()));
+        let kinds = knowledge.networks.kinds();
+        notes.extend(renamed(names.iter().map(AsRef::as_ref), kinds).or_else(|| unnamed(kinds)));
         let outcome = shelved
             .and_then(|shelved| shelved.walk(&job, memory))
             .context("temporary files could not be kept; is there room in the folder TMPDIR names?")?;
@@ -405,6 +407,14 @@ fn renamed<'a>(known: impl Iterator<Item = &'a str>, given: [bool; 2]) -> Option
              as new once; give the same files, or learn it anew",
             words.join(" and ")
         )
+    })
+}
+
+/// Says so where no file names networks. `given` as for [`renamed`].
+fn unnamed(given: [bool; 2]) -> Option<String> {
+    (given == [false, false]).then(|| {
+        "without --asn and --aws-ranges networks are told apart by prefix only, and more call-outs are missed; either file helps"
+            .to_owned()
     })
 }
 
