@@ -67,7 +67,8 @@ impl Own {
         shared
     }
 
-    /// Whether it is the interface that calls.
+    /// Whether it is the interface that calls: the client, whose `address` tells the family, is its own and the server
+    /// is not. Where two addresses are tied, as far as this object tells, whoever asks is.
     pub(super) fn is_call(&self, interface: u32, client: u32, server: u32, address: u128) -> bool {
         if self.tied.is_empty() || !self.tied.contains(&(interface, family(address))) {
             return self.contains(interface, client) && !self.contains(interface, server);
