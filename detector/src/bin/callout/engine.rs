@@ -211,12 +211,12 @@ pub(crate) fn drill(
 ) -> anyhow::Result<(Result<Vec<Drill>, DrillError>, Outcome)> {
     let start = request.baseline.map(load).transpose()?.unwrap_or_default().baselines;
     let (mut knowledge, mut notes) = knowledge.parse(request.all_interfaces)?;
-    notes.extend(unnamed(knowledge.networks.kinds()));
     let asked =
         detector::drill::Request { config: request.config, span: span(request), shapes, function, seed, min_severity };
     let drilled = threads(request)?
         .install(|| detector::drill::run(&asked, &mut knowledge, objects(request), &start, &scratch, progress));
     let drilled = drilled.context("observations could not be kept; is there room in the folder TMPDIR names?")?;
+    notes.extend(unnamed(knowledge.networks.kinds(), &drilled.coverage));
     notes.extend(unexplained(&drilled.coverage));
     let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage, notes, unsaved: None };
     Ok((drilled.drills, outcome))
@@ -327,12 +327,13 @@ fn run(
         let memory = memory.unwrap_or_default();
         let learned_until = memory.baselines.learned_from.span.map(|(_, until)| until);
         let names = memory.baselines.ladder.networks();
-        let mut notes = notes;
         let kinds = knowledge.networks.kinds();
-        notes.extend(renamed(names.iter().map(AsRef::as_ref), kinds).or_else(|| unnamed(kinds)));
+        let renamed = renamed(names.iter().map(AsRef::as_ref), kinds);
         let outcome = shelved
             .and_then(|shelved| shelved.walk(&job, memory))
             .context("temporary files could not be kept; is there room in the folder TMPDIR names?")?;
+        let mut notes = notes;
+        notes.extend(renamed.or_else(|| unnamed(kinds, &outcome.coverage)));
         anyhow::Ok((outcome, learned_until, version, notes))
     })?;
     let pipeline::Outcome { findings, coverage, memory } = outcome;
@@ -410,9 +411,9 @@ fn renamed<'a>(known: impl Iterator<Item = &'a str>, given: [bool; 2]) -> Option
     })
 }
 
-/// Says so where no file names networks. `given` as for [`renamed`].
-fn unnamed(given: [bool; 2]) -> Option<String> {
-    (given == [false, false]).then(|| {
+/// Says so where something was observed and no file names networks. `given` as for [`renamed`].
+fn unnamed(given: [bool; 2], coverage: &Coverage) -> Option<String> {
+    (given == [false, false] && coverage.n_observations > 0).then(|| {
         "without --asn and --aws-ranges networks are told apart by prefix only, and more call-outs are missed; either file helps"
             .to_owned()
     })
@@ -486,6 +487,14 @@ mod tests {
     fn no_finding_of_functions_that_are_all_learning_is_explained() {
         let of = |n_owners, n_learning| unjudged(&Coverage { n_owners, n_learning, ..Coverage::default() }).is_some();
         assert_eq!([of(0, 0), of(5, 4), of(5, 5), of(5, 6)], [false, false, true, true]);
+    }
+
+    #[test]
+    fn what_names_networks_is_missed_where_there_are_networks_to_name() {
+        let of = |n_observations, given| unnamed(given, &Coverage { n_observations, ..Coverage::default() }).is_some();
+        let given = [[false, false], [true, false], [false, true], [true, true]];
+        assert_eq!(given.map(|given| of(1, given)), [true, false, false, false]);
+        assert_eq!(given.map(|given| of(0, given)), [false; 4], "nothing could be read");
     }
 
     #[test]
