@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use baselines::Baselines;
 use detector::config::Config;
-use detector::finding::CheckId;
+use detector::finding::{CheckId, Evidence};
 use detector::pipeline::{InMemoryScratch, Job, Mode, run};
 use detector::read::{InMemory, Object};
 use detector::write::json;
@@ -499,6 +499,26 @@ fn what_is_switched_off_says_nothing() {
             .flat_map(|finding| finding.evidence.iter().map(|evidence| evidence.check).chain([finding.check]));
         assert!(said.all(|check| check != case.check), "{}, {}", case.check, case.what);
     }
+}
+
+#[test]
+fn far_more_than_ever_to_what_was_told_and_nobody_accepted_makes_it_worse() {
+    let told = |sent: u64| {
+        let mut log = Log::steady();
+        // Hardly anything goes out beside what comes in, until the last call.
+        for n in 0..60 {
+            log.call(at(9, 9, n * 60), STRANGER, 443, 4000, 600_000);
+        }
+        log.call(at(11, 21, 31), STRANGER, 443, sent, 20_000);
+        let findings = log.replay();
+        let [finding] = findings.as_slice() else { panic!("{} findings", findings.len()) };
+        let is_volume = |evidence: &Evidence| evidence.check == CheckId::EgressVolume;
+        (finding.severity, finding.evidence.iter().any(is_volume))
+    };
+    let ((usual, false), (more, true)) = (told(4000), told(50_000_000)) else {
+        panic!("volumes speak of the last only")
+    };
+    assert!(more > usual, "{more:?} {usual:?}");
 }
 
 #[test]

@@ -92,8 +92,12 @@ impl Check for EgressVolume {
         let weeks = ((view.window.start() - known.first.start()) as f64 / WEEK_SECS).max(DAY_SECS / WEEK_SECS);
         let a_week = [known.n_windows, known.n_days].map(|n| f64::from(n) / weeks);
         let service_of = |row, found| view.baseline.service_id(view.fleet.ladder, row, found);
-        let settled = view.rows().filter(|(_, found)| found.standing == Standing::Settled);
-        let is_settled: BTreeSet<u32> = settled.filter_map(|(row, found)| service_of(row, found)).collect();
+        let judged = view.rows().filter(|(_, found)| match found.standing {
+            Standing::Settled => true,
+            Standing::Watched(subject) => view.baseline.is_told(subject),
+            Standing::New(_) => false,
+        });
+        let may_be_seldom: BTreeSet<u32> = judged.filter_map(|(row, found)| service_of(row, found)).collect();
         let mut sent: Vec<(u32, &Observation)> =
             view.rows().filter_map(|(row, found)| Some((service_of(row, found)?, row))).collect();
         sent.sort_by_key(|(service, _)| *service);
@@ -101,19 +105,19 @@ impl Check for EgressVolume {
         let of_service = sent.chunk_by(|a, b| a.0 == b.0).filter_map(|rows| {
             let &(service, _) = rows.first()?;
             let load = |span| rises.of_others(service, span);
-            judge(view, service, rows.iter().map(|(_, row)| *row), is_settled.contains(&service), a_week, &load)
+            judge(view, service, rows.iter().map(|(_, row)| *row), may_be_seldom.contains(&service), a_week, &load)
         });
         of_service.collect()
     }
 }
 
-/// Judges what a window's `rows` send to one port of a network, where the port is known. `is_settled`: whether some of
-/// it goes to what is no newcomer any more; `a_week` and `load`: see [`Past`].
+/// Judges what a window's `rows` send to one port of a network, where the port is known. `may_be_seldom`: whether some
+/// of it goes to what is no newcomer any more, or under a finding; `a_week` and `load`: see [`Past`].
 fn judge<'a>(
     view: &View<'_>,
     service: u32,
     rows: impl Iterator<Item = &'a Observation> + Clone,
-    is_settled: bool,
+    may_be_seldom: bool,
     a_week: [f64; 2],
     load: &dyn Fn(Span) -> f64,
 ) -> Option<Oddity> {
@@ -127,9 +131,9 @@ fn judge<'a>(
     if sent.bytes_out == 0 || (sent.bytes_out < floor && today.bytes_out < DAY_FLOOR_BYTES) {
         return None;
     }
-    // What was met too seldom to have a past of its own, and is no newcomer any more, is held to all the function
-    // sends.
-    let is_seldom = is_settled && volumes.window_bytes().n() < MIN_PAST;
+    // What has no past of its own is held to all the function sends: it was met too seldom and is no newcomer any more,
+    // or a finding keeps its amounts from being learned.
+    let is_seldom = may_be_seldom && volumes.window_bytes().n() < MIN_PAST;
     let volumes = if is_seldom { &view.baseline.volumes } else { volumes };
     let is_inside = |row: &Observation| is_private(view.rungs(row.peer).address);
     let past = Past { volumes, now: view.window, a_week, is_inside: port != 53 && rows.clone().all(is_inside), load };
