@@ -31,7 +31,7 @@ use super::view::View;
 use super::{Check, novelty};
 use crate::amounts::period_words;
 use crate::finding::{CheckId, Evidence, Quantity};
-use rhythm::{MIN_PERIOD_MINUTES, Rhythm, SPREAD_FLOOR, rhythm, since_silence, spells, steady};
+use rhythm::{MIN_PERIOD_MINUTES, ONE_CONTACT_MINUTES, Rhythm, SPREAD_FLOOR, rhythm, since_silence, spells, steady};
 
 /// Shortest period judged by intervals where flow logs aggregate over ten minutes: what is used all the time has a
 /// record in each of them.
@@ -42,6 +42,10 @@ const MIN_COARSE_MINUTES: f64 = 15.0;
 const EXPLAINED_SHARE: f64 = 0.5;
 const CONTACTS_PER_RUN: f64 = 1.5;
 const IN_RUNS_SHARE: f64 = 0.8;
+
+/// Share of the period that a run may last at the most to be taken for one although it rests in between: when in a
+/// longer one there is contact, the run does not say.
+const RUN_SHARE: f64 = 0.25;
 
 /// Periods without contact that are a pause: runs in it say nothing of the rhythm outside. A judgement: a poll that
 /// skips a run or two goes on.
@@ -197,9 +201,17 @@ fn is_explained(baseline: &Baseline, contacts: &[u32], period_minutes: f64, now:
     };
     let pauses = pauses(contacts, period_minutes);
     let is_in_pause = |run: &(u32, u32)| pauses.iter().any(|pause| pause.0 < run.0 && run.1 < pause.1);
-    let mut runs = spells(active().flat_map(minutes));
-    runs.retain(|run| !is_in_pause(run));
-    if is_once_a_run(&spells(past()), &runs) {
+    let polls = spells(past(), ONE_CONTACT_MINUTES);
+    let is_long = |run: &(u32, u32)| f64::from(run.1 - run.0) > period_minutes * RUN_SHARE;
+    let is_once_a_run = |apart: u32| {
+        let mut runs = spells(active().flat_map(minutes), apart);
+        runs.retain(|run| !is_in_pause(run));
+        let is_one_run = apart <= ONE_CONTACT_MINUTES || !runs.iter().any(is_long);
+        is_one_run && is_once_a_run(&polls, &runs, apart / 2)
+    };
+    // Within as much as a rhythm may be off, a run is one though it rests in between.
+    let apart = (period_minutes * SPREAD_FLOOR) as u32;
+    if is_once_a_run(ONE_CONTACT_MINUTES) || is_once_a_run(apart.max(ONE_CONTACT_MINUTES)) {
         return true;
     }
     let (n_past, n_with_others) = past().fold((0u32, 0u32), |(n, n_with), minute| {
@@ -221,11 +233,12 @@ fn pauses(contacts: &[u32], period_minutes: f64) -> Vec<(u32, u32)> {
     pauses.map(|(before, after)| (before + 1, after - 1)).collect()
 }
 
-/// Whether contacts come and go with a function's runs, as what it does in each of them would.
-fn is_once_a_run(contacts: &[(u32, u32)], runs: &[(u32, u32)]) -> bool {
+/// Whether contacts come and go with a function's runs, as what it does in each of them would. A run begins and ends
+/// so many minutes before and after those it was seen in.
+fn is_once_a_run(contacts: &[(u32, u32)], runs: &[(u32, u32)], around: u32) -> bool {
     let run_of = |&(minute, _): &(u32, u32)| {
-        let at = runs.partition_point(|&(_, last)| last + 1 < minute);
-        runs.get(at).filter(|&&(first, _)| first <= minute + 1).map(|_| at)
+        let at = runs.partition_point(|&(_, last)| last + around < minute);
+        runs.get(at).filter(|&&(first, _)| first <= minute + around).map(|_| at)
     };
     let in_runs: Vec<usize> = contacts.iter().filter_map(run_of).collect();
     let n_hit = in_runs.iter().collect::<BTreeSet<_>>().len() as f64;
@@ -363,6 +376,32 @@ mod tests {
             check(6, run, &[9, 10], 9..17);
             check(6, run, &[5, 9], 9..17);
         }
+    }
+
+    /// Whether a function that is seen in these minutes of each day explains a call in this one, after nine days.
+    fn is_daily_call_explained(seen: impl Fn(u32) -> bool, call: impl Fn(u32) -> u32) -> bool {
+        const DAY: u32 = 24 * 60;
+        let mut baseline = Baseline::default();
+        baseline.diary =
+            (0..9).map(|day| baselines::baseline::DiaryDay { day: Day(day), ..Default::default() }).collect();
+        for window in 3 * 144..9 * 144 {
+            let mask = (0..10).fold(0u16, |mask, at| mask | u16::from(seen((window * 10 + at) % DAY)) << at);
+            baseline.active.mark(Window(window), mask, mask.count_ones());
+        }
+        let contacts: Vec<u32> = (3..9).map(|day| day * DAY + call(day)).collect();
+        let rhythm = rhythm(&contacts).unwrap();
+        is_explained(&baseline, &contacts, rhythm.period_minutes, Window(9 * 144))
+    }
+
+    #[test]
+    fn what_a_nightly_job_calls_once_has_the_rhythm_of_the_job() {
+        let night = |minute: u32| [287, 289, 294, 299].contains(&minute);
+        assert!(is_daily_call_explained(night, |day| 285 + day * 5 % 17), "before, between and after what is known");
+        assert!(!is_daily_call_explained(night, |day| 600 + day % 3), "at noon");
+        let all_day = |minute: u32| minute.is_multiple_of(20);
+        assert!(!is_daily_call_explained(all_day, |day| 287 + day % 3), "one of many runs");
+        let office = |minute: u32| (480..1080).contains(&minute) && minute.is_multiple_of(20);
+        assert!(!is_daily_call_explained(office, |day| 606 + day % 3), "a run of ten hours says no moment");
     }
 
     #[test]

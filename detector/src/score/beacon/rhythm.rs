@@ -17,7 +17,7 @@ const MIN_CONTACTS: usize = 4;
 const MAX_CONTACTS: usize = 32;
 
 /// Minutes within which contacts are one: a poll and its retries.
-const ONE_CONTACT_MINUTES: u32 = 2;
+pub(super) const ONE_CONTACT_MINUTES: u32 = 2;
 
 /// Minutes of silence after which contacts begin anew: four days, more than a weekend between daily ones.
 const SILENCE_MINUTES: u32 = 4 * 24 * 60;
@@ -109,7 +109,8 @@ pub(super) fn since_silence(contacts: &[u32]) -> &[u32] {
 
 /// The rhythm of contacts given in minutes, sorted; `None` when there are too few or they are too close.
 pub(super) fn rhythm(contacts: &[u32]) -> Option<Rhythm> {
-    let starts: Vec<u32> = spells(contacts.iter().copied()).into_iter().map(|(first, _)| first).collect();
+    let starts: Vec<u32> =
+        spells(contacts.iter().copied(), ONE_CONTACT_MINUTES).into_iter().map(|(first, _)| first).collect();
     let starts = starts.get(starts.len().saturating_sub(MAX_CONTACTS)..)?;
     if starts.len() < MIN_CONTACTS {
         return None;
@@ -141,12 +142,12 @@ pub(super) fn rhythm(contacts: &[u32]) -> Option<Rhythm> {
     Some(Rhythm { n_contacts: starts.len(), period_minutes, spread, bans, of })
 }
 
-/// First and last minutes of what goes on without a longer pause than that between a poll and its retries.
-pub(super) fn spells(minutes: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
+/// First and last minutes of what goes on with no two minutes further apart than so many.
+pub(super) fn spells(minutes: impl Iterator<Item = u32>, apart: u32) -> Vec<(u32, u32)> {
     let mut spells: Vec<(u32, u32)> = Vec::new();
     for minute in minutes {
         match spells.last_mut() {
-            Some((_, last)) if minute.saturating_sub(*last) <= ONE_CONTACT_MINUTES => *last = minute,
+            Some((_, last)) if minute.saturating_sub(*last) <= apart => *last = minute,
             _ => spells.push((minute, minute)),
         }
     }
