@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
 use serde::Deserialize;
 
 use super::Error;
@@ -35,10 +37,14 @@ pub struct AwsBlock {
 pub(super) struct AwsRanges {
     ranges: Ranges,
     blocks: Vec<AwsBlock>,
+    /// When AWS wrote the list; `None` where it does not say.
+    pub(super) written: Option<i64>,
 }
 
 #[derive(Deserialize)]
 struct File<'a> {
+    #[serde(default, borrow, rename = "createDate")]
+    written: Cow<'a, str>,
     #[serde(borrow)]
     prefixes: Vec<Prefix<'a>>,
     #[serde(borrow)]
@@ -91,7 +97,9 @@ impl AwsRanges {
         }
         let blocks_named =
             names.keys().map(|(_, service, region)| AwsBlock { service: (*service).into(), region: (*region).into() });
-        Ok(Self { blocks: blocks_named.collect(), ranges: blocks.into() })
+        let written = civil::DateTime::strptime("%Y-%m-%d-%H-%M-%S", &*file.written).ok();
+        let written = written.and_then(|written| TimeZone::UTC.to_timestamp(written).ok()).map(Timestamp::as_second);
+        Ok(Self { blocks: blocks_named.collect(), ranges: blocks.into(), written })
     }
 
     pub(super) fn get(&self, address: Ipv6Addr) -> Option<&AwsBlock> {
@@ -143,6 +151,16 @@ mod tests {
         check(&ranges, "203.0.113.9", Some(("AMAZON", "GLOBAL")));
         check(&ranges, "2600:1f00::9", Some(("EC2", "eu-west-1")));
         check(&ranges, "8.8.8.8", None);
+    }
+
+    #[test]
+    fn a_list_says_when_it_was_written() {
+        let written = |date: &str| {
+            let text = format!(r#"{{{date} "prefixes": [], "ipv6_prefixes": []}}"#);
+            AwsRanges::load("f", text.as_bytes()).unwrap().written
+        };
+        assert_eq!(written(r#""createDate": "2026-03-22-00-03-01","#), Some(1_774_137_781));
+        assert_eq!((written(r#""createDate": "x","#), written("")), (None, None));
     }
 
     #[test]

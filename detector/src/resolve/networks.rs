@@ -191,6 +191,11 @@ impl Networks {
         [!self.asn.is_empty(), !self.aws.is_empty()]
     }
 
+    /// When AWS wrote the latest of its lists, in Unix seconds; `None` where none says.
+    pub fn aws_written(&self) -> Option<i64> {
+        self.aws.iter().filter_map(|ranges| ranges.written).max()
+    }
+
     /// Whether no file was added, so that every owner is a block.
     pub fn is_empty(&self) -> bool {
         self.asn.is_empty() && self.aws.is_empty()

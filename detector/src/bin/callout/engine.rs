@@ -217,6 +217,7 @@ pub(crate) fn drill(
         .install(|| detector::drill::run(&asked, &mut knowledge, objects(request), &start, &scratch, progress));
     let drilled = drilled.context("observations could not be kept; is there room in the folder TMPDIR names?")?;
     notes.extend(unnamed(knowledge.networks.kinds(), &drilled.coverage));
+    notes.extend(outdated(knowledge.networks.aws_written(), drilled.coverage.span));
     notes.extend(unexplained(&drilled.coverage));
     let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage, notes, unsaved: None };
     Ok((drilled.drills, outcome))
@@ -334,6 +335,7 @@ fn run(
             .context("temporary files could not be kept; is there room in the folder TMPDIR names?")?;
         let mut notes = notes;
         notes.extend(renamed.or_else(|| unnamed(kinds, &outcome.coverage)));
+        notes.extend(outdated(knowledge.networks.aws_written(), outcome.coverage.span));
         anyhow::Ok((outcome, learned_until, version, notes))
     })?;
     let pipeline::Outcome { findings, coverage, memory } = outcome;
@@ -419,6 +421,20 @@ fn unnamed(given: [bool; 2], coverage: &Coverage) -> Option<String> {
     })
 }
 
+/// Says so where AWS wrote its list long before the logs end: a block it took into use since is a stranger's.
+fn outdated(written: Option<i64>, read: Option<(i64, i64)>) -> Option<String> {
+    /// AWS adds blocks every week, most of them before they are used.
+    const MOST_DAYS: i64 = 28;
+    let (written, (_, until)) = written.zip(read)?;
+    let n_days = (until - written) / 86_400;
+    (n_days > MOST_DAYS).then(|| {
+        format!(
+            "--aws-ranges was written {n_days} days before these logs end: what AWS added since may be told as new; \
+             fetch ip-ranges.json again"
+        )
+    })
+}
+
 /// Says so where logs begin well before what the baseline has learned ends: it does not know one by one what it was
 /// told.
 fn overlap(learned_until: Option<i64>, read: Option<(i64, i64)>) -> Option<String> {
@@ -495,6 +511,15 @@ mod tests {
         let given = [[false, false], [true, false], [false, true], [true, true]];
         assert_eq!(given.map(|given| of(1, given)), [true, false, false, false]);
         assert_eq!(given.map(|given| of(0, given)), [false; 4], "nothing could be read");
+    }
+
+    #[test]
+    fn an_old_list_of_aws_is_noticed() {
+        const DAY: i64 = 86_400;
+        let of = |written, until| outdated(written, Some((0, until))).unwrap_or_default();
+        assert_eq!([of(Some(9 * DAY), 37 * DAY), of(Some(90 * DAY), 37 * DAY), of(None, 37 * DAY)], ["", "", ""]);
+        assert!(of(Some(9 * DAY), 38 * DAY).starts_with("--aws-ranges was written 29 days before these logs end"));
+        assert_eq!(outdated(Some(9 * DAY), None), None, "there are no logs");
     }
 
     #[test]
