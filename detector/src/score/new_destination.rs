@@ -86,12 +86,20 @@ fn times_usual(view: &View<'_>, newcomer: &Newcomer) -> f64 {
 fn news_words(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> String {
     if let Subject::Prefix(_) = subject {
         let (n, n_days) = (newcomer.met.n_new, newcomer.met.exposure);
-        return format!("after its first day the network brought {n:.0} such in {n_days:.0} days of use");
+        return format!("; after its first day the network brought {n:.0} such in {n_days:.0} days of use");
     }
-    let (n_new, n_days) = novelty::days_counted(view.baseline, newcomer.known.first.day(), |day| day.networks);
+    counted_words(novelty::days_counted(view.baseline, newcomer.known.first.day(), |day| day.networks))
+}
+
+/// On how many of its active days a function met something new, in words; nothing where it is too long ago for these
+/// days to be remembered.
+fn counted_words((n_new, n_days): (usize, usize)) -> String {
+    if n_days == 0 {
+        return String::new();
+    }
     let n_new = if n_new == 0 { "none".to_owned() } else { n_new.to_string() };
     let days = if n_days == 1 { "its 1 active day".to_owned() } else { format!("its {n_days} active days") };
-    format!("{n_new} of {days} brought new networks (the first two and earlier findings not counted)")
+    format!("; {n_new} of {days} brought new networks (the first two and earlier findings not counted)")
 }
 
 /// What speaks against a newcomer in one respect.
@@ -133,7 +141,7 @@ fn first_contact(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> Part
         expected: quantity((novelty::chance(subject, met, view.prior) * 1000.0).round() / 1000.0),
         surprise,
         statement: format!(
-            "first {} {}, none in the {} before; {}{}",
+            "first {} {}, none in the {} before{}{}",
             if is_all_refused(newcomer) { "attempt to reach" } else { "contact with" },
             view.subject_words(subject),
             View::age_words(newcomer),
@@ -274,6 +282,13 @@ mod tests {
     fn what_others_know_to_the_very_prefix_is_low() {
         let tenths = [0, 1, 3, 7, 100].map(|n| ((SEVERITY - familiar_severity(n)) * 10.0).round() as u32);
         assert_eq!(tenths, [50, 45, 40, 35, 35]);
+    }
+
+    #[test]
+    fn days_that_are_forgotten_are_not_spoken_of() {
+        assert_eq!(counted_words((0, 0)), "", "the finding is older than what is remembered");
+        assert!(counted_words((0, 1)).starts_with("; none of its 1 active day brought"));
+        assert!(counted_words((2, 6)).starts_with("; 2 of its 6 active days brought"));
     }
 
     #[test]
