@@ -53,6 +53,23 @@ fn what_else_the_same_stranger_shows_days_later_is_the_same_finding() {
 }
 
 #[test]
+fn what_goes_on_in_a_later_run_is_news_only_with_something_new() {
+    let of_two_runs = |log: &Log| {
+        log.cut(at(11, 0, 0)).iter().fold((Memory::default(), Vec::new()), |(memory, mut told), part| {
+            let outcome = part.replay_from(memory, &Config::defaults(), &knowledge(FUNCTIONS));
+            told.push((outcome.findings.len(), outcome.going_on.len()));
+            (outcome.memory, told)
+        })
+    };
+    let mut log = with_new_endpoint();
+    assert_eq!(of_two_runs(&log).1, [(1, 0), (1, 1)]);
+    log.call(at(12, 9, 31), STRANGER, 443, 50_000_000, 5000);
+    assert_eq!(of_two_runs(&log).1, [(1, 0), (1, 0)], "far more than ever");
+    log.call(at(16, 9, 31), ANOTHER, 8000, 20_000, 5000);
+    assert_eq!(of_two_runs(&log).1, [(1, 0), (2, 0)], "another stranger");
+}
+
+#[test]
 fn of_things_told_together_the_weightiest_comes_first_and_each_statement_says_of_which_it_is() {
     let mut log = with_new_endpoint();
     log.call(at(8, 9, 41), ANOTHER, 8000, 9000, 5000);

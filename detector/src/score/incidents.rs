@@ -30,7 +30,7 @@ use sha2::{Digest, Sha256};
 use super::Facts;
 use super::oddity::{Oddity, Topic};
 use crate::config::Config;
-use crate::finding::{CheckId, Deployment, Evidence, Finding, Fingerprint};
+use crate::finding::{CheckId, Deployment, Evidence, Finding, Fingerprint, Level};
 pub use stored::Error as StoredError;
 use strangers::Strangers;
 use tell::sentence;
@@ -74,6 +74,15 @@ pub struct Incident {
     deployment: Option<Deployment>,
     /// Whether something came to it in this run.
     lasts: bool,
+    /// What it was when this run began; `None` if it began in it.
+    told: Option<Told>,
+}
+
+/// What tells whether there is news of an incident.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    level: Level,
+    n_topics: usize,
 }
 
 /// What a check says of a topic.
@@ -254,12 +263,22 @@ impl Incidents {
 
     /// Begins a run: nothing came to any of them yet.
     pub fn begin_run(&mut self) {
-        self.of_owner.values_mut().flat_map(|own| &mut own.0).for_each(|incident| incident.lasts = false);
+        for incident in self.of_owner.values_mut().flat_map(|own| &mut own.0) {
+            incident.lasts = false;
+            incident.told = Some(Told { level: incident.level(), n_topics: incident.topics.len() });
+        }
     }
 
     /// Those to which something came in this run, be they its own or an earlier one's.
     pub fn lasting(&self) -> BTreeSet<Fingerprint> {
         self.iter().filter(|incident| incident.lasts).map(|incident| incident.id).collect()
+    }
+
+    /// Of those, the ones an earlier run told that are no worse now and about nothing more: they just go on.
+    pub fn going_on(&self) -> BTreeSet<Fingerprint> {
+        let news: BTreeSet<Fingerprint> =
+            self.iter().filter(|incident| incident.lasts && incident.has_news()).map(|incident| incident.id).collect();
+        self.lasting().difference(&news).copied().collect()
     }
 
     /// How many there are.
@@ -321,7 +340,13 @@ impl Incident {
             enis: BTreeMap::new(),
             deployment: None,
             lasts: false,
+            told: None,
         }
+    }
+
+    /// Whether more is to be told of it than when this run began.
+    fn has_news(&self) -> bool {
+        self.told.is_none_or(|told| self.level() > told.level || self.topics.len() > told.n_topics)
     }
 
     /// Parts of one incident that several owners had, in order of their beginning, as one. What they tell of one

@@ -37,20 +37,7 @@ impl Look {
 
 /// Writes a finding as a block of lines, without a line end after the last.
 pub fn finding(finding: &Finding, look: Look) -> String {
-    let mut block = Block { lines: Vec::new(), width: look.width.max(NARROWEST), color: look.color };
-    let named = block.head(finding);
-    for line in wrap(&visible(&finding.title), block.width - 2) {
-        let line = block.bold(&line);
-        block.lines.push(format!("  {line}"));
-    }
-    block.lines.push(String::new());
-    if !named {
-        block.item("in", &owner_words(finding));
-    }
-    if look.names_place {
-        let of = [&finding.account_id, &finding.region].map(|part| part.as_deref().unwrap_or("unknown"));
-        block.item("of", &format!("account {}, Region {}", of[0], of[1]));
-    }
+    let mut block = Block::new(finding, look);
     block.destinations(&finding.destinations);
     block.items("why", finding.evidence.iter().map(|evidence| evidence.statement.as_str()));
     block.item("when", &when(finding));
@@ -63,7 +50,15 @@ pub fn finding(finding: &Finding, look: Look) -> String {
     if let Some(by) = &finding.suppressed_by {
         block.item("hid", by);
     }
-    block.item("id", &format!("{}, confidence {:.0} %", finding.id, finding.confidence * 100.0));
+    block.id(finding);
+    block.lines.join("\n")
+}
+
+/// The same of a finding that goes on as it was told before: no more than whoever has to remember it needs.
+pub fn going_on(finding: &Finding, look: Look) -> String {
+    let mut block = Block::new(finding, look);
+    block.item("when", &format!("{}; goes on as told before", when(finding)));
+    block.id(finding);
     block.lines.join("\n")
 }
 
@@ -74,6 +69,30 @@ struct Block {
 }
 
 impl Block {
+    /// A block that says of whom it is, and the title.
+    fn new(finding: &Finding, look: Look) -> Self {
+        let mut block = Self { lines: Vec::new(), width: look.width.max(NARROWEST), color: look.color };
+        let named = block.head(finding);
+        for line in wrap(&visible(&finding.title), block.width - 2) {
+            let line = block.bold(&line);
+            block.lines.push(format!("  {line}"));
+        }
+        block.lines.push(String::new());
+        if !named {
+            block.item("in", &owner_words(finding));
+        }
+        if look.names_place {
+            let of = [&finding.account_id, &finding.region].map(|part| part.as_deref().unwrap_or("unknown"));
+            block.item("of", &format!("account {}, Region {}", of[0], of[1]));
+        }
+        block
+    }
+
+    /// The line to accept it by.
+    fn id(&mut self, finding: &Finding) {
+        self.item("id", &format!("{}, confidence {:.0} %", finding.id, finding.confidence * 100.0));
+    }
+
     /// Writes severity, type, owner and time; gives whether the owner found room.
     fn head(&mut self, finding: &Finding) -> bool {
         let label = format!("{} {:.1}", finding.severity.label().to_uppercase(), finding.severity.value());

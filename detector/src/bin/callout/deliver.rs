@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use detector::coverage::{Coverage, Unreadable};
-use detector::finding::Finding;
+use detector::finding::{Finding, Fingerprint};
 use detector::write::drill::{self, Drill};
 use detector::write::{self, Format, report, table, visible};
 
@@ -61,7 +61,8 @@ impl Delivery {
     /// Suppressed findings and those below `--min-severity` are counted, not written. `--fail-on` looks at every
     /// finding that is not suppressed, also at those `--min-severity` leaves out.
     pub(crate) fn deliver(&self, outcome: Outcome, listing: &Listing, opened: Opened, console: Console) -> Status {
-        self.deliver_as(outcome, listing, opened, console, |shown, sink| self.write(shown, sink))
+        let going_on = outcome.going_on.clone();
+        self.deliver_as(outcome, listing, opened, console, |shown, sink| self.write(shown, &going_on, sink))
     }
 
     /// Writes drills in place of findings, and says how the run over the logs as they are ended.
@@ -148,16 +149,21 @@ impl Delivery {
         status
     }
 
-    fn write(&self, findings: &[&Finding], sink: &mut dyn Write) -> io::Result<()> {
+    /// Writes findings. For a person, those that just go on come last and are short.
+    fn write(&self, findings: &[&Finding], going_on: &BTreeSet<Fingerprint>, sink: &mut dyn Write) -> io::Result<()> {
+        if self.format != Format::Table {
+            findings.iter().try_for_each(|finding| writeln!(sink, "{}", write::finding(self.format, finding)))?;
+            return sink.flush();
+        }
         let places: BTreeSet<_> = findings.iter().map(|finding| (&finding.account_id, &finding.region)).collect();
         let look = table::Look { names_place: places.len() > 1, ..self.look };
-        for (index, finding) in findings.iter().enumerate() {
-            if self.format == Format::Table {
-                let gap = if index == 0 { "" } else { "\n" };
-                writeln!(sink, "{gap}{}", table::finding(finding, look))?;
-            } else {
-                writeln!(sink, "{}", write::finding(self.format, finding))?;
-            }
+        let (known, news): (Vec<&Finding>, Vec<&Finding>) =
+            findings.iter().partition(|finding| going_on.contains(&finding.id));
+        let blocks = news.iter().map(|finding| table::finding(finding, look));
+        let blocks = blocks.chain(known.iter().map(|finding| table::going_on(finding, look)));
+        for (index, block) in blocks.enumerate() {
+            let gap = if index == 0 { "" } else { "\n" };
+            writeln!(sink, "{gap}{block}")?;
         }
         sink.flush()
     }
@@ -279,6 +285,22 @@ mod tests {
         let ran = run(findings, Coverage::default(), &Listing::default(), |d| d.format = Format::Table);
         assert_eq!(ran.output.matches("\n\nHIGH 7.4  beacon").count(), 1, "{}", ran.output);
         assert!(ran.output.starts_with("HIGH") && ran.output.ends_with(" %\n"), "{}", ran.output);
+    }
+
+    #[test]
+    fn what_just_goes_on_comes_last_and_is_short_for_a_person() {
+        let (known, new) = (finding(9.0, false), Finding { id: Fingerprint(7), ..finding(5.0, false) });
+        let written = |format| {
+            let (mut sink, look) = (Vec::new(), table::Look::PLAIN);
+            let delivery = Delivery { format, look, output: None, report: None, min_severity: None, fail_on: None };
+            delivery.write(&[&known, &new], &BTreeSet::from([known.id]), &mut sink).expect("memory has room");
+            String::from_utf8(sink).expect("text")
+        };
+        let blocks = written(Format::Table);
+        let blocks: Vec<&str> = blocks.split("\n\nCRITICAL").collect();
+        assert!(blocks[0].starts_with("MEDIUM 5.0") && blocks[0].contains("\n  next"), "{blocks:?}");
+        assert!(blocks[1].contains("goes on as told before") && !blocks[1].contains("\n  next"), "{blocks:?}");
+        assert!(written(Format::Json).starts_with(&json::render(&known)), "a machine is told as ever");
     }
 
     #[test]

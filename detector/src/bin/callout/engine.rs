@@ -2,6 +2,7 @@
 //!
 //! Everything else of the door works on the types here.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -17,7 +18,7 @@ use detector::config::Config;
 use detector::coverage::Coverage;
 pub(crate) use detector::drill::Error as DrillError;
 use detector::drill::letters::Shape;
-use detector::finding::Finding;
+use detector::finding::{Finding, Fingerprint};
 use detector::pipeline::{self, FileScratch, Job, Memory, Mode, Scratch, Shelved};
 pub(crate) use detector::pipeline::{Held, Progress};
 use detector::read::Object;
@@ -130,6 +131,8 @@ pub(crate) struct Request<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) findings: Vec<Finding>,
+    /// Those that an earlier run told and that just go on.
+    pub(crate) going_on: BTreeSet<Fingerprint>,
     pub(crate) coverage: Coverage,
     /// What whoever asked should know of the files given.
     pub(crate) notes: Vec<String>,
@@ -219,7 +222,7 @@ pub(crate) fn drill(
     notes.extend(unnamed(knowledge.networks.kinds(), &drilled.coverage));
     notes.extend(outdated(knowledge.networks.aws_written(), drilled.coverage.span));
     notes.extend(unexplained(&drilled.coverage));
-    let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage, notes, unsaved: None };
+    let outcome = Outcome { findings: drilled.findings, coverage: drilled.coverage, notes, ..Outcome::default() };
     Ok((drilled.drills, outcome))
 }
 
@@ -338,13 +341,13 @@ fn run(
         notes.extend(outdated(knowledge.networks.aws_written(), outcome.coverage.span));
         anyhow::Ok((outcome, learned_until, version, notes))
     })?;
-    let pipeline::Outcome { findings, coverage, memory } = outcome;
+    let pipeline::Outcome { findings, going_on, coverage, memory } = outcome;
     notes.extend(overlap(learned_until, coverage.span));
     notes.extend(unexplained(&coverage));
     if mode != Mode::Learn {
         notes.extend(unjudged(&coverage));
     }
-    Ok((Outcome { findings, coverage, notes, unsaved: None }, memory, version))
+    Ok((Outcome { findings, going_on, coverage, notes, unsaved: None }, memory, version))
 }
 
 /// Says so where rows were left out because the inventory does not tell whose their interfaces are, and with them

@@ -340,6 +340,7 @@ fn incident(form: &IncidentForm, baselines: &mut Baselines) -> Result<Incident, 
             at: deployment.at,
         }),
         lasts: false,
+        told: None,
     })
 }
 
@@ -438,6 +439,7 @@ mod tests {
             enis: BTreeMap::from([(Arc::clone(&eni.id), eni)]),
             deployment: Some(Deployment { version: "2".into(), code_sha256: "x".into(), at: 4 }),
             lasts: false,
+            told: None,
         };
         Incidents { of_owner: BTreeMap::from([(owner, OwnIncidents(vec![incident]))]) }
     }

@@ -14,7 +14,7 @@ use baselines::newcomer::{Contacted, Subject};
 use super::{Incident, MAX_DESTINATIONS, Word, topic_words};
 use crate::config::Config;
 use crate::finding::{
-    Activity, CheckId, Deployment, Destination, Evidence, Finding, Owner, OwnerKind, Severity, port_words,
+    Activity, CheckId, Deployment, Destination, Evidence, Finding, Level, Owner, OwnerKind, Severity, port_words,
 };
 use crate::score::oddity::Topic;
 use crate::score::{Facts, needed_bans, total_bans};
@@ -71,6 +71,12 @@ impl Incident {
         }
     }
 
+    /// How bad it is, whatever hides of it.
+    pub(super) fn level(&self) -> Level {
+        let words = self.words.iter().filter(|(_, word)| word.bans > 0.0);
+        severity(words.map(|(&(_, check), word)| (check, word))).level()
+    }
+
     /// The finding that claims make, the weightiest first.
     fn tell(
         &self,
@@ -91,9 +97,6 @@ impl Incident {
         let is_cut = self.destinations.len() >= MAX_DESTINATIONS;
         let is_prefix = |topic: &Topic| matches!(topic, Topic::Newcomer(Subject::Prefix(_)));
         let is_part_of_known = of_check.iter().all(is_prefix);
-        let checks: BTreeSet<CheckId> = claims.iter().map(|claim| claim.check).collect();
-        let agreeing = checks.len().saturating_sub(1) as f64;
-        let worst = claims.iter().map(|claim| claim.word.severity).fold(1.0, f64::max);
         let owner = owner.clone();
         let all = evidence(&baselines.ladder, claims);
         let n_all = all.len();
@@ -116,7 +119,7 @@ impl Incident {
             id: self.id,
             check,
             activity: if self.count > 1 { Activity::Update } else { Activity::Create },
-            severity: Severity::new(worst + agreeing * AGREEMENT_SEVERITY),
+            severity: severity(claims.iter().map(|claim| (claim.check, claim.word))),
             confidence: confidence(bans + deployed),
             title: title(check, &owner, &destinations, (n_of_check, is_cut), is_part_of_known),
             description: String::new(),
@@ -201,6 +204,16 @@ impl Incident {
         let kind = if arns.len() == 1 { OwnerKind::Function } else { OwnerKind::Shared };
         Owner { kind, functions, arns, eni_ids }
     }
+}
+
+/// That of the worst word, and more for each check that agrees.
+fn severity<'a>(words: impl Iterator<Item = (CheckId, &'a Word)>) -> Severity {
+    let (mut checks, mut worst) = (BTreeSet::new(), 1.0f64);
+    for (check, word) in words {
+        checks.insert(check);
+        worst = worst.max(word.severity);
+    }
+    Severity::new(worst + checks.len().saturating_sub(1) as f64 * AGREEMENT_SEVERITY)
 }
 
 /// The most that claims about one topic weigh together.

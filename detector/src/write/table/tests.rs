@@ -37,6 +37,20 @@ HIGH 7.4  new-destination  activities-api                   2026-03-31 09:12 UTC
 }
 
 #[test]
+fn what_goes_on_as_told_before_is_short() {
+    let shown = going_on(&sample::new_destination(), Look::PLAIN);
+    let expected = "
+HIGH 7.4  new-destination  activities-api                   2026-03-31 09:12 UTC
+  activities-api reached 203.0.113.7:8000, a network nothing in its past
+  explains
+
+  when  2026-03-31 09:12:44 to 09:13:40 UTC, 1 window; goes on as told before
+  id    9f2c41d70be85a1366f092ced481377b, confidence 93 %
+";
+    assert_eq!(shown, expected.trim_matches('\n'), "got:\n{shown}\n");
+}
+
+#[test]
 fn a_burst_of_functions_that_share_an_interface() {
     check(
         &sample::shared_burst(),
