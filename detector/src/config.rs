@@ -130,7 +130,7 @@ pub struct Config {
     /// How long after a deployment a finding names it; 10m to 30d, default 24h: a dependency usually calls out in its
     /// first day of use.
     pub deployment_window_secs: u64,
-    /// How long an ongoing finding is not alerted again; 0s to 30d, default 24h: one mail a day for each incident.
+    /// How long an ongoing finding is not alerted again; 0s to 30d, default 24h. The longer it goes on, the longer.
     pub repeat_interval_secs: u64,
     /// The most destinations a finding lists one by one; 1 to 1000, default 1000. What is too much for a message is
     /// left out of it, not of the finding.

@@ -37,6 +37,9 @@ const MAX_ROUNDS: u32 = 20;
 /// Networks of a finding up to which each further one is alerted at once.
 const FEW_NETWORKS: usize = 5;
 
+/// The longest that nothing is said of a finding that goes on.
+const MOST_SILENT_SECS: i64 = 30 * 86_400;
+
 /// Characters of an attribute's value: a filter policy compares up to 256 bytes.
 const ATTRIBUTE_CHARS: usize = 250;
 
@@ -128,7 +131,7 @@ impl Alerts {
             Some("pending") if until > now_millis() => (false, Delivered::Later),
             Some("sent") => {
                 let repeat_secs = self.repeat_secs.max(1);
-                let is_time = |told: Told| newest.last_seen - told.at >= repeat_secs;
+                let is_time = |told: Told| newest.last_seen - told.at >= self.silent_secs(newest, told);
                 // What somebody added while another was telling is stored already, and still news.
                 let is_due =
                     told.map_or(is_newer, |told| is_newer && is_time(told) || Told::of(newest).is_news_after(told));
@@ -148,6 +151,14 @@ impl Alerts {
             (false, true) => Step::Write { bytes, told, becomes },
             (false, false) => Step::Done(becomes),
         })
+    }
+
+    /// How long nothing is said of a finding that just goes on: as long as it had lasted when it was told last, within
+    /// the interval and a month. What nobody acts on is told less and less often.
+    fn silent_secs(&self, finding: &Finding, told: Told) -> i64 {
+        let least = self.repeat_secs.max(1);
+        let has_lasted = told.at.saturating_sub(finding.first_seen);
+        if self.repeat_secs == 0 { least } else { has_lasted.clamp(least, least.max(MOST_SILENT_SECS)) }
     }
 
     fn notes(&self, alert: &str, told: Option<Told>) -> Vec<(String, String)> {
@@ -434,6 +445,25 @@ mod tests {
             told
         });
         assert_eq!(told_at, [1, 2, 3, 4, 5, 8, 12, 18, 27, 41]);
+    }
+
+    #[test]
+    fn what_goes_on_for_months_is_told_less_and_less_often() {
+        const DAY: i64 = 86_400;
+        let told_on = |repeat_secs: i64| -> Vec<i64> {
+            let alerts = Alerts { repeat_secs, ..alerts() };
+            let first_seen = finding().first_seen;
+            let on = |day: i64| Finding { last_seen: first_seen + day * DAY, ..finding() };
+            (1..=150).fold(vec![0], |mut told_on, day| {
+                let told = Told::of(&on(*told_on.last().unwrap()));
+                let is_time = on(day).last_seen - told.at >= alerts.silent_secs(&on(day), told);
+                told_on.extend(is_time.then_some(day));
+                told_on
+            })
+        };
+        assert_eq!(told_on(DAY), [0, 1, 2, 4, 8, 16, 32, 62, 92, 122]);
+        assert_eq!(told_on(5 * DAY), [0, 5, 10, 20, 40, 70, 100, 130]);
+        assert_eq!(told_on(0).len(), 151, "every update alerts");
     }
 
     #[test]
