@@ -59,11 +59,17 @@ fn what_was_accepted_is_silent_and_another_stranger_is_not() {
     let named = |to: &str| scan().iter().any(|destination| destination["address"] == to);
     assert!(named(STRANGER) && named(ANOTHER), "{:?}", scan());
 
+    let shown = callout(&["accept", &id[..8], "--baseline", baseline, "--dry-run"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.starts_with(&format!("{id} would be accepted; normal would be:\n  support-agent to")), "{shown}");
+    assert!(named(STRANGER), "nothing is changed");
+
     let output = callout(&["accept", &id[..8], "--baseline", baseline]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.starts_with(&format!("accepted {id}; normal from now on:\n  support-agent to AS64500")), "{said}");
     assert!(said.contains(STRANGER), "{said}");
+    assert_eq!(said.lines().skip(1).collect::<Vec<_>>(), shown.lines().skip(1).collect::<Vec<_>>());
     assert!(!named(STRANGER) && named(ANOTHER), "{:?}", scan());
 
     let again = callout(&["accept", id, "--baseline", baseline]);

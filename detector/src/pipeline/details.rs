@@ -108,6 +108,8 @@ pub struct Held {
     pub function: String,
     /// What is held, with the destinations met of it: `AS64500 Example Hosting (203.0.113.77 port 443/tcp)`.
     pub words: String,
+    /// When it was met first, to the window.
+    pub since: i64,
 }
 
 /// Everything findings hold back, by finding.
@@ -119,8 +121,8 @@ pub fn held(baselines: &Baselines) -> Vec<Held> {
     let mut held: Vec<Held> = under_finding
         .filter_map(|(owner, baseline, subject, finding)| {
             let what = subject_words(&baselines.ladder, subject);
-            let met: Vec<String> = baseline
-                .newcomer(subject)?
+            let newcomer = baseline.newcomer(subject)?;
+            let met: Vec<String> = newcomer
                 .destinations
                 .iter()
                 .map(|to| {
@@ -129,7 +131,8 @@ pub fn held(baselines: &Baselines) -> Vec<Held> {
                 })
                 .collect();
             let function = short_names(&baselines.owners.name(owner));
-            Some(Held { finding, owner, function, words: format!("{what} ({})", met.join(", ")) })
+            let since = newcomer.known.first.start();
+            Some(Held { finding, owner, function, words: format!("{what} ({})", met.join(", ")), since })
         })
         .collect();
     held.sort();

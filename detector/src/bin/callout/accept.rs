@@ -1,7 +1,7 @@
 //! `callout accept`: what a finding is about is learned as normal from now on.
 
 use anyhow::anyhow;
-use detector::write::visible;
+use detector::write::{rfc3339, visible};
 
 use crate::args;
 use crate::console::{Failure, Hint as _, Status, to_stdout};
@@ -30,9 +30,14 @@ pub(crate) fn run(typed: &args::Accept) -> Result<Status, Failure> {
     let text = match choose(&open.held, &digits)? {
         Some(finding) => {
             let lines = open.held.iter().filter(|held| held.finding == finding);
-            let lines: Vec<String> = lines.map(|held| format!("  {} to {}", held.function, held.words)).collect();
-            open.accept(&typed.baseline, finding)?;
-            format!("accepted {finding:032x}; normal from now on:\n{}", lines.join("\n"))
+            let lines: Vec<String> = lines.map(line).collect();
+            let what = if typed.dry_run {
+                format!("{finding:032x} would be accepted; normal would be")
+            } else {
+                open.accept(&typed.baseline, finding)?;
+                format!("accepted {finding:032x}; normal from now on")
+            };
+            format!("{what}:\n{}", lines.join("\n"))
         }
         None if open.is_accepted(&digits) => {
             format!("{digits} was accepted before; nothing to do")
@@ -42,6 +47,11 @@ pub(crate) fn run(typed: &args::Accept) -> Result<Status, Failure> {
     let text: Vec<_> = text.lines().map(visible).collect();
     to_stdout(format!("{}\n", text.join("\n")).as_bytes())?;
     Ok(Status::Done)
+}
+
+/// What becomes normal, and since when it is known: something may have come to a finding after it was read.
+fn line(held: &Held) -> String {
+    format!("  {} to {}, since {}", held.function, held.words, rfc3339(held.since))
 }
 
 /// The id as it is written in findings: hex digits in lower case.
@@ -95,6 +105,7 @@ mod tests {
             owner: 0,
             function: "support-agent".into(),
             words: "AS64500 (203.0.113.77 port 443/tcp)".into(),
+            since: 1_774_863_000,
         }
     }
 
@@ -108,6 +119,12 @@ mod tests {
         assert_eq!(chosen("12345678"), None);
         let failure = choose(&[held(FIRST), held(SECOND)], "d3b55222").expect_err("two begin so");
         assert_eq!(failure.error.to_string(), "`d3b55222` begins the ids of 2 findings");
+    }
+
+    #[test]
+    fn what_becomes_normal_is_dated() {
+        let expected = "  support-agent to AS64500 (203.0.113.77 port 443/tcp), since 2026-03-30T09:30:00Z";
+        assert_eq!(line(&held(FIRST)), expected);
     }
 
     #[test]

@@ -191,6 +191,9 @@ pub(crate) struct Accept {
     /// The baseline to change
     #[arg(long, value_name = "DIR")]
     pub(crate) baseline: PathBuf,
+    /// Only show what would become normal
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Colour: on a terminal, always, or never; `NO_COLOR` is honoured
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: When,
