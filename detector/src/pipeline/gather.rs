@@ -247,18 +247,20 @@ fn keep_first<T: Ord>(values: &mut Vec<T>, most: usize) {
     values.truncate(most);
 }
 
-/// Objects with different bytes, by name, and their duplicates. Only objects alike in size and end are compared: a
-/// gzip ends in its checksum, Parquet in where the pages of each column lie, before its writer's name.
+/// Objects with different bytes, by name, and their duplicates. What another flow log delivered is none: of two that
+/// record an interface the one with more records is kept, and they would be missing there. Only objects alike in size
+/// and end are compared: a gzip ends in its checksum, Parquet in where the pages of each column lie, before its
+/// writer's name.
 fn distinct(mut objects: Vec<Arc<dyn Object>>) -> (Vec<Arc<dyn Object>>, Vec<Duplicate>) {
     const END_BYTES: u64 = 4 << 10;
     objects.sort_by(|a, b| a.name().cmp(b.name()));
     let sizes: Vec<_> = objects.iter().map(|object| Some(object.size())).collect();
     let ends = digests_of_alike(&objects, &sizes, END_BYTES);
     let digests = digests_of_alike(&objects, &ends, u64::MAX);
-    let mut seen: HashMap<[u8; 32], String> = HashMap::new();
+    let mut seen: HashMap<(String, [u8; 32]), String> = HashMap::new();
     let (mut kept, mut duplicates) = (Vec::with_capacity(objects.len()), Vec::new());
     for (object, digest) in objects.into_iter().zip(digests) {
-        match digest.map(|digest| seen.entry(digest)) {
+        match digest.map(|digest| seen.entry((flow_log(object.name()).to_owned(), digest))) {
             Some(Entry::Occupied(of)) => {
                 duplicates.push(Duplicate { object: object.name().to_owned(), of: of.get().clone() });
             }
@@ -333,6 +335,16 @@ mod tests {
             distinct(vec![object("b", b"same"), object("a", b"same"), object("c", b"else"), object("d", b"longer")]);
         let names: Vec<&str> = kept.iter().map(|object| object.name()).collect();
         assert_eq!((names, duplicates), (vec!["a", "c", "d"], vec![duplicate("b", "a")]));
+    }
+
+    #[test]
+    fn what_another_flow_log_delivered_is_no_duplicate() {
+        let names = ["1_fl-1_a.log", "1_fl-1_b.log", "1_fl-2_a.log", "a", "b"];
+        let objects = names.map(|name| Arc::new(InMemory::new(name, &b"same"[..])) as Arc<dyn Object>);
+        let (kept, duplicates) = distinct(objects.to_vec());
+        let names: Vec<&str> = kept.iter().map(|object| object.name()).collect();
+        let both = vec![duplicate("1_fl-1_b.log", "1_fl-1_a.log"), duplicate("b", "a")];
+        assert_eq!((names, duplicates), (vec!["1_fl-1_a.log", "1_fl-2_a.log", "a"], both));
     }
 
     #[test]
