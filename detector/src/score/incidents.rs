@@ -306,7 +306,7 @@ impl Incidents {
                 let owners: Vec<u32> = parts.iter().map(|part| part.owner).collect();
                 let whole = match parts[..] {
                     [one] => Cow::Borrowed(one),
-                    _ => Cow::Owned(Incident::together(&parts)),
+                    _ => Cow::Owned(Incident::together(&parts, &baselines.ladder)),
                 };
                 let mut finding = whole.finding(&owners, config, facts, baselines);
                 if let Some(elsewhere) = strangers.elsewhere(&whole, &owners, finding.check, baselines) {
@@ -351,7 +351,7 @@ impl Incident {
 
     /// Parts of one incident that several owners had, in order of their beginning, as one. What they tell of one
     /// destination may be partly the same: it counts as what tells most.
-    fn together(parts: &[&Self]) -> Self {
+    fn together(parts: &[&Self], ladder: &Ladder) -> Self {
         let mut parts = parts.iter().copied();
         let mut all = parts.next().cloned().unwrap_or_else(|| Self::new(Fingerprint(0), 0, Window(0)));
         for part in parts {
@@ -363,7 +363,7 @@ impl Incident {
             all.lasts |= part.lasts;
             all.topics.extend(&part.topics);
             for (&(topic, check), word) in &part.words {
-                all.keep(topic, check, word.clone());
+                all.keep(topic, check, word.clone(), ladder);
             }
             for (key, contacted) in &part.destinations {
                 let known = all.destinations.entry(*key).or_insert(*contacted);
@@ -405,7 +405,7 @@ impl Incident {
         // What is not among the topics could not be stored.
         if self.topics.contains(&topic) {
             for oddity in oddities {
-                self.hear(topic, oddity);
+                self.hear(topic, oddity, ladder);
             }
         }
         for eni in rows.iter().filter_map(|row| enis.get(row.eni as usize)) {
@@ -448,13 +448,14 @@ impl Incident {
         }
     }
 
-    /// Keeps what a check says of a topic, unless it said more before. Of too many words the weakest goes.
-    fn hear(&mut self, topic: Topic, oddity: Oddity) {
+    /// Keeps what a check says of a topic, unless it said more before. Of too many words the weakest goes; of equals
+    /// the last by name.
+    fn hear(&mut self, topic: Topic, oddity: Oddity, ladder: &Ladder) {
         let Oddity { check, bans, severity, evidence, .. } = oddity;
-        self.keep(topic, check, Word { bans, severity, evidence });
+        self.keep(topic, check, Word { bans, severity, evidence }, ladder);
     }
 
-    fn keep(&mut self, topic: Topic, check: CheckId, mut word: Word) {
+    fn keep(&mut self, topic: Topic, check: CheckId, mut word: Word, ladder: &Ladder) {
         let key = (topic, check);
         if check == CheckId::EgressVolume
             && let Some(known) = self.words.remove(&key)
@@ -465,7 +466,11 @@ impl Incident {
             self.words.insert(key, word);
         }
         if self.words.len() > MAX_WORDS {
-            let weakest = self.words.iter().min_by(|(_, a), (_, b)| a.bans.total_cmp(&b.bans));
+            let name = |(topic, check): &(Topic, CheckId)| (topic_words(ladder, *topic), *check);
+            let weakest = self
+                .words
+                .iter()
+                .min_by(|(of_a, a), (of_b, b)| a.bans.total_cmp(&b.bans).then_with(|| name(of_b).cmp(&name(of_a))));
             if let Some((&weakest, _)) = weakest {
                 self.words.remove(&weakest);
             }
@@ -538,15 +543,35 @@ mod tests {
             evidence: Vec::new(),
             destinations: Vec::new(),
         };
+        let ladder = Ladder::default();
         for peer in 0..MAX_WORDS as u32 {
-            incident.hear(Topic::Peer(peer), word(2.0 + f64::from(peer)));
+            incident.hear(Topic::Peer(peer), word(2.0 + f64::from(peer)), &ladder);
         }
-        incident.hear(Topic::Peer(9999), word(1.0));
+        incident.hear(Topic::Peer(9999), word(1.0), &ladder);
         assert!(!incident.words.contains_key(&(Topic::Peer(9999), CheckId::FanOut)), "weaker than all");
-        incident.hear(Topic::Owner, word(9.0));
+        incident.hear(Topic::Owner, word(9.0), &ladder);
         assert!(incident.words.contains_key(&(Topic::Owner, CheckId::FanOut)), "however late");
         assert!(!incident.words.contains_key(&(Topic::Peer(0), CheckId::FanOut)));
         assert_eq!(incident.words.len(), MAX_WORDS);
+    }
+
+    #[test]
+    fn of_words_of_equal_weight_names_decide_whatever_their_numbers_are() {
+        let heard = |addresses: &[u128]| {
+            let (mut incident, mut ladder) = (Incident::new(Fingerprint(1), 0, Window(0)), Ladder::default());
+            for &address in addresses {
+                let network = || baselines::ladder::Network { key: "AS1".into(), label: "AS1".into() };
+                let topic = Topic::Peer(ladder.peer(address, network));
+                let (check, severity, evidence, destinations) = (CheckId::UnusualResolver, 5.0, vec![], vec![]);
+                let oddity = Oddity { check, topic, bans: 3.0, severity, evidence, destinations };
+                incident.hear(topic, oddity, &ladder);
+            }
+            incident.words.into_keys().map(|(topic, _)| topic_words(&ladder, topic)).collect::<BTreeSet<_>>()
+        };
+        let mut addresses: Vec<u128> = (1..2 * MAX_WORDS as u128).collect();
+        let kept = heard(&addresses);
+        addresses.reverse();
+        assert_eq!((kept.len(), &heard(&addresses)), (MAX_WORDS, &kept));
     }
 
     #[test]
@@ -601,7 +626,7 @@ mod tests {
         };
         let before = part(0, 5, 9, 4, &[to(1, 10, 50, 300), to(2, 20, 30, 400)]);
         let after = part(1, 20, 30, 3, &[to(1, 10, 90, 500)]);
-        let all = Incident::together(&[&before, &after]);
+        let all = Incident::together(&[&before, &after], &Ladder::default());
         assert_eq!((all.first, all.last, all.count), (Window(5), Window(30), 7));
         assert_eq!(all.destinations.into_values().collect::<Vec<_>>(), [to(1, 10, 90, 500), to(2, 20, 30, 400)]);
         assert!((all.bans - 4.0).abs() < 1e-9);
@@ -621,8 +646,9 @@ mod tests {
             }];
             let topic = Topic::Service(1, 443, 6);
             let destinations = Vec::new();
-            incident
-                .hear(topic, Oddity { check: CheckId::EgressVolume, topic, bans, severity, evidence, destinations });
+            let check = CheckId::EgressVolume;
+            let oddity = Oddity { check, topic, bans, severity, evidence, destinations };
+            incident.hear(topic, oddity, &Ladder::default());
         };
         hear("window", 2e6, 3.0, 6.0);
         hear("day", 2e8, 2.0, 7.0);

@@ -15,7 +15,7 @@ use baselines::store::schema_of;
 use baselines::window::{Day, Window};
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, Incidents, Word, horizon};
+use super::{Incident, Incidents, Word, horizon, topic_words};
 use crate::config::Config;
 use crate::finding::{self, CheckId, Deployment, Evidence, Fingerprint, Quantity};
 use crate::score::oddity::Topic;
@@ -165,12 +165,13 @@ fn unknown(field: &'static str, value: &str) -> Error {
 }
 
 impl Incidents {
-    /// Writes all incidents as one line of JSON.
+    /// Writes all incidents as one line of JSON, those of each owner in order of their beginning, owners by name.
     ///
     /// # Panics
     /// Never: strings, numbers and lists always have a JSON form.
     pub fn to_json(&self, baselines: &Baselines) -> String {
-        let incidents = self.iter().map(|incident| incident.form(baselines)).collect();
+        let mut incidents: Vec<IncidentForm> = self.iter().map(|incident| incident.form(baselines)).collect();
+        incidents.sort_by(|a, b| a.owner.cmp(&b.owner));
         let form = Form { schema: SCHEMA.to_owned(), incidents };
         serde_json::to_string(&form).expect("strings, numbers and lists always have a JSON form")
     }
@@ -207,7 +208,9 @@ impl Incidents {
 impl Incident {
     fn form(&self, baselines: &Baselines) -> IncidentForm {
         let network = |id: u32| network_form(baselines, id);
-        let topics = self.topics.iter().map(|topic| match *topic {
+        let mut by_name: Vec<Topic> = self.topics.iter().copied().collect();
+        by_name.sort_by_cached_key(|topic| topic_words(&baselines.ladder, *topic));
+        let topics = by_name.iter().map(|topic| match *topic {
             Topic::Newcomer(Subject::Network(id)) => TopicForm::NewNetwork { network: network(id) },
             Topic::Newcomer(Subject::Service(id, port, protocol)) => {
                 TopicForm::NewService { network: network(id), port, protocol }
@@ -222,7 +225,7 @@ impl Incident {
             }
             Topic::Owner => TopicForm::Owner,
         });
-        let place = |topic: &Topic| self.topics.iter().position(|known| known == topic);
+        let place = |topic: &Topic| by_name.iter().position(|known| known == topic);
         let oddities = self.words.iter().filter_map(|((topic, check), word)| {
             // Every topic of a word is among the topics: both are set together.
             let topic = place(topic)?;
@@ -244,6 +247,8 @@ impl Incident {
                 last: contacted.last,
             }
         });
+        let mut oddities: Vec<WordForm> = oddities.collect();
+        oddities.sort_by(|a, b| (a.topic, &a.check).cmp(&(b.topic, &b.check)));
         let mut destinations: Vec<DestinationForm> = destinations.collect();
         destinations.sort_by_key(|to| (from_ip(to.address), to.port, to.protocol));
         let enis = self.enis.values().map(|eni| EniForm {
@@ -262,7 +267,7 @@ impl Incident {
             count: self.count,
             bans: self.bans.into(),
             topics: topics.collect(),
-            oddities: oddities.collect(),
+            oddities,
             destinations,
             enis: enis.collect(),
             deployment: self.deployment.as_ref().map(|deployment| DeploymentForm {
@@ -458,6 +463,28 @@ mod tests {
         let mut same = wrote.clone();
         let back = Incidents::from_json(&text, &mut same).unwrap();
         assert_eq!(format!("{back:?}"), format!("{incidents:?}"));
+    }
+
+    #[test]
+    fn what_is_written_does_not_depend_on_numbers() {
+        let written = |numbered: [&str; 2]| {
+            let mut baselines = Baselines::default();
+            let network = |name: &str| Network { key: name.into(), label: name.into() };
+            let numbers = numbered.map(|name| (baselines.owner(name), baselines.ladder.network(&network(name))));
+            let mut incidents = Incidents::default();
+            for (owner, _) in numbers {
+                let mut incident = Incident::new(Fingerprint(1), owner, Window(1));
+                for (_, network) in numbers {
+                    let topic = Topic::Newcomer(Subject::Network(network));
+                    incident.topics.insert(topic);
+                    let word = Word { bans: 2.0, severity: 5.0, evidence: Vec::new() };
+                    incident.words.insert((topic, CheckId::Beacon), word);
+                }
+                incidents.put(owner, OwnIncidents(vec![incident]));
+            }
+            incidents.to_json(&baselines)
+        };
+        assert_eq!(written(["a", "b"]), written(["b", "a"]));
     }
 
     #[test]
