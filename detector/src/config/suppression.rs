@@ -170,7 +170,10 @@ fn network(key: &str, text: &str) -> Result<NetworkPattern, Error> {
         return Ok(NetworkPattern::Block(address.into()));
     }
     // Labels begin with a word; what looks like an address and is none is a typing error that would hide nothing.
-    if text.contains('/') || text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b':') {
+    // A block may follow the word (`private 10.0.0.0/16`), and companies' names hold a stroke (`AS64500 Example A/S`).
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let is_like_address = |byte: u8| byte.is_ascii_digit() || byte == b'.' || byte == b':';
+    if first.contains('/') || first.bytes().all(is_like_address) || first.parse::<IpAddr>().is_ok() {
         return Err(Error::NotAllowed {
             key: key.to_owned(),
             value: text.to_string(),
@@ -196,6 +199,19 @@ fn date(key: &str, raw: &RawDate) -> Result<Date, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_is_a_block_an_address_or_a_label_that_findings_print() {
+        for label in ["AS64500", "AS64500 Example A/S", "AWS EC2", "private 10.0.0.0/16", "link-local fe80::/64"] {
+            assert_eq!(network("network", label), Ok(NetworkPattern::Label(label.into())), "{label}");
+        }
+        for block in ["10.0.0.0/8", "203.0.113.7", "fd00::/8"] {
+            assert!(matches!(network("network", block), Ok(NetworkPattern::Block(_))), "{block}");
+        }
+        for neither in ["10.0.0.0/33", "10.0.0.0 /8", "fd00::1 /64", "10.0.0", "203.0.113.0/24x", "::/x"] {
+            assert!(network("network", neither).is_err(), "{neither}");
+        }
+    }
 
     #[test]
     fn a_star_stands_for_any_characters() {
