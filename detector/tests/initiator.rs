@@ -281,6 +281,21 @@ fn packets_without_options_ask_for_nothing() {
     check_of(true, V2, &[&refusal(OWN, HOST, 40, 1)], &["203.0.113.7:20772"]);
 }
 
+/// What logs in so many objects of default fields come to: counts of observations, of records observed and of those
+/// that are no egress, and what is known then.
+fn learned_of(objects: &[String]) -> (u64, u64, u64, String) {
+    let objects = (1..).zip(objects).map(|(n, lines)| {
+        Arc::new(InMemory::new(format!("{n}.log"), format!("{V2}\n{lines}").into_bytes())) as Arc<dyn Object>
+    });
+    let (config, knowledge) = (Config::defaults(), Knowledge::default());
+    let job = Job { config: &config, knowledge: &knowledge, mode: Mode::Learn, span: None, progress: &() };
+    let scratch = Box::new(InMemoryScratch::default());
+    let outcome = run(&job, objects.collect(), Memory::default(), scratch).expect("the scratch holds");
+    let known = details(&outcome.memory.baselines, &config);
+    let coverage = outcome.coverage;
+    (coverage.n_observations, coverage.n_observed, coverage.n_not_egress, format!("{known:?}"))
+}
+
 #[test]
 fn whose_address_an_interface_s_is_all_objects_say_together() {
     let call = |to: &str, minute: i64| {
@@ -296,23 +311,24 @@ fn whose_address_an_interface_s_is_all_objects_say_together() {
         .map(|port| format!("2 1 eni-1 10.0.7.9 {OWN} 50000 {port} 6 1 44 1774948300 1774948330 REJECT OK\n"))
         .concat();
     let parts = [call("10.0.3.4", 0), scan, call("10.0.3.4", 9) + &call("198.51.100.7", 9)];
-    let told = |objects: &[String]| {
-        let objects = (1..).zip(objects).map(|(n, lines)| {
-            Arc::new(InMemory::new(format!("{n}.log"), format!("{V2}\n{lines}").into_bytes())) as Arc<dyn Object>
-        });
-        let (config, knowledge) = (Config::defaults(), Knowledge::default());
-        let job = Job { config: &config, knowledge: &knowledge, mode: Mode::Learn, span: None, progress: &() };
-        let scratch = Box::new(InMemoryScratch::default());
-        let outcome = run(&job, objects.collect(), Memory::default(), scratch).expect("the scratch holds");
-        let known = details(&outcome.memory.baselines, &config);
-        let coverage = outcome.coverage;
-        (coverage.n_observations, coverage.n_observed, coverage.n_not_egress, format!("{known:?}"))
-    };
-    let at_once = told(&[parts.concat()]);
+    let at_once = learned_of(&[parts.concat()]);
     assert_eq!((at_once.0, at_once.1, at_once.2), (3, 6, 7));
-    assert_eq!(told(&parts), at_once);
+    assert_eq!(learned_of(&parts), at_once);
     let [first, second, third] = parts;
-    assert_eq!(told(&[second, third, first]), at_once, "whichever comes first");
+    assert_eq!(learned_of(&[second, third, first]), at_once, "whichever comes first");
+}
+
+#[test]
+fn a_private_ipv6_address_is_no_more_an_interface_s_own_than_a_public_one() {
+    // One object tells of a call inside alone; of the others' records the interface's own address is on all.
+    let call = |to: &str| v2(OWN_IPV6, to, (40_001, 443), 6) + "\n" + &v2(to, OWN_IPV6, (443, 40_001), 6) + "\n";
+    for inside in ["fd00::7", "fe80::1", "64:ff9b::10.0.3.4"] {
+        let parts = [call(inside), call("2a00:1450::1"), call("2a00:1450::2")];
+        let at_once = learned_of(&[parts.concat()]);
+        assert_eq!((at_once.0, at_once.1, at_once.2), (3, 6, 0));
+        assert_eq!(learned_of(&parts), at_once, "{inside}");
+        assert_eq!(learned_of(&parts[..1]).0, 1, "where nothing else is told, who asks is the interface");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! An object that tells of two addresses of an interface does not say which of them is its own: a port scan of it looks
 //! like one by it. All objects together do, whichever comes first: its own address is the one on all of its records.
 
-use baselines::ladder::is_private;
+use baselines::ladder::{is_ipv4, is_private};
 use baselines::observation::{Observation, Observations, Peer, Shared};
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
@@ -23,12 +23,13 @@ impl Candidates {
         *n_asking += of.n_asking;
     }
 
-    /// Decides: of each interface and address family the address with the most records; of equals a private one before
-    /// a public one, one that asks before one that answers, the smaller before the larger.
+    /// Decides: of each interface and address family the address with the most records; of equals, in IPv4, a private
+    /// one before a public one, one that asks before one that answers, the smaller before the larger.
     pub(super) fn decided(self, peers: &[Peer]) -> OwnPeers {
         let of = |((eni, address), (n_rows, n_asking))| Shared { eni, address, n_rows, n_asking };
         let mut all: Vec<Shared> = self.n_rows.into_iter().map(of).collect();
-        let likely = |of: &Shared| std::cmp::Reverse((of.n_rows, is_private(of.address), of.n_asking));
+        let is_inside = |of: &Shared| is_ipv4(of.address) && is_private(of.address);
+        let likely = |of: &Shared| std::cmp::Reverse((of.n_rows, is_inside(of), of.n_asking));
         all.sort_unstable_by_key(|of| (of.family(), likely(of), of.address));
         all.dedup_by_key(|of| of.family());
         let mut enis_of: HashMap<u128, Vec<u32>, FixedState> = HashMap::default();
