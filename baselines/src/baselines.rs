@@ -232,6 +232,16 @@ impl Baselines {
         latest[0]
     }
 
+    /// The latest day before another of which anything was learned; `None` where that one has begun too.
+    pub fn ended_before(&self, day: Day) -> Option<Day> {
+        let mut latest = None;
+        for Baseline { diary, .. } in &self.of_owner {
+            let at = diary.binary_search_by_key(&day, |entry| entry.day).err()?;
+            latest = latest.max(at.checked_sub(1).and_then(|at| diary.get(at)).map(|entry| entry.day));
+        }
+        latest
+    }
+
     /// Forgets what was not met for `memory_days` and settles newcomers that aged unremarkably; once a day is enough.
     /// Numbers of [`crate::table::Table`]s given before are void afterwards; those of owners and the ladder stay.
     ///
@@ -275,6 +285,7 @@ fn uncount(counters: &mut [u32], id: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::baseline::DiaryDay;
     use crate::ladder::{Network, from_ip};
 
     /// Three owners and an observation of one address.
@@ -313,6 +324,18 @@ mod tests {
         assert_eq!((knowing, baselines.learned_from.n_observations), (vec![true, false, true], 2));
         baselines.recount();
         assert_eq!(baselines.fleet().n_owners_knowing(0), 2, "kept as it goes and derived anew are the same");
+    }
+
+    #[test]
+    fn a_day_that_goes_on_has_not_ended() {
+        let (mut baselines, _) = fleet();
+        assert_eq!(baselines.ended_before(Day(9)), None, "nothing was learned");
+        for (owner, days) in [(0, &[3, 5][..]), (1, &[4, 8])] {
+            baselines.baseline_mut(owner).unwrap().diary =
+                days.iter().map(|&day| DiaryDay { day: Day(day), ..DiaryDay::default() }).collect();
+        }
+        let ended = [3, 4, 6, 8, 9].map(|day| baselines.ended_before(Day(day)).map(|ended| ended.0));
+        assert_eq!(ended, [None, None, Some(5), None, Some(8)], "of 3, 4 and 8 there is something already");
     }
 
     #[test]

@@ -70,6 +70,29 @@ fn what_goes_on_in_a_later_run_is_news_only_with_something_new() {
 }
 
 #[test]
+fn a_run_that_ends_in_the_middle_of_a_day_ends_no_day() {
+    // Met on two days of the first week, it polls on a third: at that day's end it would be known.
+    let mut log = Log::steady();
+    log.call(at(1, 3, 7), STRANGER, 443, 900, 5000);
+    log.call(at(2, 5, 7), STRANGER, 443, 900, 5000);
+    for n in 0..40 {
+        log.call(at(10, 9, 15 * n), STRANGER, 443, 900, 5000);
+    }
+    let whole: Vec<String> = log.replay().iter().map(json::render).collect();
+    assert!(whole.len() == 1 && whole[0].contains("beacon"), "{whole:?}");
+    for cut in [at(10, 0, 0), at(10, 9, 10), at(10, 9, 25), at(11, 0, 0)] {
+        let (_, told) = log.cut(cut).iter().fold((Memory::default(), BTreeMap::new()), |(memory, told), part| {
+            let outcome = part.replay_from(memory, &Config::defaults(), &with_list());
+            let stored = store::encode(&outcome.memory.stored()).expect("it is stored");
+            let memory = Memory::loaded(store::decode(&stored).expect("it is sound")).expect("incidents");
+            let findings = outcome.findings.iter().map(|finding| (finding.id, json::render(finding)));
+            (memory, told.into_iter().chain(findings).collect::<BTreeMap<_, _>>())
+        });
+        assert_eq!(told.into_values().collect::<Vec<_>>(), whole, "cut at {cut}");
+    }
+}
+
+#[test]
 fn of_things_told_together_the_weightiest_comes_first_and_each_statement_says_of_which_it_is() {
     let mut log = with_new_endpoint();
     log.call(at(8, 9, 41), ANOTHER, 8000, 9000, 5000);

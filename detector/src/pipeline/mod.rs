@@ -159,7 +159,7 @@ impl Shelved {
     }
 }
 
-/// Walks a shelf from where a memory stands to its end, and ends the last day.
+/// Walks a shelf from where a memory stands to its end.
 fn walk_all(
     job: &Job<'_>,
     shelf: shelf::Shelf,
@@ -171,10 +171,8 @@ fn walk_all(
     // What an earlier run told and nothing came to in this one is not told again. Of this one all is, however long ago.
     let lasting = memory.incidents.lasting();
     findings.retain(|finding| lasting.contains(&finding.id));
-    if let Some(day) = memory.open_day.take().filter(|_| job.mode != Mode::Scan) {
-        memory.baselines.age(day.first_window(), job.config.novelty_memory_days);
-        let day = day.min(memory.baselines.confirmed_day());
-        memory.incidents.forget(day, job.config);
+    if let Some(day) = memory.open_day.take() {
+        memory.incidents.forget(day.min(memory.baselines.confirmed_day()), job.config);
     }
     Ok(Outcome::new(findings, coverage, memory))
 }

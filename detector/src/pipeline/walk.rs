@@ -15,7 +15,7 @@ use crate::score::Scorer;
 
 /// Walks all hours of the shelf from where `memory` stands.
 ///
-/// The last day stays open: what ages at a day's end ages when a later day begins, or when the caller closes it.
+/// The last day stays open: what ages at a day's end ages when a later day begins, in this walk or in another one.
 pub(super) fn walk(
     job: &Job<'_>,
     shelf: Shelf,
@@ -43,8 +43,12 @@ pub(super) fn walk(
     let warm_up = Scorer::warm_up(job.config);
     for (hour, parts) in hours {
         let day = hour.day();
-        if let Some(before) = open_day.filter(|before| *before < day && job.mode != Mode::Scan) {
-            baselines.age(before.first_window(), job.config.novelty_memory_days);
+        let ended = match open_day {
+            Some(open) => Some(open).filter(|open| *open < day && job.mode != Mode::Scan),
+            None => baselines.ended_before(day),
+        };
+        if let Some(ended) = ended {
+            baselines.age(ended.first_window(), job.config.novelty_memory_days);
         }
         if open_day < Some(day) && job.mode != Mode::Scan {
             changes.note(&baselines, day.first_window(), warm_up);
