@@ -7,6 +7,8 @@
 
 use std::net::Ipv6Addr;
 
+use wide::u8x16;
+
 use crate::flow::{ACCEPT, ADDRESS_BYTES, EGRESS, Field, INGRESS, REJECT};
 use crate::read::Reason;
 
@@ -191,32 +193,35 @@ pub(super) fn mapped(v4: u32) -> [u8; ADDRESS_BYTES] {
 /// Where its dots are, nobody can predict: so all bytes are compared at once, and only whether it is one is asked, at
 /// the end.
 fn ipv4(text: &[u8]) -> Option<u32> {
-    const EACH: u128 = u128::from_ne_bytes([1; 16]);
-    const LOW: u128 = 0x7f * EACH;
-    const MAX_DIGITS: u32 = 3;
-    let bytes = short(text)?;
-    // Of each byte the highest bit: whether it is a dot.
-    let from_dot = bytes ^ (u128::from(b'.') * EACH);
-    let mut dots = !(((from_dot & LOW) + LOW) | from_dot | LOW);
-    let (mut address, mut start, mut is_address) = (0, 0, dots.count_ones() == 3);
+    const MAX_DIGITS: usize = 3;
+    /// The least number of so many digits: what is less begins with a zero.
+    const LEAST: [u32; MAX_DIGITS + 1] = [0, 0, 10, 100];
+    /// Bytes before the text, so that four that end in a number can be read wherever it lies.
+    const BEFORE: usize = 4;
+    let bytes = short(text)?.to_le_bytes();
+    let mut room = [0; BEFORE + 16];
+    *room.last_chunk_mut()? = bytes;
+    // Of each number the byte behind it; behind the last one the text ends.
+    let dots = u8x16::new(bytes).simd_eq(u8x16::splat(b'.')).to_bitmask();
+    let mut ends = dots | 1 << text.len();
+    let (mut address, mut start, mut end, mut other, mut is_address) = (0, 0, 0, 0, true);
     for _ in 0..4 {
-        // The last number ends where the text does.
-        let end = (dots.trailing_zeros() / 8).min(text.len() as u32);
-        dots &= dots.wrapping_sub(1);
+        end = ends.trailing_zeros() as usize;
+        ends &= ends.wrapping_sub(1);
         let n_digits = end.wrapping_sub(start);
-        is_address &= n_digits.wrapping_sub(1) < MAX_DIGITS;
+        start = end + 1;
         // Its digits as bytes, the last one highest, and nothing before the first.
-        let before = 32 - 8 * n_digits.clamp(1, MAX_DIGITS);
-        let digits = (bytes.unbounded_shr(8 * start) as u32 ^ 0x3030_3030) << before;
-        let has_other = ((digits & 0x7f7f_7f7f) + 0x7676_7676) | digits;
+        let before = 8 * (4_u32.wrapping_sub(n_digits as u32) % 4);
+        let four = room.get(end % 16..).and_then(|rest| rest.first_chunk()).map_or(0, |four| u32::from_le_bytes(*four));
+        let digits = (four ^ 0x3030_3030) >> before << before;
+        other |= ((digits & 0x7f7f_7f7f) + 0x7676_7676) | digits;
         let [_, hundreds, tens, ones] = digits.to_le_bytes().map(u32::from);
         let number = 100 * hundreds + 10 * tens + ones;
-        let is_short = (digits >> before) & 0xff != 0 || n_digits == 1;
-        is_address &= has_other & 0x8080_8080 == 0 && number <= 255 && is_short;
+        let least = LEAST.get(n_digits % LEAST.len()).copied().unwrap_or(0);
+        is_address &= n_digits.wrapping_sub(1) < MAX_DIGITS && (least..=255).contains(&number);
         address = address << 8 | number;
-        start = end + 1;
     }
-    is_address.then_some(address)
+    (is_address && end == text.len() && other & 0x8080_8080 == 0).then_some(address)
 }
 
 /// Text of the length of an IPv4 address as one number, the first byte lowest.
