@@ -151,19 +151,18 @@ impl Volumes {
 
     /// Adds amounts of a window.
     pub fn add(&mut self, window: Window, totals: &Totals) {
-        let is_open = self.open_window.0 == window && self.open_day.0 == window.day() && self.open_day != EMPTY_DAY;
-        if is_open && self.first_day.as_deref().is_none_or(|first| first.0 != window.day()) {
-            // Most often: another destination of the window. The first day stays what it is: the open one, or an ended
-            // one.
-            self.open_window.1.add(totals);
-            self.open_day.1.add(totals);
-            return;
-        }
         if self.open_window.0 != window {
             self.close_window();
             self.open_window = (window, Totals::default());
         }
         self.open_window.1.add(totals);
+        let day = window.day();
+        let has_begun = self.open_day.0 == day && day != EMPTY_DAY.0;
+        if has_begun && self.first_day.as_deref().is_none_or(|first| first.0 != day) {
+            // Most often. The first day stays what it is: the open one, or an ended one.
+            self.open_day.1.add(totals);
+            return;
+        }
         let first_day = self.first_day();
         let is_one_day = first_day == self.open_day && self.open_day.0 == window.day();
         let is_first_day = self.open_day == EMPTY_DAY || is_one_day;
@@ -185,20 +184,20 @@ impl Volumes {
             return;
         }
         let n_flows = u64::from(totals.n_flows);
-        let of_window = [(Measure::WindowBytes, totals.bytes_out), (Measure::WindowFlows, n_flows)];
-        match (totals.bytes_out.checked_div(n_flows), totals.bytes_in.checked_div(n_flows)) {
-            (Some(out), Some(into)) => {
-                let [bytes, flows] = of_window;
-                self.past.record(&[bytes, flows, (Measure::FlowBytesOut, out), (Measure::FlowBytesIn, into)]);
-            }
-            _ => self.past.record(&of_window),
+        self.past.record(Measure::WindowBytes, totals.bytes_out);
+        self.past.record(Measure::WindowFlows, n_flows);
+        if let Some(out) = totals.bytes_out.checked_div(n_flows)
+            && let Some(into) = totals.bytes_in.checked_div(n_flows)
+        {
+            self.past.record(Measure::FlowBytesOut, out);
+            self.past.record(Measure::FlowBytesIn, into);
         }
     }
 
     /// Counts the day that was growing.
     fn close_day(&mut self) {
         if self.open_day.1 != Totals::default() {
-            self.past.record(&[(Measure::DayBytes, self.open_day.1.bytes_out)]);
+            self.past.record(Measure::DayBytes, self.open_day.1.bytes_out);
         }
     }
 

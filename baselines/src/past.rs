@@ -3,9 +3,10 @@
 //! Each of them has a handful of cells at first and some dozens after weeks. As vectors of their own they took more for
 //! their addresses, lengths and room to grow than for what they count.
 
+use std::fmt;
 use std::ops::Range;
 
-use crate::distribution::{Counts, DecodeError, decode_into};
+use crate::distribution::{Counted, Counts, DecodeError, decode_into};
 use crate::near::near;
 
 /// What is counted, in the order of the words.
@@ -25,15 +26,34 @@ const N_MEASURES: usize = 5;
 /// six digits, so an end fits into a word.
 const N_ENDS: usize = N_MEASURES;
 
+/// Words by which the memory grows: the C library hands it out in pieces of so many, so that room to grow takes none,
+/// less four that hold its own size.
+const STEP: usize = 8;
+const NOT_OURS: usize = 4;
+
 /// One distribution of each measure.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub(crate) struct Past {
     /// ```text
-    ///  ends (5 words) │ window bytes │ window flows │ flow bytes out │ flow bytes in │ day bytes
+    ///  ends (5 words) │ window bytes │ window flows │ flow bytes out │ flow bytes in │ day bytes │ room
     /// ```
     /// Nothing at all before something was counted.
     words: Box<[u16]>,
 }
+
+impl fmt::Debug for Past {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Past").field("words", &self.used()).finish()
+    }
+}
+
+impl PartialEq for Past {
+    fn eq(&self, other: &Self) -> bool {
+        self.used() == other.used()
+    }
+}
+
+impl Eq for Past {}
 
 impl Past {
     /// The distribution of a measure.
@@ -41,34 +61,39 @@ impl Past {
         Counts::over(self.words.get(self.range(measure as usize)).unwrap_or_default())
     }
 
-    /// Counts at most one value of each measure once. What is kept grows at most once, and seldom at all.
-    pub(crate) fn record(&mut self, values: &[(Measure, u64)]) {
-        let recorded_in_place = |past: &mut Self, (measure, value): (Measure, u64)| {
-            let part = past.range(measure as usize);
-            past.words.get_mut(part).is_some_and(|words| Counts::record_in_place(words, value))
-        };
-        let mut left = [(Measure::WindowBytes, 0); N_MEASURES];
-        let mut n_left = 0;
-        for &value in values {
-            if !recorded_in_place(self, value)
-                && let Some(slot) = left.get_mut(n_left)
-            {
-                *slot = value;
-                n_left += 1;
-            }
+    /// Counts a value once.
+    pub(crate) fn record(&mut self, measure: Measure, value: u64) {
+        let part = self.range(measure as usize);
+        let words = self.words.get_mut(part.clone()).unwrap_or_default();
+        match Counts::record_in_place(words, value) {
+            Counted::InPlace => {}
+            Counted::Absent { at, word } => self.insert(measure, part.start + at, word),
+            Counted::Full => self.change(measure, |words| Counts::record_in(words, part, value)),
         }
-        if n_left == 0 {
-            return;
+    }
+
+    /// Puts a word into a distribution; of what is kept only that behind it moves.
+    fn insert(&mut self, measure: Measure, at: usize, word: u16) {
+        let n_used = self.n_used();
+        if n_used >= self.words.len() {
+            let n_words = (n_used + NOT_OURS) / STEP * STEP + STEP - NOT_OURS;
+            let mut words = std::mem::take(&mut self.words).into_vec();
+            words.reserve_exact(n_words - words.len());
+            words.resize(n_words, 0);
+            self.words = words.into_boxed_slice();
         }
+        self.words.copy_within(at..n_used, at + 1);
+        if let Some(slot) = self.words.get_mut(at) {
+            *slot = word;
+        }
+        move_ends(&mut self.words, measure as usize, 1);
+    }
+
+    /// Changes the words of a distribution by something that gives how many more there are.
+    fn change(&mut self, measure: Measure, change: impl FnOnce(&mut Vec<u16>) -> i32) {
         let mut words = std::mem::take(&mut self.words).into_vec();
-        let n_ends = if words.is_empty() { N_ENDS } else { 0 };
-        words.reserve_exact(n_ends + n_left);
-        words.resize(words.len() + n_ends, 0);
-        for (measure, value) in left.into_iter().take(n_left) {
-            let part = range(&words, measure as usize);
-            let n_more = Counts::record_in(&mut words, part, value);
-            move_ends(&mut words, measure as usize, n_more);
-        }
+        let n_more = change(&mut words);
+        move_ends(&mut words, measure as usize, n_more);
         self.words = words.into_boxed_slice();
     }
 
@@ -80,11 +105,9 @@ impl Past {
     /// Takes back a value counted before.
     pub(crate) fn forget(&mut self, measure: Measure, value: u64) {
         let part = self.range(measure as usize);
-        let mut words = std::mem::take(&mut self.words).into_vec();
-        let n_more = Counts::forget_in(&mut words, part, value);
-        move_ends(&mut words, measure as usize, n_more);
-        if words.len() > N_ENDS {
-            self.words = words.into_boxed_slice();
+        self.change(measure, |words| Counts::forget_in(words, part, value));
+        if self.n_used() == N_ENDS {
+            *self = Self::default();
         }
     }
 
@@ -122,6 +145,16 @@ impl Past {
     fn range(&self, at: usize) -> Range<usize> {
         range(&self.words, at)
     }
+
+    /// The ends, and the words of all distributions.
+    fn used(&self) -> &[u16] {
+        self.words.get(..self.n_used()).unwrap_or_default()
+    }
+
+    /// How many words these are; as many as the ends where there are none yet.
+    fn n_used(&self) -> usize {
+        self.range(N_MEASURES - 1).end
+    }
 }
 
 /// Where the words of a distribution lie.
@@ -151,11 +184,9 @@ mod tests {
     /// A past and the same distributions apart.
     fn of(values: &[(usize, u64)]) -> (Past, [Distribution; N_MEASURES]) {
         let (mut past, mut apart) = (Past::default(), <[Distribution; N_MEASURES]>::default());
-        for values in values.chunks(3) {
-            past.record(&values.iter().map(|&(at, value)| (MEASURES[at], value)).collect::<Vec<_>>());
-            for &(at, value) in values {
-                apart[at].record(value);
-            }
+        for &(at, value) in values {
+            past.record(MEASURES[at], value);
+            apart[at].record(value);
         }
         (past, apart)
     }
