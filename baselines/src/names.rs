@@ -1,20 +1,31 @@
 //! Names: strings told once, and dense numbers for them.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 /// An append-only set of strings, each with a dense number in order of arrival.
 ///
 /// The numbers are private to one set: what leaves the process carries the strings.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    ids: HashMap<Arc<str>, u32, FixedState>,
-    names: Vec<Arc<str>>,
+    /// Numbers only: the names stay in their list.
+    ids: HashTable<u32>,
+    list: Vec<Arc<str>>,
+    hasher: FixedState,
 }
 
 impl Names {
+    /// Makes room for more names: each is hashed again whenever there is too little.
+    pub fn reserve(&mut self, additional: usize) {
+        let Self { ids, list, hasher } = self;
+        ids.reserve(additional, |id| hasher.hash_one(list.get(*id as usize).map_or("", |name| &**name)));
+        list.reserve(additional);
+    }
+
     /// The number of a name, given on first sight.
     pub fn intern(&mut self, name: &str) -> u32 {
         self.intern_as(name, || name.into())
@@ -26,30 +37,34 @@ impl Names {
     }
 
     fn intern_as(&mut self, name: &str, kept: impl FnOnce() -> Arc<str>) -> u32 {
-        if let Some(&id) = self.ids.get(name) {
-            return id;
+        let Self { ids, list, hasher } = self;
+        let of = |id: u32| list.get(id as usize).map_or("", |name| &**name);
+        match ids.entry(hasher.hash_one(name), |id| of(*id) == name, |id| hasher.hash_one(of(*id))) {
+            Entry::Occupied(id) => *id.get(),
+            Entry::Vacant(slot) => {
+                let id = list.len() as u32;
+                slot.insert(id);
+                list.push(kept());
+                id
+            }
         }
-        let id = self.names.len() as u32;
-        let name = kept();
-        self.names.push(Arc::clone(&name));
-        self.ids.insert(name, id);
-        id
     }
 
     /// The number of a name, if it was told.
     pub fn id(&self, name: &str) -> Option<u32> {
-        self.ids.get(name).copied()
+        let is_it = |id: &u32| self.list.get(*id as usize).is_some_and(|told| **told == *name);
+        self.ids.find(self.hasher.hash_one(name), is_it).copied()
     }
 
     /// The name of a number; empty for a number that was never given.
     pub fn name(&self, id: u32) -> Arc<str> {
-        self.names.get(id as usize).cloned().unwrap_or_default()
+        self.list.get(id as usize).cloned().unwrap_or_default()
     }
 
     /// Numbers the names in their order; gives the new number of each.
     pub fn sort(&mut self) -> Vec<u32> {
-        let numbers = sort(&mut self.names);
-        for id in self.ids.values_mut() {
+        let numbers = sort(&mut self.list);
+        for id in &mut self.ids {
             *id = numbers.get(*id as usize).copied().unwrap_or(*id);
         }
         numbers
@@ -57,17 +72,17 @@ impl Names {
 
     /// All names, by number.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.names.iter()
+        self.list.iter()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.list.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.list.is_empty()
     }
 }
 

@@ -375,7 +375,8 @@ impl<'a> Coded<'a> {
         (code < texts.len()).then(|| texts.value(code))
     }
 
-    fn code(self, row: usize) -> Option<usize> {
+    /// The code at a row; `None` where it is null.
+    pub fn code(self, row: usize) -> Option<usize> {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             return None;
         }

@@ -13,6 +13,7 @@ use hashbrown::{HashMap, HashSet};
 use super::block::Block;
 use super::group::{Group, Key, MAX_ADDRESSES, MAX_INTERFACES};
 use super::initiator;
+use super::own::Owned;
 use super::table::Table;
 use super::{Interface, Known, Numbered, OTHER, Record, UNKNOWN, is_within};
 use crate::flow::{Coded, DIRECTION_UNKNOWN, EGRESS, FlowBatch};
@@ -26,14 +27,12 @@ pub(super) struct InterfaceSeen {
     pub(super) vpc: Arc<str>,
     /// Passes on others' packets: a NAT gateway or another middlebox, whose copy would count everything twice.
     pub(super) forwards: bool,
-    /// Addresses that the records' direction shows to be its own.
-    pub(super) own: Vec<u32>,
 }
 
 impl InterfaceSeen {
     fn new(known: Arc<Known>) -> Self {
         let nothing = Arc::<str>::default;
-        Self { known, account: nothing(), region: nothing(), vpc: nothing(), forwards: false, own: Vec::new() }
+        Self { known, account: nothing(), region: nothing(), vpc: nothing(), forwards: false }
     }
 }
 
@@ -59,6 +58,8 @@ pub(super) struct Groups {
     places: Names,
     /// The address each interface was last seen to own.
     latest_own: Vec<u32>,
+    /// Addresses that the records' direction shows to be interfaces' own.
+    own: Owned,
     /// Where each address is in `addresses`: a table with keys of its own would take six times as much, most of it far
     /// from the cache.
     address_ids: Slots,
@@ -139,16 +140,19 @@ impl Groups {
     }
 
     fn intern_address(&mut self, address: u128) -> u32 {
-        if let Some(number) = self.number(address) {
+        let Self { address_ids, addresses, hasher, .. } = self;
+        let hash = hasher.hash_one(address);
+        if let Some(number) =
+            address_ids.find(address_ids.place(hash), |id| addresses.get(id as usize) == Some(&address))
+        {
             return number;
         }
-        let Self { address_ids, addresses, hasher, .. } = self;
         let number = addresses.len() as u32;
         if number == MAX_ADDRESSES {
             return MAX_ADDRESSES - 1;
         }
         address_ids.make_room(addresses.len() + 1, addresses.iter().map(|address| hasher.hash_one(address)));
-        address_ids.add(address_ids.place(hasher.hash_one(address)), number);
+        address_ids.add(address_ids.place(hash), number);
         addresses.push(address);
         number
     }
@@ -164,6 +168,8 @@ impl Groups {
         if !unknown {
             return;
         }
+        let [mut accounts, mut regions, mut vpcs] =
+            [(account, "-"), (region, ""), (vpc, "")].map(|(column, lacking)| Place { column, lacking, latest: None });
         let nulls = batch.interface().nulls();
         for (row, &code) in batch.interface().codes().iter().enumerate() {
             if nulls.is_some_and(|nulls| nulls.is_null(row)) {
@@ -173,16 +179,12 @@ impl Groups {
             let Some(seen) = self.interfaces.get_mut(id as usize).filter(|seen| seen.account.is_empty()) else {
                 continue;
             };
-            let mut text = |column: Option<Coded<'_>>, lacking: &str| {
-                let text = column.and_then(|column| column.text(row)).unwrap_or(lacking);
-                let number = self.places.intern(text);
-                self.places.name(number)
-            };
             // `-` marks an interface whose rows never say it, so that they are not asked again. AWS may say `unknown`
             // of those it makes.
-            seen.account = text(account.filter(|account| account.text(row) != Some("unknown")), "-");
-            seen.region = text(region, "");
-            seen.vpc = text(vpc, "");
+            let names = &mut self.places;
+            seen.account = accounts.at(row, names, |account| if account == "unknown" { "-" } else { account });
+            seen.region = regions.at(row, names, |region| region);
+            seen.vpc = vpcs.at(row, names, |vpc| vpc);
         }
     }
 
@@ -268,13 +270,9 @@ impl Groups {
         if self.latest_own.get(interface as usize) == Some(&address) {
             return;
         }
-        if let (Some(seen), Some(latest)) =
-            (self.interfaces.get_mut(interface as usize), self.latest_own.get_mut(interface as usize))
-        {
+        if let Some(latest) = self.latest_own.get_mut(interface as usize) {
             *latest = address;
-            if !seen.own.contains(&address) {
-                seen.own.push(address);
-            }
+            self.own.insert(interface, address);
         }
     }
 
@@ -320,9 +318,9 @@ impl Groups {
         &self.interfaces[id as usize]
     }
 
-    /// Takes the addresses shown to be each interface's own.
-    pub(super) fn take_own(&mut self) -> Vec<Vec<u32>> {
-        self.interfaces.iter_mut().map(|seen| std::mem::take(&mut seen.own)).collect()
+    /// Takes the addresses shown to be interfaces' own.
+    pub(super) fn take_own(&mut self) -> Owned {
+        std::mem::take(&mut self.own)
     }
 
     /// All interfaces, by number.
@@ -359,9 +357,6 @@ impl Groups {
         for seen in &other.interfaces {
             let id = self.number_of_met(&seen.known.id).unwrap_or_else(|| self.add_interface(Arc::clone(&seen.known)));
             interfaces.push(id);
-            for &own in &seen.own {
-                self.owns(id, of(&addresses, own));
-            }
             if let Some(mine) = self.interfaces.get_mut(id as usize) {
                 mine.forwards |= seen.forwards;
                 if mine.account.is_empty() {
@@ -371,6 +366,7 @@ impl Groups {
                 }
             }
         }
+        other.own.iter().for_each(|(interface, own)| self.owns(of(&interfaces, interface), of(&addresses, own)));
         self.services.intern("");
         self.service_of.resize(self.addresses.len(), 0);
         let services: Vec<u32> = other.services.iter().map(|name| self.services.intern(name)).collect();
@@ -389,6 +385,32 @@ impl Groups {
             self.table.merge(key, group);
         }
         (interfaces, addresses)
+    }
+}
+
+/// A column that names places, in which many rows follow that name the same.
+struct Place<'a> {
+    column: Option<Coded<'a>>,
+    /// What stands for no name.
+    lacking: &'a str,
+    /// The code looked up last, `None` of a null, with its name.
+    latest: Option<(Option<usize>, Arc<str>)>,
+}
+
+impl Place<'_> {
+    /// The name at a row, as it is to be understood.
+    fn at(&mut self, row: usize, names: &mut Names, understood: impl FnOnce(&str) -> &str) -> Arc<str> {
+        let code = self.column.and_then(|column| column.code(row));
+        match &self.latest {
+            Some((latest, name)) if *latest == code => Arc::clone(name),
+            _ => {
+                let text = self.column.and_then(|column| column.text(row)).map_or(self.lacking, understood);
+                let number = names.intern(text);
+                let name = names.name(number);
+                self.latest = Some((code, Arc::clone(&name)));
+                name
+            }
+        }
     }
 }
 

@@ -35,10 +35,8 @@ use baselines::window::Window;
 
 use crate::flow::{Coded, FlowBatch};
 use block::{Block, Numbers};
-use foldhash::fast::FixedState;
 use group::Key;
 use groups::{Groups, InterfaceSeen};
-use hashbrown::HashMap;
 use initiator::{Sense, Undecided};
 use own::Own;
 
@@ -271,8 +269,9 @@ impl Rollup {
         let answers = LazyCell::new(|| groups.answers());
         let mut out = Observations::default();
         let services: Vec<u32> = groups.service_names().map(|name| out.services.intern_shared(name)).collect();
-        // Whose an interface was in a window: asked once, not for every group.
-        let mut owners: HashMap<(u32, Window), Option<u32>, FixedState> = HashMap::default();
+        // Whose each interface was in the window asked for last: groups of the same window follow each other.
+        let mut owners = vec![(Window(u32::MAX), None); groups.all_interfaces().len()];
+        out.owners.reserve(groups.all_interfaces().len());
         // The numbers of interfaces and addresses in `out`.
         let mut enis = vec![None; groups.all_interfaces().len()];
         let mut peers = vec![None; groups.n_addresses()];
@@ -290,10 +289,12 @@ impl Rollup {
             }
             let InterfaceSeen { known: interface, account: of_account, region, vpc, .. } =
                 groups.interface(key.interface());
-            let known = *owners
-                .entry((key.interface(), key.window()))
-                .or_insert_with(|| interface.owner(key.window()).map(|name| out.owners.intern_shared(name)));
-            let Some(owner) = known else {
+            let Some((window, owner)) = owners.get_mut(key.interface() as usize) else { continue };
+            if *window != key.window() {
+                let name = interface.owner(key.window());
+                (*window, *owner) = (key.window(), name.map(|name| out.owners.intern_shared(name)));
+            }
+            let Some(owner) = *owner else {
                 account.n_unknown_interface += group.n_rows();
                 continue;
             };
@@ -323,10 +324,13 @@ impl Rollup {
         (out, account)
     }
 
+    /// Forgets what numbers were derived from: what else there is was taken out.
     fn clear(&mut self) {
-        self.groups.clear();
-        let (groups, block) = (std::mem::take(&mut self.groups), std::mem::take(&mut self.block));
-        *self = Self { groups, block, ..Self::new(self.span) };
+        let Self { groups, interface_ids, src_ids, dst_ids, pkt_src_ids, pkt_dst_ids, .. } = self;
+        groups.clear();
+        for numbers in [interface_ids, src_ids, dst_ids, pkt_src_ids, pkt_dst_ids] {
+            numbers.dictionary = None;
+        }
     }
 }
 

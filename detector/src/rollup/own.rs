@@ -4,6 +4,8 @@
 //! still has its address on one side: the address most of its records share. Where an object tells of two addresses
 //! only, both are shared, and other objects have to say which it is: see [`Shared`].
 
+use std::collections::BTreeSet;
+
 use baselines::ladder::{is_ipv4, is_private};
 use baselines::observation::Shared;
 use foldhash::fast::FixedState;
@@ -11,10 +13,44 @@ use hashbrown::{HashMap, HashSet};
 
 use super::groups::Groups;
 
-/// The own addresses of each interface, both as numbers of `groups`. They are few.
+/// Interfaces and their own addresses, both as numbers of `groups`. Nearly all have one.
+#[derive(Debug, Default)]
+pub(super) struct Owned {
+    /// The first one by interface; [`u32::MAX`] for none.
+    first: Vec<u32>,
+    others: BTreeSet<(u32, u32)>,
+}
+
+impl Owned {
+    /// Notes an address as an interface's own.
+    pub(super) fn insert(&mut self, interface: u32, address: u32) {
+        if self.first.len() <= interface as usize {
+            self.first.resize(interface as usize + 1, u32::MAX);
+        }
+        match self.first.get_mut(interface as usize) {
+            Some(first) if *first == u32::MAX => *first = address,
+            Some(first) if *first == address => {}
+            _ => _ = self.others.insert((interface, address)),
+        }
+    }
+
+    /// Whether an address is the interface's own.
+    fn contains(&self, interface: u32, address: u32) -> bool {
+        self.first.get(interface as usize) == Some(&address)
+            || !self.others.is_empty() && self.others.contains(&(interface, address))
+    }
+
+    /// Each interface with each of its addresses.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
+        let first = (0..).zip(&self.first).map(|(interface, address)| (interface, *address));
+        first.filter(|(_, address)| *address != u32::MAX).chain(self.others.iter().copied())
+    }
+}
+
+/// The own addresses of each interface, as far as they are known.
 #[derive(Debug)]
 pub(super) struct Own {
-    addresses: Vec<Vec<u32>>,
+    addresses: Owned,
     /// The interfaces of which neither the inventory nor the direction of records tells any, of IPv6 and of IPv4: see
     /// [`family`].
     open: Vec<[bool; 2]>,
@@ -30,25 +66,27 @@ fn family(address: u128) -> usize {
 impl Own {
     /// What the inventory and the direction of records tell. Takes from the groups what they know of it.
     pub(super) fn known(groups: &mut Groups) -> Self {
-        let mut own = Self { addresses: groups.take_own(), open: Vec::new(), tied: HashSet::default() };
+        let mut addresses = groups.take_own();
         let groups = &*groups;
         let is_there =
             [false, true].map(|is_it| (0..groups.n_addresses() as u32).any(|id| is_ipv4(groups.address(id)) == is_it));
+        let mut open = vec![is_there; groups.all_interfaces().len()];
+        let mut tells = |interface: u32, address: u128| {
+            let of_interface = open.get_mut(interface as usize);
+            if let Some(open) = of_interface.and_then(|open| open.get_mut(family(address))) {
+                *open = false;
+            }
+        };
+        addresses.iter().for_each(|(interface, address)| tells(interface, groups.address(address)));
         for (interface, seen) in (0..).zip(groups.all_interfaces()) {
-            let known = &seen.known.own;
-            let shown = own.addresses.get(interface as usize).into_iter().flatten().map(|&id| groups.address(id));
-            let mut open = is_there;
-            for address in known.iter().copied().chain(shown) {
-                if let Some(open) = open.get_mut(family(address)) {
-                    *open = false;
+            for address in &seen.known.own {
+                tells(interface, *address);
+                if let Some(number) = groups.number(*address) {
+                    addresses.insert(interface, number);
                 }
             }
-            own.open.push(open);
-            for number in known.iter().filter_map(|address| groups.number(*address)) {
-                own.insert(interface, number);
-            }
         }
-        own
+        Self { addresses, open, tied: HashSet::default() }
     }
 
     /// Adds the address that an interface's records share where nothing else tells any; gives these addresses, with
@@ -60,7 +98,11 @@ impl Own {
         let shared = shared(groups, &self.open);
         for of_family in shared.chunk_by(|a, b| a.family() == b.family()) {
             match of_family {
-                [one] => self.insert(one.eni, groups.number(one.address).unwrap_or(u32::MAX)),
+                [one] => {
+                    if let Some(number) = groups.number(one.address) {
+                        self.addresses.insert(one.eni, number);
+                    }
+                }
                 _ => self.tied.extend(of_family.iter().map(Shared::family)),
             }
         }
@@ -78,15 +120,7 @@ impl Own {
 
     /// Whether an address is the interface's own.
     pub(super) fn contains(&self, interface: u32, address: u32) -> bool {
-        self.addresses.get(interface as usize).is_some_and(|own| own.contains(&address))
-    }
-
-    fn insert(&mut self, interface: u32, address: u32) {
-        if !self.contains(interface, address)
-            && let Some(own) = self.addresses.get_mut(interface as usize)
-        {
-            own.push(address);
-        }
+        self.addresses.contains(interface, address)
     }
 }
 
@@ -112,4 +146,22 @@ fn shared(groups: &Groups, open: &[[bool; 2]]) -> Vec<Shared> {
     shared.sort_unstable_by_key(|of| (of.family(), std::cmp::Reverse(likely(of)), of.address));
     let of_family = shared.chunk_by(|a, b| a.family() == b.family());
     of_family.flat_map(|all| all.iter().take_while(|of| all.first().map(likely) == Some(likely(of)))).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_keeps_all_its_addresses_each_once() {
+        let mut owned = Owned::default();
+        for (interface, address) in [(2, 7), (0, 5), (2, 9), (2, 7), (2, 9), (2, 8)] {
+            owned.insert(interface, address);
+        }
+        assert_eq!(owned.iter().collect::<Vec<_>>(), [(0, 5), (2, 7), (2, 8), (2, 9)]);
+        assert!(
+            [(0, 5), (2, 7), (2, 8), (2, 9)].iter().all(|(interface, address)| owned.contains(*interface, *address))
+        );
+        assert!(![(0, 7), (1, 7), (9, 5)].iter().any(|(of, address)| owned.contains(*of, *address)));
+    }
 }
