@@ -155,7 +155,7 @@ impl Baselines {
         let found: Vec<Found> = rows.iter().map(|row| baseline.find(&self.ladder, row)).collect();
         let mut open = Open::default();
         let touched = baseline.follow(&self.ladder, window, rows, &found, &mut open, met);
-        baseline.close(open);
+        baseline.close(&mut open);
         touched
     }
 

@@ -1,8 +1,5 @@
 //! Following newcomers: what each does in a window is added to its file.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-
 use crate::baseline::{Baseline, Learned};
 use crate::ladder::{Ladder, is_private};
 use crate::newcomer::{Circumstances, Newcomer, Subject};
@@ -12,14 +9,46 @@ use crate::watched::Watched;
 use crate::window::Window;
 
 /// Newcomers of one owner, unpacked. The changes of several windows collect here, so that each newcomer is packed only
-/// once.
+/// once. Their memory serves one owner after the other.
 #[derive(Debug, Default)]
-pub struct Open(BTreeMap<Subject, Newcomer>);
+pub struct Open {
+    /// The place of each file that is open, by its subject [packed](Subject::packed).
+    places: Vec<(u64, u32)>,
+    /// Subjects and files by place: as many as are open, then what is left over from others.
+    files: Vec<(Subject, Newcomer)>,
+    /// Where files are packed.
+    room: Vec<u8>,
+}
 
 impl Open {
     /// The file of a newcomer met since these were opened.
     pub fn get(&self, subject: Subject) -> Option<&Newcomer> {
-        self.0.get(&subject)
+        let place = self.find(subject).ok()?;
+        self.files.get(place).map(|(_, file)| file)
+    }
+
+    fn get_mut(&mut self, subject: Subject) -> Option<&mut Newcomer> {
+        let place = self.find(subject).ok()?;
+        self.files.get_mut(place).map(|(_, file)| file)
+    }
+
+    /// The place of a subject's file; where among the others it belongs if it is not open.
+    fn find(&self, subject: Subject) -> Result<usize, usize> {
+        let at = self.places.binary_search_by_key(&subject.packed(), |(of, _)| *of)?;
+        self.places.get(at).map(|(_, place)| *place as usize).ok_or(at)
+    }
+
+    /// Opens a file that belongs there among the others; it says what is left over from another one until it is filled.
+    #[expect(clippy::indexing_slicing, reason = "there are more files than are open before this one")]
+    fn add(&mut self, at: usize, subject: Subject) -> &mut Newcomer {
+        let place = self.places.len();
+        self.places.insert(at, (subject.packed(), place as u32));
+        if self.files.len() == place {
+            self.files.push((subject, Newcomer::default()));
+        }
+        let (of, file) = &mut self.files[place];
+        *of = subject;
+        file
     }
 }
 
@@ -39,10 +68,11 @@ impl Baseline {
         mut met: impl FnMut(&Self, Subject, &Observation) -> Circumstances,
     ) -> Vec<Subject> {
         // Subject by subject: each file is looked for once.
-        let mut of_subject: Vec<(u64, u32)> =
-            (0..).zip(found).filter_map(|(at, found)| Some((found.standing.subject()?.packed(), at))).collect();
+        let mut of_subject = Vec::with_capacity(found.len());
+        let subject = |(at, found): (u32, &Found)| Some((found.standing.subject()?.packed(), at));
+        of_subject.extend((0..).zip(found).filter_map(subject));
         of_subject.sort_unstable();
-        let mut touched = Vec::new();
+        let mut touched = Vec::with_capacity(of_subject.len());
         for of_subject in of_subject.chunk_by(|a, b| a.0 == b.0) {
             let told = || of_subject.iter().filter_map(|&(_, at)| rows.get(at as usize));
             let first = of_subject.first().and_then(|&(_, at)| found.get(at as usize));
@@ -54,10 +84,15 @@ impl Baseline {
                 if self.is_watch_full() {
                     // Room is made by forgetting the newcomers that say the least, going by their files: what this hour
                     // added to those that are open must be in them first.
-                    self.close(std::mem::take(open));
+                    self.close(open);
                 }
                 self.watch(ladder, subject, window);
-                open.0.insert(subject, Newcomer::new(window, circumstances));
+                if let Err(at) = open.find(subject) {
+                    open.add(at, subject);
+                }
+                if let Some(newcomer) = open.get_mut(subject) {
+                    newcomer.begin(window, circumstances);
+                }
             }
             if let Some(newcomer) = self.opened(subject, open) {
                 let (mut early, mut late) = (0, 0);
@@ -81,17 +116,18 @@ impl Baseline {
 
     /// A newcomer among those open; one that is not is opened, unless it is not watched.
     fn opened<'a>(&self, subject: Subject, open: &'a mut Open) -> Option<&'a mut Newcomer> {
-        match open.0.entry(subject) {
-            Entry::Occupied(newcomer) => Some(newcomer.into_mut()),
-            Entry::Vacant(slot) => Some(slot.insert(self.newcomers.get(&subject)?.open_to_add())),
-        }
+        let Err(at) = open.find(subject) else { return open.get_mut(subject) };
+        let watched = self.newcomers.get(&subject)?;
+        let newcomer = open.add(at, subject);
+        watched.open_in(newcomer);
+        Some(newcomer)
     }
 
     /// Puts a newcomer under a finding, in its file and where it is open. That it is no longer among what others may
     /// think familiar concerns the fleet and is added to `learned`.
     pub fn set_finding(&mut self, open: &mut Open, subject: Subject, finding: u128, learned: &mut Learned) {
         self.note_told(subject, learned);
-        if let Some(newcomer) = open.0.get_mut(&subject) {
+        if let Some(newcomer) = open.get_mut(subject) {
             newcomer.finding = finding;
         }
         if let Some(newcomer) = self.newcomers.get_mut(&subject) {
@@ -100,11 +136,13 @@ impl Baseline {
     }
 
     /// Closes newcomers that were opened.
-    pub fn close(&mut self, open: Open) {
-        let mut room = Vec::new();
-        for (subject, newcomer) in open.0 {
-            if let Some(watched) = self.newcomers.get_mut(&subject) {
-                *watched = Watched::close_in(&mut room, &newcomer);
+    pub fn close(&mut self, open: &mut Open) {
+        let Open { places, files, room } = open;
+        for (_, place) in places.drain(..) {
+            if let Some((subject, newcomer)) = files.get(place as usize)
+                && let Some(watched) = self.newcomers.get_mut(subject)
+            {
+                *watched = Watched::close_in(room, newcomer);
             }
         }
     }

@@ -145,7 +145,7 @@ impl Contacted {
 }
 
 /// A destination under watch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Newcomer {
     /// When it was met.
     pub known: Known,
@@ -246,29 +246,21 @@ impl Held {
 }
 
 impl Newcomer {
-    /// Contacts there are at most while an observation is added: those kept, and its own.
-    pub(crate) const ROOM_FOR_CONTACTS: usize = MAX_CONTACTS + WINDOW_MINUTES as usize;
-
-    /// The same of counts.
-    pub(crate) const ROOM_FOR_COUNTS: usize = MAX_COUNTS + 1;
-
     /// Met for the first time.
     pub fn new(window: Window, met: Circumstances) -> Self {
-        Self {
-            known: Known::new(window),
-            met,
-            contacts: Vec::with_capacity(Self::ROOM_FOR_CONTACTS),
-            counts: Vec::with_capacity(Self::ROOM_FOR_COUNTS),
-            n_flows: 0,
-            n_rejected: 0,
-            bytes_out: 0,
-            bytes_in: 0,
-            latest_bytes_out: 0,
-            before: window,
-            destinations: Vec::new(),
-            held: Held::default(),
-            finding: 0,
-        }
+        let mut newcomer = Self::default();
+        newcomer.begin(window, met);
+        newcomer
+    }
+
+    /// Makes it one that is met for the first time, in the memory that it has.
+    pub(crate) fn begin(&mut self, window: Window, met: Circumstances) {
+        let Self { mut contacts, mut counts, mut destinations, .. } = std::mem::take(self);
+        contacts.clear();
+        counts.clear();
+        destinations.clear();
+        let known = Known::new(window);
+        *self = Self { known, met, contacts, counts, before: window, destinations, ..Self::default() };
     }
 
     /// Adds an observation of it. What connections were held is told apart, once a window: see [`Held::extend`].

@@ -90,15 +90,14 @@ impl Watched {
 
     /// Opens it to be read.
     pub(crate) fn open(&self) -> Newcomer {
-        self.open_with(0, 0)
+        let mut newcomer = Newcomer::default();
+        self.open_in(&mut newcomer);
+        newcomer
     }
 
-    /// Opens it to be added to, with room for what an hour adds: growing step by step would take longer than adding.
-    pub(crate) fn open_to_add(&self) -> Newcomer {
-        self.open_with(Newcomer::ROOM_FOR_CONTACTS, Newcomer::ROOM_FOR_COUNTS)
-    }
-
-    fn open_with(&self, room_for_contacts: usize, room_for_counts: usize) -> Newcomer {
+    /// Opens it in the memory of another one.
+    pub(crate) fn open_in(&self, newcomer: &mut Newcomer) {
+        let Newcomer { mut contacts, mut counts, mut destinations, .. } = std::mem::take(newcomer);
         let from = &mut Unpacker::new(&self.file);
         let met = unpack_met(from);
         let [n_flows, n_rejected, bytes_out, bytes_in] = std::array::from_fn(|_| from.take());
@@ -110,21 +109,20 @@ impl Watched {
         let held = Held { bits, since, until, against_chance: from.take_f64() };
         let first = self.known.first;
         let mut minute = first.start() / 60;
-        let n_contacts = from.take();
-        let mut contacts = Vec::with_capacity(room_for_contacts.max(n_contacts as usize));
-        contacts.extend((0..n_contacts).map(|_| {
+        contacts.clear();
+        contacts.extend((0..from.take()).map(|_| {
             minute = from.take_from(minute);
             minute as u32
         }));
         let mut counted = first;
-        let n_counts = from.take();
-        let mut counts = Vec::with_capacity(room_for_counts.max(n_counts as usize));
-        counts.extend((0..n_counts).map(|_| {
+        counts.clear();
+        counts.extend((0..from.take()).map(|_| {
             counted = window(from, counted.0.into());
             (counted, from.take_u32())
         }));
-        let destinations = (0..from.take()).map(|_| unpack_contacted(from, first)).collect();
-        Newcomer {
+        destinations.clear();
+        destinations.extend((0..from.take()).map(|_| unpack_contacted(from, first)));
+        *newcomer = Newcomer {
             known: self.known,
             met,
             contacts,
@@ -138,7 +136,7 @@ impl Watched {
             destinations,
             held,
             finding: self.finding(),
-        }
+        };
     }
 }
 
@@ -234,12 +232,14 @@ mod tests {
                 n_new_ports, port_exposure, age,
             };
             let mut newcomer = Newcomer::new(rows.first().map_or(Window(0), |row| Window(row.0)), met);
+            let mut other = Newcomer::default();
             for (window, row) in rows {
                 newcomer.add(&Observation { window: Window(window), ..row });
                 newcomer.held.extend(Window(window), row.ports_early, row.ports_late);
                 let watched = Watched::close(&newcomer);
                 prop_assert_eq!(&watched.open(), &newcomer);
-                prop_assert_eq!(&watched.open_to_add(), &newcomer);
+                watched.open_in(&mut other);
+                prop_assert_eq!(&other, &newcomer);
             }
             newcomer.finding = finding;
             let mut watched = Watched::close(&newcomer);

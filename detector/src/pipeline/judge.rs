@@ -141,7 +141,8 @@ impl<'a> Judge<'a> {
         parts.sort_unstable_by_key(|part| part.owner);
         let (fleet, of_owner) = baselines.side_by_side(parts.iter().map(|part| part.owner));
         let judging = &*scorer;
-        parts.par_iter_mut().zip(of_owner).for_each_init(Settled::default, |settled, (part, baseline)| {
+        let room = || (Settled::default(), Open::default());
+        parts.par_iter_mut().zip(of_owner).for_each_init(room, |(settled, open), (part, baseline)| {
             let OfOwner { owner, runs, incidents, learned, account } = part;
             settled.settle(runs, self.tables, self.ranks);
             for row in &mut settled.rows {
@@ -150,7 +151,7 @@ impl<'a> Judge<'a> {
             baseline.bring_near(fleet.ladder, &settled.rows);
             let Settled { n_repeated, n_inbound, .. } = *settled;
             *account = Account { n_observations: settled.rows.len() as u64, n_repeated, n_inbound };
-            let mut own = Own { owner: *owner, baseline, incidents, open: Open::default(), learned };
+            let mut own = Own { owner: *owner, baseline, incidents, open, learned };
             for told in settled.rows.chunk_by(|a, b| a.window == b.window) {
                 self.window(judging, fleet, &mut own, told);
             }

@@ -133,7 +133,7 @@ pub struct Own<'a> {
     /// What was told of it.
     pub incidents: &'a mut OwnIncidents,
     /// Its newcomers that are open, to be closed when the owner's hour is over.
-    pub open: Open,
+    pub open: &'a mut Open,
     /// What the hour brought that concerns the fleet, to be noted when it is over.
     pub learned: &'a mut Learned,
 }
@@ -208,7 +208,7 @@ impl<'a> Scorer<'a> {
             let judged = Judged { window: seen.window, topic, bans, oddities, under, by_interface, enis };
             let finding = own.incidents.add(config, facts, fleet, own.owner, judged);
             if let Topic::Newcomer(subject) = topic {
-                own.baseline.set_finding(&mut own.open, subject, finding.0, own.learned);
+                own.baseline.set_finding(own.open, subject, finding.0, own.learned);
             }
         }
     }
@@ -272,7 +272,7 @@ impl<'a> Scorer<'a> {
         if found.iter().all(|found| found.standing == Standing::Settled) {
             return Vec::new();
         }
-        own.baseline.follow(fleet.ladder, window, rows, found, &mut own.open, |baseline, subject, row| {
+        own.baseline.follow(fleet.ladder, window, rows, found, own.open, |baseline, subject, row| {
             novelty::circumstances(fleet, baseline, subject, row, window)
         })
     }
