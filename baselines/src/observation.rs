@@ -16,7 +16,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::ladder::is_ipv4;
+use crate::ladder::{is_ipv4, is_private};
 use crate::names::{Names, at, sort};
 use crate::slots::Place;
 use crate::table::Index;
@@ -147,6 +147,12 @@ impl Shared {
     /// What its interface has one own address of: IPv6 (0) or IPv4.
     pub fn family(&self) -> (u32, usize) {
         (self.eni, is_ipv4(self.address).into())
+    }
+
+    /// Whether the address is more likely the interface's own than others with as many records: a private one, in IPv4.
+    /// An interface's own IPv6 address is as often public.
+    pub fn is_likely_own(&self) -> bool {
+        is_ipv4(self.address) && is_private(self.address)
     }
 }
 

@@ -3,7 +3,6 @@
 //! An object that tells of two addresses of an interface does not say which of them is its own: a port scan of it looks
 //! like one by it. All objects together do, whichever comes first: its own address is the one on all of its records.
 
-use baselines::ladder::{is_ipv4, is_private};
 use baselines::observation::{Observation, Observations, Peer, Shared};
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
@@ -28,8 +27,7 @@ impl Candidates {
     pub(super) fn decided(self, peers: &[Peer]) -> OwnPeers {
         let of = |((eni, address), (n_rows, n_asking))| Shared { eni, address, n_rows, n_asking };
         let mut all: Vec<Shared> = self.n_rows.into_iter().map(of).collect();
-        let is_inside = |of: &Shared| is_ipv4(of.address) && is_private(of.address);
-        let likely = |of: &Shared| std::cmp::Reverse((of.n_rows, is_inside(of), of.n_asking));
+        let likely = |of: &Shared| std::cmp::Reverse((of.n_rows, of.is_likely_own(), of.n_asking));
         all.sort_unstable_by_key(|of| (of.family(), likely(of), of.address));
         all.dedup_by_key(|of| of.family());
         let mut enis_of: HashMap<u128, Vec<u32>, FixedState> = HashMap::default();

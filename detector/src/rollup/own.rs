@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use baselines::ladder::{is_ipv4, is_private};
+use baselines::ladder::is_ipv4;
 use baselines::observation::Shared;
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
@@ -124,8 +124,8 @@ impl Own {
     }
 }
 
-/// For each open interface and address family, the address with the most records; of equals, in IPv4, a private one:
-/// an interface's own IPv6 address is as often public. Two, where this does not tell. By interface and family.
+/// For each open interface and address family, the address with the most records; of equals the likelier one
+/// ([`Shared::is_likely_own`]). Two, where this does not tell. By interface and family.
 fn shared(groups: &Groups, open: &[[bool; 2]]) -> Vec<Shared> {
     let mut n_rows: HashMap<(u32, u32), (u64, u64), FixedState> = HashMap::default();
     let is_open = |interface: u32, address: u128| {
@@ -142,7 +142,7 @@ fn shared(groups: &Groups, open: &[[bool; 2]]) -> Vec<Shared> {
     }
     let shared = |((eni, id), (n_rows, n_asking))| Shared { eni, address: groups.address(id), n_rows, n_asking };
     let mut shared: Vec<Shared> = n_rows.into_iter().map(shared).collect();
-    let likely = |of: &Shared| (of.n_rows, is_ipv4(of.address) && is_private(of.address));
+    let likely = |of: &Shared| (of.n_rows, of.is_likely_own());
     shared.sort_unstable_by_key(|of| (of.family(), std::cmp::Reverse(likely(of)), of.address));
     let of_family = shared.chunk_by(|a, b| a.family() == b.family());
     of_family.flat_map(|all| all.iter().take_while(|of| all.first().map(likely) == Some(likely(of)))).copied().collect()
