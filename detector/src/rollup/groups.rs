@@ -140,13 +140,11 @@ impl Groups {
     }
 
     fn intern_address(&mut self, address: u128) -> u32 {
-        let Self { address_ids, addresses, hasher, .. } = self;
-        let hash = hasher.hash_one(address);
-        if let Some(number) =
-            address_ids.find(address_ids.place(hash), |id| addresses.get(id as usize) == Some(&address))
-        {
+        let hash = self.hasher.hash_one(address);
+        if let Some(number) = self.number_at(hash, address) {
             return number;
         }
+        let Self { address_ids, addresses, hasher, .. } = self;
         let number = addresses.len() as u32;
         if number == MAX_ADDRESSES {
             return MAX_ADDRESSES - 1;
@@ -293,8 +291,12 @@ impl Groups {
 
     /// The number of an address; `None` when no record has it.
     pub(super) fn number(&self, address: u128) -> Option<u32> {
+        self.number_at(self.hasher.hash_one(address), address)
+    }
+
+    fn number_at(&self, hash: u64, address: u128) -> Option<u32> {
         let is_it = |number: u32| self.addresses.get(number as usize) == Some(&address);
-        self.address_ids.find(self.address_ids.place(self.hasher.hash_one(address)), is_it)
+        self.address_ids.find(self.address_ids.place(hash), is_it)
     }
 
     /// How many addresses there are.
