@@ -203,15 +203,15 @@ fn is_explained(baseline: &Baseline, contacts: &[u32], period_minutes: f64, now:
     let is_in_pause = |run: &(u32, u32)| pauses.iter().any(|pause| pause.0 < run.0 && run.1 < pause.1);
     let polls = spells(past(), ONE_CONTACT_MINUTES);
     let is_long = |run: &(u32, u32)| f64::from(run.1 - run.0) > period_minutes * RUN_SHARE;
-    let is_once_a_run = |apart: u32| {
+    let explains = |apart: u32| {
         let mut runs = spells(active().flat_map(minutes), apart);
         runs.retain(|run| !is_in_pause(run));
-        let is_one_run = apart <= ONE_CONTACT_MINUTES || !runs.iter().any(is_long);
-        is_one_run && is_once_a_run(&polls, &runs, apart / 2)
+        let are_runs = apart == ONE_CONTACT_MINUTES || !runs.iter().any(is_long);
+        are_runs && is_once_a_run(&polls, &runs, apart / 2)
     };
     // Within as much as a rhythm may be off, a run is one though it rests in between.
     let apart = (period_minutes * SPREAD_FLOOR) as u32;
-    if is_once_a_run(ONE_CONTACT_MINUTES) || is_once_a_run(apart.max(ONE_CONTACT_MINUTES)) {
+    if explains(ONE_CONTACT_MINUTES) || (apart > ONE_CONTACT_MINUTES && explains(apart)) {
         return true;
     }
     let (n_past, n_with_others) = past().fold((0u32, 0u32), |(n, n_with), minute| {
