@@ -57,7 +57,7 @@ fn what_goes_on_in_a_later_run_is_news_only_with_something_new() {
     let of_two_runs = |log: &Log| {
         log.cut(at(11, 0, 0)).iter().fold((Memory::default(), Vec::new()), |(memory, mut told), part| {
             let outcome = part.replay_from(memory, &Config::defaults(), &knowledge(FUNCTIONS));
-            told.push((outcome.findings.len(), outcome.going_on.len()));
+            told.push((outcome.findings.len(), outcome.memory.incidents.going_on().len()));
             (outcome.memory, told)
         })
     };

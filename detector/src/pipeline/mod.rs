@@ -30,7 +30,7 @@ use baselines::window::Day;
 
 use crate::config::Config;
 use crate::coverage::Coverage;
-use crate::finding::{Finding, Fingerprint};
+use crate::finding::Finding;
 use crate::read::{self, Object};
 use crate::resolve::{Inventory, Lists, Networks};
 use crate::score::{Incidents, StoredError};
@@ -95,8 +95,6 @@ pub struct Job<'a> {
 pub struct Outcome {
     /// The findings that this run told or that went on in it, by time of the first record; suppressed ones too.
     pub findings: Vec<Finding>,
-    /// Of these, the ones that an earlier run told, that are no worse now and about nothing more.
-    pub going_on: BTreeSet<Fingerprint>,
     /// The account.
     pub coverage: Coverage,
     /// What is known and was told now. A scan learns nothing, but what it followed is watched in it: not to be stored.
@@ -108,8 +106,7 @@ impl Outcome {
     fn new(findings: Vec<Finding>, mut coverage: Coverage, memory: Memory) -> Self {
         coverage.n_suppressed = findings.iter().filter(|finding| finding.suppressed_by.is_some()).count() as u64;
         coverage.n_findings = findings.len() as u64 - coverage.n_suppressed;
-        let going_on = memory.incidents.going_on();
-        Self { findings, going_on, coverage, memory }
+        Self { findings, coverage, memory }
     }
 }
 

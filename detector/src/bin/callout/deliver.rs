@@ -60,8 +60,8 @@ impl Delivery {
     ///
     /// Suppressed findings and those below `--min-severity` are counted, not written. `--fail-on` looks at every
     /// finding that is not suppressed, also at those `--min-severity` leaves out.
-    pub(crate) fn deliver(&self, outcome: Outcome, listing: &Listing, opened: Opened, console: Console) -> Status {
-        let going_on = outcome.going_on.clone();
+    pub(crate) fn deliver(&self, mut outcome: Outcome, listing: &Listing, opened: Opened, console: Console) -> Status {
+        let going_on = std::mem::take(&mut outcome.going_on);
         self.deliver_as(outcome, listing, opened, console, |shown, sink| self.write(shown, &going_on, sink))
     }
 

@@ -341,7 +341,8 @@ fn run(
         notes.extend(outdated(knowledge.networks.aws_written(), outcome.coverage.span));
         anyhow::Ok((outcome, learned_until, version, notes))
     })?;
-    let pipeline::Outcome { findings, going_on, coverage, memory } = outcome;
+    let pipeline::Outcome { findings, coverage, memory } = outcome;
+    let going_on = memory.incidents.going_on();
     notes.extend(overlap(learned_until, coverage.span));
     notes.extend(unexplained(&coverage));
     if mode != Mode::Learn {

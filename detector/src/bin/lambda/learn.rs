@@ -161,7 +161,7 @@ async fn settle_and_walk(
     let mut next = learned.clone();
     // Before the walk, so that nothing more is told of it; and after, for what the walk itself told.
     let mut n_accepted = accept(world, &mut next);
-    let Outcome { findings, coverage, memory, .. } = walk::walk(world, settled, next.memory).await?;
+    let Outcome { findings, coverage, memory } = walk::walk(world, settled, next.memory).await?;
     next.memory = memory;
     n_accepted += accept(world, &mut next);
     next.until = until;
