@@ -88,6 +88,8 @@ struct Told {
 /// What a check says of a topic.
 #[derive(Clone, Debug)]
 struct Word {
+    /// When it was said first.
+    since: Window,
     bans: f64,
     severity: f64,
     evidence: Vec<Evidence>,
@@ -405,7 +407,7 @@ impl Incident {
         // What is not among the topics could not be stored.
         if self.topics.contains(&topic) {
             for oddity in oddities {
-                self.hear(topic, oddity, ladder);
+                self.hear(window, topic, oddity, ladder);
             }
         }
         for eni in rows.iter().filter_map(|row| enis.get(row.eni as usize)) {
@@ -450,21 +452,22 @@ impl Incident {
 
     /// Keeps what a check says of a topic, unless it said more before. Of too many words the weakest goes; of equals
     /// the last by name.
-    fn hear(&mut self, topic: Topic, oddity: Oddity, ladder: &Ladder) {
+    fn hear(&mut self, since: Window, topic: Topic, oddity: Oddity, ladder: &Ladder) {
         let Oddity { check, bans, severity, evidence, .. } = oddity;
-        self.keep(topic, check, Word { bans, severity, evidence }, ladder);
+        self.keep(topic, check, Word { since, bans, severity, evidence }, ladder);
     }
 
     fn keep(&mut self, topic: Topic, check: CheckId, mut word: Word, ladder: &Ladder) {
         let key = (topic, check);
-        if check == CheckId::EgressVolume
-            && let Some(known) = self.words.remove(&key)
-        {
-            word.join(known);
+        if let Some(known) = self.words.remove(&key) {
+            word.since = word.since.min(known.since);
+            if check == CheckId::EgressVolume {
+                word.join(known);
+            } else if known.bans > word.bans {
+                word = Word { since: word.since, ..known };
+            }
         }
-        if self.words.get(&key).is_none_or(|known| known.bans <= word.bans) {
-            self.words.insert(key, word);
-        }
+        self.words.insert(key, word);
         if self.words.len() > MAX_WORDS {
             let name = |(topic, check): &(Topic, CheckId)| (topic_words(ladder, *topic), *check);
             let weakest = self
@@ -545,11 +548,11 @@ mod tests {
         };
         let ladder = Ladder::default();
         for peer in 0..MAX_WORDS as u32 {
-            incident.hear(Topic::Peer(peer), word(2.0 + f64::from(peer)), &ladder);
+            incident.hear(Window(0), Topic::Peer(peer), word(2.0 + f64::from(peer)), &ladder);
         }
-        incident.hear(Topic::Peer(9999), word(1.0), &ladder);
+        incident.hear(Window(0), Topic::Peer(9999), word(1.0), &ladder);
         assert!(!incident.words.contains_key(&(Topic::Peer(9999), CheckId::FanOut)), "weaker than all");
-        incident.hear(Topic::Owner, word(9.0), &ladder);
+        incident.hear(Window(0), Topic::Owner, word(9.0), &ladder);
         assert!(incident.words.contains_key(&(Topic::Owner, CheckId::FanOut)), "however late");
         assert!(!incident.words.contains_key(&(Topic::Peer(0), CheckId::FanOut)));
         assert_eq!(incident.words.len(), MAX_WORDS);
@@ -564,7 +567,7 @@ mod tests {
                 let topic = Topic::Peer(ladder.peer(address, network));
                 let (check, severity, evidence, destinations) = (CheckId::UnusualResolver, 5.0, vec![], vec![]);
                 let oddity = Oddity { check, topic, bans: 3.0, severity, evidence, destinations };
-                incident.hear(topic, oddity, &ladder);
+                incident.hear(Window(0), topic, oddity, &ladder);
             }
             incident.words.into_keys().map(|(topic, _)| topic_words(&ladder, topic)).collect::<BTreeSet<_>>()
         };
@@ -648,7 +651,7 @@ mod tests {
             let destinations = Vec::new();
             let check = CheckId::EgressVolume;
             let oddity = Oddity { check, topic, bans, severity, evidence, destinations };
-            incident.hear(topic, oddity, &Ladder::default());
+            incident.hear(Window(0), topic, oddity, &Ladder::default());
         };
         hear("window", 2e6, 3.0, 6.0);
         hear("day", 2e8, 2.0, 7.0);

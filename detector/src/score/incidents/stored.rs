@@ -93,6 +93,8 @@ struct WordForm {
     /// Place in `topics`.
     topic: usize,
     check: String,
+    /// Not said by older programs: all was taken for said at once.
+    since: Option<u32>,
     bans: Number,
     severity: Number,
     evidence: Vec<EvidenceForm>,
@@ -230,8 +232,9 @@ impl Incident {
             // Every topic of a word is among the topics: both are set together.
             let topic = place(topic)?;
             let evidence = word.evidence.iter().map(EvidenceForm::from).collect();
+            let (check, since) = (check.as_str().to_owned(), Some(word.since.0));
             let (bans, severity) = (word.bans.into(), word.severity.into());
-            Some(WordForm { topic, check: check.as_str().to_owned(), bans, severity, evidence })
+            Some(WordForm { topic, check, since, bans, severity, evidence })
         });
         let destinations = self.destinations.values().map(|contacted| {
             let rungs = baselines.ladder.rungs(contacted.peer);
@@ -305,7 +308,8 @@ fn incident(form: &IncidentForm, baselines: &mut Baselines) -> Result<Incident, 
         let topic = topics.get(word.topic).ok_or_else(|| unknown("topic", &word.topic.to_string()))?;
         let evidence = word.evidence.iter().map(evidence).collect::<Result<_, Error>>()?;
         let (bans, severity) = (word.bans.value()?, word.severity.value()?);
-        words.insert((*topic, check(&word.check)?), Word { bans, severity, evidence });
+        let since = Window(word.since.unwrap_or(form.first));
+        words.insert((*topic, check(&word.check)?), Word { since, bans, severity, evidence });
     }
     let mut destinations = BTreeMap::new();
     for to in &form.destinations {
@@ -416,7 +420,7 @@ mod tests {
             surprise: 1.0 / 3.0,
             statement: "polls".to_owned(),
         };
-        let word = Word { bans: 2.1, severity: 7.3, evidence: vec![evidence] };
+        let word = Word { since: Window(6), bans: 2.1, severity: 7.3, evidence: vec![evidence] };
         let contacted = Contacted {
             peer,
             port: 443,
@@ -477,7 +481,7 @@ mod tests {
                 for (_, network) in numbers {
                     let topic = Topic::Newcomer(Subject::Network(network));
                     incident.topics.insert(topic);
-                    let word = Word { bans: 2.0, severity: 5.0, evidence: Vec::new() };
+                    let word = Word { since: Window(1), bans: 2.0, severity: 5.0, evidence: Vec::new() };
                     incident.words.insert((topic, CheckId::Beacon), word);
                 }
                 incidents.put(owner, OwnIncidents(vec![incident]));

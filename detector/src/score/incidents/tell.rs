@@ -10,6 +10,7 @@ use baselines::Baselines;
 use baselines::heirs::{functions, is_function};
 use baselines::ladder::{Ladder, to_ip};
 use baselines::newcomer::{Contacted, Subject};
+use baselines::window::{WINDOWS_PER_DAY, Window};
 
 use super::{Incident, MAX_DESTINATIONS, Word, topic_words};
 use crate::config::Config;
@@ -21,6 +22,10 @@ use crate::score::{Facts, needed_bans, total_bans};
 
 /// Severity for each further check that agrees.
 const AGREEMENT_SEVERITY: f64 = 0.5;
+
+/// How long after each other checks may speak to agree, in windows. A slow poll takes three days to be one; what is
+/// said weeks later is about something else in the same network.
+const AGREEMENT_WINDOWS: u32 = 4 * WINDOWS_PER_DAY;
 
 /// Bans a deployment shortly before lends. It makes a call-out likelier, not worse: most new endpoints come with one.
 const DEPLOYMENT_BANS: f64 = 0.2;
@@ -206,14 +211,19 @@ impl Incident {
     }
 }
 
-/// That of the worst word, and more for each check that agrees.
+/// That of the worst word, and more for each check that agrees; the most of any time.
 fn severity<'a>(words: impl Iterator<Item = (CheckId, &'a Word)>) -> Severity {
-    let (mut checks, mut worst) = (BTreeSet::new(), 1.0f64);
-    for (check, word) in words {
-        checks.insert(check);
-        worst = worst.max(word.severity);
-    }
-    Severity::new(worst + checks.len().saturating_sub(1) as f64 * AGREEMENT_SEVERITY)
+    let words: Vec<(CheckId, &Word)> = words.collect();
+    let of_time = |from: Window| {
+        let (mut checks, mut worst) = (BTreeSet::new(), 1.0f64);
+        let is_of_time = |word: &Word| word.since >= from && word.since.0 - from.0 <= AGREEMENT_WINDOWS;
+        for &(check, word) in words.iter().filter(|(_, word)| is_of_time(word)) {
+            checks.insert(check);
+            worst = worst.max(word.severity);
+        }
+        worst + checks.len().saturating_sub(1) as f64 * AGREEMENT_SEVERITY
+    };
+    Severity::new(words.iter().map(|(_, word)| of_time(word.since)).fold(1.0, f64::max))
 }
 
 /// The most that claims about one topic weigh together.
@@ -390,6 +400,29 @@ mod tests {
         let told = few_of_each([one(CheckId::FanOut, "ports")].into_iter().chain(strangers).collect());
         let n_of = |check| told.iter().filter(|evidence| evidence.check == check).count();
         assert_eq!([n_of(CheckId::FanOut), n_of(CheckId::NewPort)], [1, STATEMENTS_OF_A_MEASURE]);
+    }
+
+    #[test]
+    fn checks_that_speak_weeks_apart_do_not_agree() {
+        let told = |words: &[(CheckId, u32, f64)]| {
+            let words: Vec<(CheckId, Word)> = words
+                .iter()
+                .map(|&(check, day, severity)| {
+                    let since = Window(day * WINDOWS_PER_DAY);
+                    (check, Word { since, bans: 2.0, severity, evidence: Vec::new() })
+                })
+                .collect();
+            severity(words.iter().map(|(check, word)| (*check, word))).value()
+        };
+        use CheckId::{Beacon, DormantReturn, NewDestination};
+        assert_eq!(told(&[(NewDestination, 10, 7.0), (Beacon, 13, 6.0)]), 7.5, "a slow poll of what was met");
+        assert_eq!(told(&[(NewDestination, 10, 7.0), (Beacon, 31, 6.0)]), 7.0, "something else in its network");
+        assert_eq!(
+            told(&[(NewDestination, 10, 5.0), (Beacon, 31, 6.0), (DormantReturn, 31, 5.0)]),
+            6.5,
+            "two that agree, later"
+        );
+        assert_eq!(told(&[]), 1.0);
     }
 
     #[test]
