@@ -107,6 +107,29 @@ fn of_things_told_together_the_weightiest_comes_first_and_each_statement_says_of
 }
 
 #[test]
+fn a_scan_is_told_of_the_host_it_went_to_whatever_joins_it() {
+    let mut log = Log::steady();
+    for port in 2000..2040 {
+        log.refused(at(8, 9, 31), "10.0.3.99", port);
+    }
+    for n in 0..20 {
+        log.call(at(8, 10 + n / 6, 10 * (n % 6)), STRANGER, 443, 20_000, 5000);
+    }
+    let whole = findings(&log, "", &knowledge(FUNCTIONS));
+    let [finding] = &whole[..] else { panic!("one finding: {whole:?}") };
+    assert_eq!(finding.title, "api looks around: 10.0.3.99 port 2000/tcp and 39 more");
+    assert_eq!((finding.destinations.len(), &*addresses(finding)[1]), (41, STRANGER), "one of each topic comes first");
+    assert!(finding.description.starts_with("40 ports never used before on 10.0.3.99 within"));
+    let mut knowledge = knowledge(FUNCTIONS);
+    knowledge.trusted_lists.add("checked", "hosts.txt", b"10.0.3.99").expect("a list");
+    let left = findings(&log, "", &knowledge);
+    assert_eq!(
+        left.iter().map(|f| (f.check, &*addresses(f)[0] == STRANGER)).collect::<Vec<_>>(),
+        [(CheckId::NewDestination, true)]
+    );
+}
+
+#[test]
 fn what_is_trusted_hides_nothing_else() {
     let mut knowledge = knowledge(FUNCTIONS);
     knowledge.trusted_lists.add("cdn", "cdn.txt", STRANGER.as_bytes()).expect("a list");

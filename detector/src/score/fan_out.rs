@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use baselines::ladder::is_private;
+use baselines::ladder::{is_private, to_ip};
 use baselines::newcomer::{Contacted, Subject};
 use baselines::observation::Observation;
 use baselines::standing::{Found, Standing};
@@ -135,7 +135,7 @@ fn widest<'a>(new: &[&'a Observation], address: impl Fn(u32) -> u128) -> Option<
         Spread {
             n: n_ports,
             quantity: Quantity::Ports,
-            words: format!("{n_ports} ports never used before on one address"),
+            words: format!("{n_ports} ports never used before on {}", to_ip(peer)),
             rows: new.iter().copied().filter(|row| address(row.peer) == peer).collect(),
         }
     };

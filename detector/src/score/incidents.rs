@@ -90,12 +90,19 @@ struct Told {
 struct Word {
     /// When it was said first.
     since: Window,
+    /// Of the owner as a whole: the destinations it names. None where it is about all that its topic holds.
+    about: BTreeSet<(u32, u16, u8)>,
     bans: f64,
     severity: f64,
     evidence: Vec<Evidence>,
 }
 
 impl Word {
+    /// Whether it is about a destination.
+    fn holds(&self, topic: Topic, ladder: &Ladder, contacted: &Contacted) -> bool {
+        if self.about.is_empty() { topic.holds(ladder, contacted) } else { self.about.contains(&contacted.key()) }
+    }
+
     /// Takes in what was said before of another span: a window that was far more than ever, and a day.
     fn join(&mut self, known: Self) {
         self.bans = self.bans.max(known.bans);
@@ -447,14 +454,19 @@ impl Incident {
             for (_, key) in by_weight.into_iter().take(n_surplus) {
                 self.destinations.remove(&key);
             }
+            for word in self.words.values_mut() {
+                word.about.retain(|key| self.destinations.contains_key(key));
+            }
         }
     }
 
     /// Keeps what a check says of a topic, unless it said more before. Of too many words the weakest goes; of equals
     /// the last by name.
     fn hear(&mut self, since: Window, topic: Topic, oddity: Oddity, ladder: &Ladder) {
-        let Oddity { check, bans, severity, evidence, .. } = oddity;
-        self.keep(topic, check, Word { since, bans, severity, evidence }, ladder);
+        let Oddity { check, bans, severity, evidence, destinations, .. } = oddity;
+        let of_owner = destinations.iter().filter(|_| topic == Topic::Owner).map(Contacted::key);
+        let about = of_owner.filter(|key| self.destinations.contains_key(key)).collect();
+        self.keep(topic, check, Word { since, about, bans, severity, evidence }, ladder);
     }
 
     fn keep(&mut self, topic: Topic, check: CheckId, mut word: Word, ladder: &Ladder) {

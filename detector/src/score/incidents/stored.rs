@@ -95,6 +95,9 @@ struct WordForm {
     check: String,
     /// Not said by older programs: all was taken for said at once.
     since: Option<u32>,
+    /// Places in `destinations`. Not said by older programs: all of them.
+    #[serde(default)]
+    about: Vec<usize>,
     bans: Number,
     severity: Number,
     evidence: Vec<EvidenceForm>,
@@ -227,16 +230,22 @@ impl Incident {
             }
             Topic::Owner => TopicForm::Owner,
         });
+        let mut by_address: Vec<&Contacted> = self.destinations.values().collect();
+        by_address.sort_by_key(|to| (baselines.ladder.rungs(to.peer).address, to.port, to.protocol));
         let place = |topic: &Topic| by_name.iter().position(|known| known == topic);
+        let places = |word: &Word| {
+            let about = by_address.iter().enumerate().filter(|(_, to)| word.about.contains(&to.key()));
+            about.map(|(place, _)| place).collect()
+        };
         let oddities = self.words.iter().filter_map(|((topic, check), word)| {
             // Every topic of a word is among the topics: both are set together.
             let topic = place(topic)?;
             let evidence = word.evidence.iter().map(EvidenceForm::from).collect();
             let (check, since) = (check.as_str().to_owned(), Some(word.since.0));
             let (bans, severity) = (word.bans.into(), word.severity.into());
-            Some(WordForm { topic, check, since, bans, severity, evidence })
+            Some(WordForm { topic, check, since, about: places(word), bans, severity, evidence })
         });
-        let destinations = self.destinations.values().map(|contacted| {
+        let destinations = by_address.iter().map(|contacted| {
             let rungs = baselines.ladder.rungs(contacted.peer);
             DestinationForm {
                 address: to_ip(rungs.address),
@@ -252,8 +261,6 @@ impl Incident {
         });
         let mut oddities: Vec<WordForm> = oddities.collect();
         oddities.sort_by(|a, b| (a.topic, &a.check).cmp(&(b.topic, &b.check)));
-        let mut destinations: Vec<DestinationForm> = destinations.collect();
-        destinations.sort_by_key(|to| (from_ip(to.address), to.port, to.protocol));
         let enis = self.enis.values().map(|eni| EniForm {
             id: Arc::clone(&eni.id),
             account: Arc::clone(&eni.account),
@@ -271,7 +278,7 @@ impl Incident {
             bans: self.bans.into(),
             topics: topics.collect(),
             oddities,
-            destinations,
+            destinations: destinations.collect(),
             enis: enis.collect(),
             deployment: self.deployment.as_ref().map(|deployment| DeploymentForm {
                 version: Arc::clone(&deployment.version),
@@ -303,15 +310,7 @@ impl From<&Evidence> for EvidenceForm {
 fn incident(form: &IncidentForm, baselines: &mut Baselines) -> Result<Incident, Error> {
     let Fingerprint(id) = Fingerprint::parse(&form.id).ok_or_else(|| unknown("id", &form.id))?;
     let topics: Vec<Topic> = form.topics.iter().map(|form| topic(form, baselines)).collect();
-    let mut words = BTreeMap::new();
-    for word in &form.oddities {
-        let topic = topics.get(word.topic).ok_or_else(|| unknown("topic", &word.topic.to_string()))?;
-        let evidence = word.evidence.iter().map(evidence).collect::<Result<_, Error>>()?;
-        let (bans, severity) = (word.bans.value()?, word.severity.value()?);
-        let since = Window(word.since.unwrap_or(form.first));
-        words.insert((*topic, check(&word.check)?), Word { since, bans, severity, evidence });
-    }
-    let mut destinations = BTreeMap::new();
+    let (mut destinations, mut keys) = (BTreeMap::new(), Vec::new());
     for to in &form.destinations {
         let contacted = Contacted {
             peer: peer(to.address, &to.network, baselines),
@@ -323,7 +322,18 @@ fn incident(form: &IncidentForm, baselines: &mut Baselines) -> Result<Incident, 
             first: to.first,
             last: to.last,
         };
+        keys.push(contacted.key());
         destinations.insert(contacted.key(), contacted);
+    }
+    let mut words = BTreeMap::new();
+    for word in &form.oddities {
+        let topic = topics.get(word.topic).ok_or_else(|| unknown("topic", &word.topic.to_string()))?;
+        let evidence = word.evidence.iter().map(evidence).collect::<Result<_, Error>>()?;
+        let (bans, severity) = (word.bans.value()?, word.severity.value()?);
+        let about = |place: &usize| keys.get(*place).copied().ok_or_else(|| unknown("about", &place.to_string()));
+        let about = word.about.iter().map(about).collect::<Result<_, Error>>()?;
+        let since = Window(word.since.unwrap_or(form.first));
+        words.insert((*topic, check(&word.check)?), Word { since, about, bans, severity, evidence });
     }
     let enis = form.enis.iter().map(|eni| {
         let [id, account, region, vpc] = [&eni.id, &eni.account, &eni.region, &eni.vpc].map(Arc::clone);
@@ -420,7 +430,6 @@ mod tests {
             surprise: 1.0 / 3.0,
             statement: "polls".to_owned(),
         };
-        let word = Word { since: Window(6), bans: 2.1, severity: 7.3, evidence: vec![evidence] };
         let contacted = Contacted {
             peer,
             port: 443,
@@ -431,6 +440,8 @@ mod tests {
             first: -1,
             last: 9,
         };
+        let about = BTreeSet::from([contacted.key()]);
+        let word = Word { since: Window(6), about, bans: 2.1, severity: 7.3, evidence: vec![evidence] };
         let eni = Eni { id: "eni-1".into(), account: "111122223333".into(), ..Eni::default() };
         let incident = Incident {
             id: Fingerprint(7),
@@ -481,7 +492,8 @@ mod tests {
                 for (_, network) in numbers {
                     let topic = Topic::Newcomer(Subject::Network(network));
                     incident.topics.insert(topic);
-                    let word = Word { since: Window(1), bans: 2.0, severity: 5.0, evidence: Vec::new() };
+                    let (since, about, evidence) = (Window(1), BTreeSet::new(), Vec::new());
+                    let word = Word { since, about, bans: 2.0, severity: 5.0, evidence };
                     incident.words.insert((topic, CheckId::Beacon), word);
                 }
                 incidents.put(owner, OwnIncidents(vec![incident]));

@@ -44,6 +44,12 @@ struct Claim<'a> {
     word: &'a Word,
 }
 
+impl Claim<'_> {
+    fn holds(&self, ladder: &Ladder, contacted: &Contacted) -> bool {
+        self.word.holds(self.topic, ladder, contacted)
+    }
+}
+
 impl Incident {
     /// The finding it makes, of some owners: its own, and those of which it is told under the same id.
     pub(super) fn finding(&self, owners: &[u32], config: &Config, facts: &dyn Facts, baselines: &Baselines) -> Finding {
@@ -94,13 +100,12 @@ impl Incident {
     ) -> Finding {
         let destinations = self.destinations(claims, facts, baselines);
         let check = claims.first().map_or(CheckId::NewDestination, |claim| claim.check);
-        let of_check: Vec<Topic> =
-            claims.iter().filter(|claim| claim.check == check).map(|claim| claim.topic).collect();
+        let of_check: Vec<&Claim<'_>> = claims.iter().filter(|claim| claim.check == check).collect();
         let is_of_check =
-            |contacted: &&Contacted| of_check.iter().any(|topic| topic.holds(&baselines.ladder, contacted));
+            |contacted: &&Contacted| of_check.iter().any(|claim| claim.holds(&baselines.ladder, contacted));
         let n_of_check = self.destinations.values().filter(is_of_check).count();
         let is_cut = self.destinations.len() >= MAX_DESTINATIONS;
-        let is_prefix = |topic: &Topic| matches!(topic, Topic::Newcomer(Subject::Prefix(_)));
+        let is_prefix = |claim: &&Claim<'_>| matches!(claim.topic, Topic::Newcomer(Subject::Prefix(_)));
         let is_part_of_known = of_check.iter().all(is_prefix);
         let owner = owner.clone();
         let all = evidence(&baselines.ladder, claims);
@@ -153,7 +158,7 @@ impl Incident {
     /// with the most bytes out before.
     fn destinations(&self, claims: &[Claim<'_>], facts: &dyn Facts, baselines: &Baselines) -> Vec<Destination> {
         let rank = |contacted: &Contacted| {
-            let is_held = |claim: &Claim<'_>| claim.topic.holds(&baselines.ladder, contacted);
+            let is_held = |claim: &Claim<'_>| claim.holds(&baselines.ladder, contacted);
             claims.iter().position(is_held).unwrap_or(claims.len())
         };
         let all = self.destinations.values();
@@ -180,8 +185,7 @@ impl Incident {
         let mut reason = None;
         let mut left = claims;
         left.retain(|claim| {
-            let of_topic =
-                self.destinations.values().filter(|contacted| claim.topic.holds(&baselines.ladder, contacted));
+            let of_topic = self.destinations.values().filter(|contacted| claim.holds(&baselines.ladder, contacted));
             let destinations = of_topic.map(|contacted| destination(contacted, facts, baselines)).collect();
             let part = Finding { check: claim.check, destinations, evidence: Vec::new(), ..whole.clone() };
             let why = hidden_by(&part, config, facts);
@@ -409,7 +413,7 @@ mod tests {
                 .iter()
                 .map(|&(check, day, severity)| {
                     let since = Window(day * WINDOWS_PER_DAY);
-                    (check, Word { since, bans: 2.0, severity, evidence: Vec::new() })
+                    (check, Word { since, about: BTreeSet::new(), bans: 2.0, severity, evidence: Vec::new() })
                 })
                 .collect();
             severity(words.iter().map(|(check, word)| (*check, word))).value()
