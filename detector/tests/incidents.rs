@@ -107,6 +107,33 @@ fn of_things_told_together_the_weightiest_comes_first_and_each_statement_says_of
 }
 
 #[test]
+fn an_upload_is_told_of_the_host_it_went_to_not_of_one_that_took_more_in_days() {
+    let mut log = with_new_endpoint();
+    let beside = "203.0.113.200";
+    log.call(at(11, 10, 1), beside, 443, 1_200_000, 5000);
+    let found = findings(&log, "", &knowledge(FUNCTIONS));
+    let [finding] = &found[..] else { panic!("one network, one finding: {found:?}") };
+    assert_eq!(finding.title, "api sent far more than ever: 203.0.113.200 port 443/tcp");
+    let sent = finding.destinations.iter().map(|to| (&*to.address.to_string() == beside, to.bytes_out));
+    assert_eq!(sent.collect::<Vec<_>>(), [(true, 1_200_000), (false, 1_600_000)]);
+}
+
+#[test]
+fn a_poll_is_told_of_the_host_that_is_polled_not_of_one_met_in_the_first_week() {
+    let mut log = Log::steady();
+    for day in [1, 2] {
+        log.call(at(day, 3, 7), STRANGER, 443, 90_000, 5000);
+    }
+    let beside = "203.0.113.200";
+    for n in 0..40 {
+        log.call(at(10, 9, 15 * n), beside, 443, 900, 5000);
+    }
+    let found = findings(&log, "", &knowledge(FUNCTIONS));
+    let [finding] = &found[..] else { panic!("one network, one finding: {found:?}") };
+    assert_eq!(finding.title, "api polls a stranger: 203.0.113.200 port 443/tcp and 1 more");
+}
+
+#[test]
 fn a_scan_is_told_of_the_host_it_went_to_whatever_joins_it() {
     let mut log = Log::steady();
     for port in 2000..2040 {

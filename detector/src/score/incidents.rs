@@ -88,9 +88,10 @@ struct Told {
 /// What a check says of a topic.
 #[derive(Clone, Debug)]
 struct Word {
-    /// When it was said first.
+    /// When it was said first, and at its strongest.
     since: Window,
-    /// Of the owner as a whole: the destinations it names. None where it is about all that its topic holds.
+    at: Window,
+    /// The destinations it names; none where it is about all that its topic holds, as what is said of a newcomer is.
     about: BTreeSet<(u32, u16, u8)>,
     bans: f64,
     severity: f64,
@@ -98,23 +99,38 @@ struct Word {
 }
 
 impl Word {
+    /// Whether it speaks of a time at which a destination was not called.
+    fn is_past(&self, contacted: &Contacted) -> bool {
+        contacted.last < self.at.start() || contacted.first >= self.at.end()
+    }
+
     /// Whether it is about a destination.
     fn holds(&self, topic: Topic, ladder: &Ladder, contacted: &Contacted) -> bool {
         if self.about.is_empty() { topic.holds(ladder, contacted) } else { self.about.contains(&contacted.key()) }
     }
 
-    /// Takes in what was said before of another span: a window that was far more than ever, and a day.
-    fn join(&mut self, known: Self) {
-        self.bans = self.bans.max(known.bans);
-        self.severity = self.severity.max(known.severity);
-        for old in known.evidence {
-            match self.evidence.iter_mut().find(|new| new.measure == old.measure) {
-                Some(new) if new.surprise >= old.surprise => {}
-                Some(new) => *new = old,
-                None => self.evidence.push(old),
+    /// Takes in what the check said before. What weighs more stays; of volumes, that of each span: a window that was far
+    /// more than ever, and a day.
+    fn join(&mut self, check: CheckId, known: Self) {
+        let Self { since, at, about, bans, severity, evidence } = known;
+        self.since = self.since.min(since);
+        self.about.extend(about);
+        if check == CheckId::EgressVolume {
+            for old in evidence {
+                match self.evidence.iter_mut().find(|new| new.measure == old.measure) {
+                    Some(new) if new.surprise >= old.surprise => {}
+                    Some(new) => *new = old,
+                    None => self.evidence.push(old),
+                }
             }
+            self.evidence.sort_by(|a, b| b.surprise.total_cmp(&a.surprise));
+            self.severity = self.severity.max(severity);
+        } else if bans > self.bans {
+            (self.severity, self.evidence) = (severity, evidence);
         }
-        self.evidence.sort_by(|a, b| b.surprise.total_cmp(&a.surprise));
+        if bans > self.bans {
+            (self.at, self.bans) = (at, bans);
+        }
     }
 }
 
@@ -462,22 +478,18 @@ impl Incident {
 
     /// Keeps what a check says of a topic, unless it said more before. Of too many words the weakest goes; of equals
     /// the last by name.
-    fn hear(&mut self, since: Window, topic: Topic, oddity: Oddity, ladder: &Ladder) {
+    fn hear(&mut self, at: Window, topic: Topic, oddity: Oddity, ladder: &Ladder) {
         let Oddity { check, bans, severity, evidence, destinations, .. } = oddity;
-        let of_owner = destinations.iter().filter(|_| topic == Topic::Owner).map(Contacted::key);
-        let about = of_owner.filter(|key| self.destinations.contains_key(key)).collect();
-        self.keep(topic, check, Word { since, about, bans, severity, evidence }, ladder);
+        let is_of_all = matches!(topic, Topic::Newcomer(_));
+        let named = destinations.iter().filter(|_| !is_of_all).map(Contacted::key);
+        let about = named.filter(|key| self.destinations.contains_key(key)).collect();
+        self.keep(topic, check, Word { since: at, at, about, bans, severity, evidence }, ladder);
     }
 
     fn keep(&mut self, topic: Topic, check: CheckId, mut word: Word, ladder: &Ladder) {
         let key = (topic, check);
         if let Some(known) = self.words.remove(&key) {
-            word.since = word.since.min(known.since);
-            if check == CheckId::EgressVolume {
-                word.join(known);
-            } else if known.bans > word.bans {
-                word = Word { since: word.since, ..known };
-            }
+            word.join(check, known);
         }
         self.words.insert(key, word);
         if self.words.len() > MAX_WORDS {

@@ -95,6 +95,7 @@ struct WordForm {
     check: String,
     /// Not said by older programs: all was taken for said at once.
     since: Option<u32>,
+    at: Option<u32>,
     /// Places in `destinations`. Not said by older programs: all of them.
     #[serde(default)]
     about: Vec<usize>,
@@ -241,9 +242,9 @@ impl Incident {
             // Every topic of a word is among the topics: both are set together.
             let topic = place(topic)?;
             let evidence = word.evidence.iter().map(EvidenceForm::from).collect();
-            let (check, since) = (check.as_str().to_owned(), Some(word.since.0));
+            let (check, since, at) = (check.as_str().to_owned(), Some(word.since.0), Some(word.at.0));
             let (bans, severity) = (word.bans.into(), word.severity.into());
-            Some(WordForm { topic, check, since, about: places(word), bans, severity, evidence })
+            Some(WordForm { topic, check, since, at, about: places(word), bans, severity, evidence })
         });
         let destinations = by_address.iter().map(|contacted| {
             let rungs = baselines.ladder.rungs(contacted.peer);
@@ -332,8 +333,8 @@ fn incident(form: &IncidentForm, baselines: &mut Baselines) -> Result<Incident, 
         let (bans, severity) = (word.bans.value()?, word.severity.value()?);
         let about = |place: &usize| keys.get(*place).copied().ok_or_else(|| unknown("about", &place.to_string()));
         let about = word.about.iter().map(about).collect::<Result<_, Error>>()?;
-        let since = Window(word.since.unwrap_or(form.first));
-        words.insert((*topic, check(&word.check)?), Word { since, about, bans, severity, evidence });
+        let [since, at] = [word.since, word.at].map(|window| Window(window.unwrap_or(form.first)));
+        words.insert((*topic, check(&word.check)?), Word { since, at, about, bans, severity, evidence });
     }
     let enis = form.enis.iter().map(|eni| {
         let [id, account, region, vpc] = [&eni.id, &eni.account, &eni.region, &eni.vpc].map(Arc::clone);
@@ -441,7 +442,7 @@ mod tests {
             last: 9,
         };
         let about = BTreeSet::from([contacted.key()]);
-        let word = Word { since: Window(6), about, bans: 2.1, severity: 7.3, evidence: vec![evidence] };
+        let word = Word { since: Window(6), at: Window(8), about, bans: 2.1, severity: 7.3, evidence: vec![evidence] };
         let eni = Eni { id: "eni-1".into(), account: "111122223333".into(), ..Eni::default() };
         let incident = Incident {
             id: Fingerprint(7),
@@ -492,8 +493,8 @@ mod tests {
                 for (_, network) in numbers {
                     let topic = Topic::Newcomer(Subject::Network(network));
                     incident.topics.insert(topic);
-                    let (since, about, evidence) = (Window(1), BTreeSet::new(), Vec::new());
-                    let word = Word { since, about, bans: 2.0, severity: 5.0, evidence };
+                    let (since, at, about, evidence) = (Window(1), Window(1), BTreeSet::new(), Vec::new());
+                    let word = Word { since, at, about, bans: 2.0, severity: 5.0, evidence };
                     incident.words.insert((topic, CheckId::Beacon), word);
                 }
                 incidents.put(owner, OwnIncidents(vec![incident]));
@@ -527,6 +528,19 @@ mod tests {
         let text = sample(&mut baselines).to_json(&baselines).replace("\"seconds\"", "\"networks\"");
         let back = Incidents::from_json(&text, &mut baselines).unwrap();
         assert_eq!(back.to_json(&baselines), text);
+    }
+
+    #[test]
+    fn words_of_older_programs_are_about_all_of_their_topic_since_the_beginning() {
+        let mut baselines = Baselines::default();
+        let text = sample(&mut baselines).to_json(&baselines);
+        let said = r#""since":6,"at":8,"about":[0],"#;
+        assert!(text.contains(said), "{text}");
+        let back = Incidents::from_json(&text.replace(said, ""), &mut baselines).unwrap();
+        let word = |incident: &Incident| incident.words.values().map(|word| (word.since, word.about.len())).next();
+        assert_eq!(back.iter().map(word).collect::<Vec<_>>(), [Some((Window(5), 0))]);
+        let damaged = text.replace(said, &said.replace("[0]", "[1]"));
+        assert!(Incidents::from_json(&damaged, &mut baselines).unwrap_err().to_string().contains("`about` is `1`"));
     }
 
     #[test]

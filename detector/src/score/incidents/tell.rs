@@ -48,6 +48,13 @@ impl Claim<'_> {
     fn holds(&self, ladder: &Ladder, contacted: &Contacted) -> bool {
         self.word.holds(self.topic, ladder, contacted)
     }
+
+    /// Whether it speaks of what goes on, and a destination was not called then. What is new, and how much was sent, is
+    /// said of all so far.
+    fn is_past(&self, contacted: &Contacted) -> bool {
+        matches!(self.check, CheckId::Beacon | CheckId::LongConnection | CheckId::DormantReturn)
+            && self.word.is_past(contacted)
+    }
 }
 
 impl Incident {
@@ -155,18 +162,19 @@ impl Incident {
     }
 
     /// The destinations: the first of each topic, those of what weighs most first, then the others; of one topic those
-    /// with the most bytes out before.
+    /// called at the time that is spoken of before, and of these those with the most bytes out.
     fn destinations(&self, claims: &[Claim<'_>], facts: &dyn Facts, baselines: &Baselines) -> Vec<Destination> {
         let rank = |contacted: &Contacted| {
-            let is_held = |claim: &Claim<'_>| claim.holds(&baselines.ladder, contacted);
-            claims.iter().position(is_held).unwrap_or(claims.len())
+            let mut ranked = claims.iter().enumerate();
+            let held = ranked.find(|(_, claim)| claim.holds(&baselines.ladder, contacted));
+            held.map_or((claims.len(), false), |(rank, claim)| (rank, claim.is_past(contacted)))
         };
         let all = self.destinations.values();
-        let mut all: Vec<(usize, Destination)> =
+        let mut all: Vec<((usize, bool), Destination)> =
             all.map(|contacted| (rank(contacted), destination(contacted, facts, baselines))).collect();
         all.sort_by_key(|(rank, d)| (*rank, std::cmp::Reverse(d.bytes_out), d.address, d.port, d.protocol));
         let (mut first, mut others) = (Vec::with_capacity(all.len()), Vec::new());
-        for of_topic in all.chunk_by(|a, b| a.0 == b.0) {
+        for of_topic in all.chunk_by(|a, b| a.0.0 == b.0.0) {
             first.extend(of_topic.first().cloned());
             others.extend(of_topic.iter().skip(1).cloned());
         }
@@ -413,7 +421,10 @@ mod tests {
                 .iter()
                 .map(|&(check, day, severity)| {
                     let since = Window(day * WINDOWS_PER_DAY);
-                    (check, Word { since, about: BTreeSet::new(), bans: 2.0, severity, evidence: Vec::new() })
+                    (
+                        check,
+                        Word { since, at: since, about: BTreeSet::new(), bans: 2.0, severity, evidence: Vec::new() },
+                    )
                 })
                 .collect();
             severity(words.iter().map(|(check, word)| (*check, word))).value()
