@@ -109,8 +109,8 @@ impl Word {
         if self.about.is_empty() { topic.holds(ladder, contacted) } else { self.about.contains(&contacted.key()) }
     }
 
-    /// Takes in what the check said before. What weighs more stays; of volumes, that of each span: a window that was far
-    /// more than ever, and a day.
+    /// Takes in what the check said before. What weighs more stays; of volumes, that of each span: of a window that was
+    /// far more than ever, and of a day.
     fn join(&mut self, check: CheckId, known: Self) {
         let Self { since, at, about, bans, severity, evidence } = known;
         self.since = self.since.min(since);
