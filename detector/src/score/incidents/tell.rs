@@ -33,7 +33,7 @@ const DEPLOYMENT_BANS: f64 = 0.2;
 /// How long before its first odd window something may have begun: a drip takes days until it is odd.
 const BACK_SECS: i64 = 3 * 86_400;
 
-/// Statements told of each measure, the weightiest first: of a sweep over a hundred ports each is a stranger.
+/// Statements told of each measure, the weightiest first: of a hundred strangers the reader needs to see a few.
 const STATEMENTS_OF_A_MEASURE: usize = 4;
 
 /// A word, with who says it of what.
@@ -382,13 +382,14 @@ fn evidence(ladder: &Ladder, claims: &[Claim<'_>]) -> Vec<Evidence> {
     claims.iter().flat_map(|claim| claim.word.evidence.iter().map(|evidence| named(claim.topic, evidence))).collect()
 }
 
-/// Of each measure of each check the first few.
+/// Of each measure of each check the first few. What a scan says of all its ports need not be said of each.
 fn few_of_each(mut evidence: Vec<Evidence>) -> Vec<Evidence> {
+    let is_scan = evidence.iter().any(|one| one.check == CheckId::FanOut);
     let mut told: BTreeMap<(CheckId, &str), usize> = BTreeMap::new();
     evidence.retain(|one| {
         let n = told.entry((one.check, one.measure)).or_default();
         *n += 1;
-        *n <= STATEMENTS_OF_A_MEASURE
+        *n <= if is_scan && one.check == CheckId::NewPort { 1 } else { STATEMENTS_OF_A_MEASURE }
     });
     evidence
 }
@@ -408,10 +409,13 @@ mod tests {
             surprise: 1.0,
             statement: String::new(),
         };
-        let strangers = (0..100).map(|_| one(CheckId::NewPort, "new_services"));
-        let told = few_of_each([one(CheckId::FanOut, "ports")].into_iter().chain(strangers).collect());
-        let n_of = |check| told.iter().filter(|evidence| evidence.check == check).count();
-        assert_eq!([n_of(CheckId::FanOut), n_of(CheckId::NewPort)], [1, STATEMENTS_OF_A_MEASURE]);
+        let told = |check, measure| {
+            let ports = (0..100).map(|_| one(CheckId::NewPort, "new_services"));
+            let told = few_of_each([one(check, measure)].into_iter().chain(ports).collect());
+            [check, CheckId::NewPort].map(|check| told.iter().filter(|evidence| evidence.check == check).count())
+        };
+        assert_eq!(told(CheckId::Beacon, "interval"), [1, STATEMENTS_OF_A_MEASURE]);
+        assert_eq!(told(CheckId::FanOut, "ports"), [1, 1], "a scan says it of all ports");
     }
 
     #[test]
