@@ -40,7 +40,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 49] = [
+pub(crate) const CASES: [Case; 51] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -64,6 +64,16 @@ pub(crate) const CASES: [Case; 49] = [
     caught(CheckId::EgressVolume, PROVIDER, "60 MB in one connection to the provider", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), PROVIDER, 443, 60_000_000, 20_000);
+        log
+    }),
+    caught(CheckId::EgressVolume, PROVIDER, "80 kB, an archive of credentials, to the provider", || {
+        let mut log = Log::steady();
+        log.call(at(10, 9, 31), PROVIDER, 443, 80_000, 5000);
+        log
+    }),
+    near_miss(CheckId::EgressVolume, "30 kB to the provider", || {
+        let mut log = Log::steady();
+        log.call(at(10, 9, 31), PROVIDER, 443, 30_000, 5000);
         log
     }),
     near_miss(CheckId::EgressVolume, "twenty times the usual calls, of the usual size", || {

@@ -31,9 +31,9 @@ use super::view::View;
 use crate::amounts::bytes;
 use crate::finding::{CheckId, Evidence, Quantity};
 
-/// Bytes a window, and a day, below which no volume is judged: what leaves in one archive of credentials is less, and
-/// is caught by where it goes.
-const WINDOW_FLOOR_BYTES: u64 = 256 << 10;
+/// Bytes a window, and a day, below which no volume is judged. An archive of credentials is larger; what is less is the
+/// ups and downs of requests.
+const WINDOW_FLOOR_BYTES: u64 = 48 << 10;
 /// The same for DNS, where a lookup is a hundred bytes and a window of them a few kilobytes.
 const DNS_FLOOR_BYTES: u64 = 24 << 10;
 const DAY_FLOOR_BYTES: u64 = 4 << 20;
