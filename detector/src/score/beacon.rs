@@ -29,7 +29,6 @@ use baselines::window::{WINDOW_MINUTES, Window};
 use super::oddity::{Oddity, Topic};
 use super::view::View;
 use super::{Check, novelty};
-use crate::amounts::period_words;
 use crate::finding::{CheckId, Evidence, Quantity};
 use rhythm::{MIN_PERIOD_MINUTES, ONE_CONTACT_MINUTES, Rhythm, SPREAD_FLOOR, rhythm, since_silence, spells, steady};
 
@@ -128,8 +127,9 @@ impl Check for Beacon {
                 }
                 let by_interval = by_interval.filter(|_| !is_none());
                 let by_count = || {
-                    steady(&newcomer.counts)
-                        .filter(|steady| !is_held(newcomer, steady) && !is_steady_itself(view, subject, newcomer, steady))
+                    steady(&newcomer.counts).filter(|steady| {
+                        !is_held(newcomer, steady) && !is_steady_itself(view, subject, newcomer, steady)
+                    })
                 };
                 let rhythm = by_interval.or_else(by_count)?;
                 let candidates = if is_part_of_known { PREFIX_TRIALS_BANS } else { 0.0 };
@@ -148,9 +148,9 @@ impl Check for Beacon {
                         expected: Quantity::Secs(0.0),
                         surprise: bans,
                         statement: format!(
-                            "{}, about one every {}, give or take {}{:.0} %; nothing else the {} does explains this rhythm",
+                            "{}, about {}, give or take {}{:.0} %; nothing else the {} does explains this rhythm",
                             rhythm.counted_words(newcomer),
-                            period_words(rhythm.period_minutes * 60.0),
+                            rhythm.rate_words(),
                             if rhythm.spread > SPREAD_FLOOR { "" } else { "at most " },
                             rhythm.spread * 100.0,
                             view.owner_word(),

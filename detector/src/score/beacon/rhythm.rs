@@ -6,7 +6,7 @@
 use baselines::newcomer::Newcomer;
 use baselines::window::{WINDOW_MINUTES, WINDOW_SECS, Window};
 
-use crate::amounts::{count, span_words};
+use crate::amounts::{count, period_words, span_words};
 use crate::score::tails::{binomial_tail_bans, normal_lower_tail_bans};
 use crate::score::view::is_all_refused;
 
@@ -91,6 +91,16 @@ impl Rhythm {
                 let what = if is_all_refused(newcomer) { "refused attempts" } else { "contacts" };
                 format!("{latest}{n} {what}")
             }
+        }
+    }
+
+    /// How often, in words: of what the spread is a share of.
+    pub(super) fn rate_words(&self) -> String {
+        match self.of {
+            Counted::Records { .. } => {
+                format!("{:.0} every ten minutes", f64::from(WINDOW_MINUTES) / self.period_minutes)
+            }
+            Counted::Contacts { .. } => format!("one every {}", period_words(self.period_minutes * 60.0)),
         }
     }
 
