@@ -12,13 +12,13 @@
 //! So a crash loses no alert. One that falls between the topic's answer and the note `sent` repeats it, with the same
 //! id; a FIFO topic drops even that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use aws_sdk_sns::error::DisplayErrorContext;
 use aws_sdk_sns::types::MessageAttributeValue;
 use bytes::Bytes;
-use detector::finding::{Activity, Finding, Severity};
+use detector::finding::{Activity, Destination, Finding, Severity, port_words};
 use detector::write::{self, Format, json, mail};
 
 use crate::settings::AlertFormat;
@@ -107,13 +107,12 @@ impl Alerts {
     fn step(&self, key: &str, finding: &Finding, was_delivered: bool, there: Option<&Stored>) -> anyhow::Result<Step> {
         let is_hidden = finding.suppressed_by.is_some();
         let text = json::render(finding);
-        let as_alert = |finding: &Finding, activity| Box::new(Finding { activity, ..finding.clone() });
         let Some(there) = there else {
             let (bytes, told) = (text.into(), None);
             return Ok(if is_hidden || was_delivered {
                 Step::Write { bytes, told, becomes: Delivered::Settled }
             } else {
-                Step::Tell { bytes, told, alert: as_alert(finding, Activity::Create) }
+                Step::Tell { bytes, told, alert: Box::new(Finding { activity: Activity::Create, ..finding.clone() }) }
             });
         };
         let known = std::str::from_utf8(&there.bytes).context("no text").and_then(|text| Ok(json::parse(text)?));
@@ -147,7 +146,10 @@ impl Alerts {
             _ => (true, Delivered::Settled),
         };
         Ok(match (is_due && !is_hidden, is_newer) {
-            (true, _) => Step::Tell { bytes, told, alert: as_alert(newest, activity) },
+            (true, _) => {
+                let newest = told.map_or_else(|| newest.clone(), |told| news_first(newest, told));
+                Step::Tell { bytes, told, alert: Box::new(Finding { activity, ..newest }) }
+            }
             (false, true) => Step::Write { bytes, told, becomes },
             (false, false) => Step::Done(becomes),
         })
@@ -286,6 +288,29 @@ impl Told {
     }
 }
 
+/// A finding with the networks that nobody was told of in front: who closed the last alert must see what this one is
+/// about.
+fn news_first(finding: &Finding, told: Told) -> Finding {
+    let mut since: BTreeMap<&str, i64> = BTreeMap::new();
+    for to in &finding.destinations {
+        let first = since.entry(&to.network).or_insert(to.first_seen);
+        *first = to.first_seen.min(*first);
+    }
+    since.retain(|_, first| *first > told.at);
+    let (mut all, rest): (Vec<Destination>, Vec<Destination>) =
+        finding.destinations.iter().cloned().partition(|to| since.contains_key(&*to.network));
+    let Some(to) = all.first() else { return finding.clone() };
+    let more = match since.len() - 1 {
+        0 => String::new(),
+        1 => " and one more network".to_owned(),
+        n => format!(" and {n} more networks"),
+    };
+    let to = format!("{} {} ({})", to.address, port_words(to.port, to.protocol), to.network);
+    let description = format!("New since the last alert: {to}{more}. {}", finding.description);
+    all.extend(rest);
+    Finding { destinations: all, description, ..finding.clone() }
+}
+
 /// Of two forms of one finding, the one made from more records ranks higher.
 fn rank(finding: &Finding) -> (u32, i64, u64, u64) {
     let n_flows = finding.destinations.iter().map(|to| to.n_flows).sum();
@@ -358,8 +383,6 @@ fn fitted(finding: &Finding, write: impl Fn(&Finding) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-
-    use detector::finding::Destination;
 
     use super::*;
 
@@ -529,6 +552,25 @@ mod tests {
         let older =
             Stored { bytes: Bytes::new(), tag: String::new(), notes: vec![("told".to_owned(), "5".to_owned())] };
         assert!(Told::noted(&older).is_some_and(|told| told.at == 5 && !Told::of(&finding).is_news_after(told)));
+    }
+
+    #[test]
+    fn an_alert_that_goes_on_begins_with_what_nobody_was_told_of() {
+        let mut finding = finding();
+        let old = finding.destinations[0].clone();
+        let told = Told::of(&finding);
+        let to =
+            |network: &str, secs| Destination { network: network.into(), first_seen: told.at + secs, ..old.clone() };
+        finding.destinations.push(to(&old.network, 60));
+        assert_eq!(news_first(&finding, told), finding, "another address of the same network");
+        finding.destinations.push(to("AS64501 Another", 90));
+        let alert = news_first(&finding, told);
+        let networks: Vec<&str> = alert.destinations.iter().map(|to| &*to.network).collect();
+        assert_eq!(networks, ["AS64501 Another", &*old.network, &*old.network]);
+        let news = "New since the last alert: 203.0.113.7 port 8000/tcp (AS64501 Another)";
+        assert_eq!(alert.description, format!("{news}. d"));
+        finding.destinations.push(to("AS64502 A third", 90));
+        assert_eq!(news_first(&finding, told).description, format!("{news} and one more network. d"));
     }
 
     #[test]
