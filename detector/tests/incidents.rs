@@ -119,6 +119,19 @@ fn an_upload_is_told_of_the_host_it_went_to_not_of_one_that_took_more_in_days() 
 }
 
 #[test]
+fn a_foreign_resolver_is_told_of_the_resolver_not_of_what_else_its_operator_runs() {
+    let mut log = Log::steady();
+    for day in 8..11 {
+        log.call(at(day, 9, 31), "8.8.200.9", 443, 40_000, 5000);
+    }
+    log.call(at(11, 2, 1), "8.8.8.8", 443, 700, 900);
+    let found = findings(&log, "", &knowledge(FUNCTIONS));
+    let [finding] = &found[..] else { panic!("one network, one finding: {found:?}") };
+    assert_eq!(finding.title, "api asks a foreign resolver: 8.8.8.8 port 443/tcp");
+    assert_eq!(addresses(finding), ["8.8.8.8", "8.8.200.9"]);
+}
+
+#[test]
 fn a_poll_is_told_of_the_host_that_is_polled_not_of_one_met_in_the_first_week() {
     let mut log = Log::steady();
     for day in [1, 2] {

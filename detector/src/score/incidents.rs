@@ -480,7 +480,8 @@ impl Incident {
     /// the last by name.
     fn hear(&mut self, at: Window, topic: Topic, oddity: Oddity, ladder: &Ladder) {
         let Oddity { check, bans, severity, evidence, destinations, .. } = oddity;
-        let is_of_all = matches!(topic, Topic::Newcomer(_));
+        // Who is asked for names is no other host of the same network.
+        let is_of_all = matches!(topic, Topic::Newcomer(_)) && check != CheckId::UnusualResolver;
         let named = destinations.iter().filter(|_| !is_of_all).map(Contacted::key);
         let about = named.filter(|key| self.destinations.contains_key(key)).collect();
         self.keep(topic, check, Word { since: at, at, about, bans, severity, evidence }, ladder);
