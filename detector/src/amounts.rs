@@ -1,9 +1,11 @@
-//! Amounts as a person reads them: `18.2 kB`, `2 h 28 min`, `3 windows`.
+//! Amounts and days as a person reads them: `18.2 kB`, `2 h 28 min`, `3 windows`, `2026-03-31`.
 //!
 //! Where it sits: a noun below the stages; statements, tables and messages all say amounts this way.
 //! What it does not do: JSON has numbers, never these.
 
 use std::fmt::Write as _;
+
+use jiff::Timestamp;
 
 /// An amount of bytes, decimal units as AWS bills them: `320 B`, `18.2 kB`, `1.8 MB`.
 pub fn bytes(n: u64) -> String {
@@ -21,6 +23,17 @@ pub fn bytes(n: u64) -> String {
         unit = larger;
     }
     format!("{value:.1} {unit}")
+}
+
+/// A second of event time as a timestamp; what lies outside the years −9999 to 9999 is held at their ends.
+pub(crate) fn timestamp(unix_secs: i64) -> Timestamp {
+    let held = unix_secs.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
+    Timestamp::from_second(held).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Day of event time: `2026-03-31`.
+pub fn day(unix_secs: i64) -> String {
+    timestamp(unix_secs).strftime("%Y-%m-%d").to_string()
 }
 
 /// A span of time in its two largest units: `45 s`, `14 min`, `2 h 28 min`, `3 d 4 h`.

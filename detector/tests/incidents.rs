@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use baselines::{Baselines, store};
+use detector::amounts::day;
 use detector::config::Config;
-use detector::finding::{CheckId, Finding};
+use detector::finding::{CheckId, Evidence, Finding};
 use detector::pipeline::{Knowledge, Memory};
 use detector::write::json;
 
@@ -116,6 +117,9 @@ fn an_upload_is_told_of_the_host_it_went_to_not_of_one_that_took_more_in_days() 
     assert_eq!(finding.title, "api sent far more than ever: 203.0.113.200 port 443/tcp");
     let sent = finding.destinations.iter().map(|to| (&*to.address.to_string() == beside, to.bytes_out));
     assert_eq!(sent.collect::<Vec<_>>(), [(true, 1_200_000), (false, 1_600_000)]);
+    let is_dated = |one: &Evidence| one.statement.starts_with(&format!("on {}: ", day(at(11, 0, 0))));
+    let dated = finding.evidence.iter().map(|one| (one.check == CheckId::EgressVolume, is_dated(one)));
+    assert_eq!(dated.collect::<BTreeMap<_, _>>(), BTreeMap::from([(true, true), (false, false)]));
 }
 
 #[test]

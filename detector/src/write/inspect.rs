@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use super::table::Look;
-use super::words::{columns, cut, day, visible, wrap};
-use crate::amounts::{bytes, count};
+use super::words::{columns, cut, visible, wrap};
+use crate::amounts::{bytes, count, day};
 
 /// The narrowest the tables get: below it their numbers would not fit.
 const NARROWEST: usize = 76;

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use crate::finding::{Activity, Finding, OwnerKind};
 
-use super::words::{cut_chars, day, minute, visible, wrap};
+use super::words::{cut_chars, minute, visible, wrap};
 use super::{Place, advice, table};
-use crate::amounts::{bytes, count};
+use crate::amounts::{bytes, count, day};
 
 /// SNS refuses a subject of 100 characters, one with control characters or line breaks, and one that is not ASCII.
 /// Source: Amazon SNS API reference, `Publish`, `Subject`.

@@ -3,8 +3,7 @@
 //! Takes [`Finding`] and [`Coverage`](crate::coverage::Coverage) from the pipeline, gives text to the doors. Each form
 //! is one file. It judges nothing, writes to nothing, and knows no clock: what a form needs is in the finding.
 
-use jiff::Timestamp;
-
+use crate::amounts::timestamp;
 use crate::finding::Finding;
 
 mod advice;
@@ -56,12 +55,6 @@ pub fn finding(format: Format, finding: &Finding) -> String {
         Format::Guardduty => guardduty::render(finding),
         Format::Chat => chat::render(finding),
     }
-}
-
-/// A second of event time as a timestamp; what lies outside the years −9999 to 9999 is held at their ends.
-fn timestamp(unix_secs: i64) -> Timestamp {
-    let held = unix_secs.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
-    Timestamp::from_second(held).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// A second of event time as RFC 3339, UTC: `2026-03-31T09:12:44Z`.

@@ -4,9 +4,8 @@
 
 use serde::Serialize;
 
-use super::words::day;
 use super::{json_line, rfc3339};
-use crate::amounts::bytes;
+use crate::amounts::{bytes, day};
 use crate::coverage::{Change, Coverage, Measure};
 
 /// The form's name and version.

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use crate::finding::{Destination, Finding, Level, Severity, protocol_name};
 
 use super::advice;
-use super::words::{clock, columns, cut, day, minute, second, visible, wrap};
-use crate::amounts::{bytes, count};
+use super::words::{clock, columns, cut, minute, second, visible, wrap};
+use crate::amounts::{bytes, count, day};
 
 /// Destinations shown one by one; the rest is counted. A block then stays on one screen.
 const SHOWN_DESTINATIONS: usize = 8;

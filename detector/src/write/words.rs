@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::amounts::timestamp;
+
 /// Makes every character of foreign text visible and harmless on a terminal, in a mail and in a log.
 ///
 /// Control characters, and those that reorder, hide or split text, are written as escapes: a function named
@@ -103,22 +105,17 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// Minute of event time: `2026-03-31 09:12 UTC`.
 pub(super) fn minute(unix_secs: i64) -> String {
-    super::timestamp(unix_secs).strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// Day of event time: `2026-03-31`.
-pub(super) fn day(unix_secs: i64) -> String {
-    super::timestamp(unix_secs).strftime("%Y-%m-%d").to_string()
+    timestamp(unix_secs).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Second of event time: `2026-03-31 09:12:44`.
 pub(super) fn second(unix_secs: i64) -> String {
-    super::timestamp(unix_secs).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    timestamp(unix_secs).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// Time of day: `09:12:44`.
 pub(super) fn clock(unix_secs: i64) -> String {
-    super::timestamp(unix_secs).strftime("%H:%M:%S").to_string()
+    timestamp(unix_secs).strftime("%H:%M:%S").to_string()
 }
 
 /// A name as one word of a shell command; what no function name can hold is never pasted into a shell.

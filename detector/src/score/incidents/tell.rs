@@ -13,6 +13,7 @@ use baselines::newcomer::{Contacted, Subject};
 use baselines::window::{WINDOWS_PER_DAY, Window};
 
 use super::{Incident, MAX_DESTINATIONS, Word, topic_words};
+use crate::amounts::day;
 use crate::config::Config;
 use crate::finding::{
     Activity, CheckId, Deployment, Destination, Evidence, Finding, Level, Owner, OwnerKind, Severity, port_words,
@@ -47,6 +48,15 @@ struct Claim<'a> {
 impl Claim<'_> {
     fn holds(&self, ladder: &Ladder, contacted: &Contacted) -> bool {
         self.word.holds(self.topic, ladder, contacted)
+    }
+
+    /// The window it speaks of: of what is said of all so far, the first in which it was said.
+    fn said(&self) -> Window {
+        let is_of_all = matches!(
+            self.check,
+            CheckId::NewDestination | CheckId::NewPort | CheckId::Beacon | CheckId::LongConnection
+        );
+        if is_of_all { self.word.since } else { self.word.at }
     }
 
     /// Whether it speaks of what goes on, and a destination was not called then. What is new, and how much was sent, is
@@ -115,7 +125,7 @@ impl Incident {
         let is_prefix = |claim: &&Claim<'_>| matches!(claim.topic, Topic::Newcomer(Subject::Prefix(_)));
         let is_part_of_known = of_check.iter().all(is_prefix);
         let owner = owner.clone();
-        let all = evidence(&baselines.ladder, claims);
+        let all = evidence(&baselines.ladder, claims, self.first);
         let n_all = all.len();
         let evidence = few_of_each(all);
         let n_unsaid = n_all - evidence.len();
@@ -360,8 +370,9 @@ fn destination(contacted: &Contacted, facts: &dyn Facts, baselines: &Baselines) 
     }
 }
 
-/// The statements of all that was told; where that is about several things, each says about which.
-fn evidence(ladder: &Ladder, claims: &[Claim<'_>]) -> Vec<Evidence> {
+/// The statements of all that was told; where that is about several things, each says about which. What was said more
+/// than a day after the first window is dated: none of it may be known by whoever reads of the beginning.
+fn evidence(ladder: &Ladder, claims: &[Claim<'_>], first: Window) -> Vec<Evidence> {
     let subject = |topic: Topic| match topic {
         Topic::Newcomer(Subject::Network(network) | Subject::Service(network, ..)) | Topic::Service(network, ..) => {
             ladder.label(network).to_string()
@@ -372,14 +383,18 @@ fn evidence(ladder: &Ladder, claims: &[Claim<'_>]) -> Vec<Evidence> {
     };
     let subjects: BTreeSet<String> =
         claims.iter().map(|claim| subject(claim.topic)).filter(|it| !it.is_empty()).collect();
-    let named = |topic: Topic, evidence: &Evidence| {
-        let (subject, mut evidence) = (subject(topic), evidence.clone());
+    let named = |claim: &Claim<'_>, evidence: &Evidence| {
+        let (subject, mut evidence) = (subject(claim.topic), evidence.clone());
         if subjects.len() > 1 && !evidence.statement.contains(&subject) {
             evidence.statement = format!("{subject}: {}", evidence.statement);
         }
+        let at = claim.said();
+        if at.0.saturating_sub(first.0) > WINDOWS_PER_DAY {
+            evidence.statement = format!("on {}: {}", day(at.start()), evidence.statement);
+        }
         evidence
     };
-    claims.iter().flat_map(|claim| claim.word.evidence.iter().map(|evidence| named(claim.topic, evidence))).collect()
+    claims.iter().flat_map(|claim| claim.word.evidence.iter().map(|evidence| named(claim, evidence))).collect()
 }
 
 /// Of each measure of each check the first few. What a scan says of all its ports need not be said of each.
