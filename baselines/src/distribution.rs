@@ -86,9 +86,8 @@ pub(crate) enum Counted {
 
 /// Where the words of a cell begin among sorted ones, or belong.
 fn start(words: &[u16], cell: u16) -> usize {
-    // Counted, not searched: some dozens of words take a handful of instructions and no branch that nobody can predict.
-    let start: u16 = words.iter().map(|&word| u16::from(word < cell << DIGIT_BITS)).sum();
-    start.into()
+    // Halved without a branch that nobody can predict; counting takes more from some dozens of words on.
+    words.partition_point(|&word| word < cell << DIGIT_BITS)
 }
 
 /// Where the words of a cell lie among sorted ones; where they belong, if there are none.
