@@ -190,10 +190,10 @@ pub struct Learned {
     pub(crate) networks: Vec<u32>,
     /// The same of prefixes.
     pub(crate) prefixes: Vec<u32>,
-    /// Networks its owner knew that came under a finding.
-    pub(crate) told_networks: Vec<u32>,
+    /// Networks that are familiar to its owner no longer: they came under a finding, or were forgotten.
+    pub(crate) strange_networks: Vec<u32>,
     /// The same of prefixes.
-    pub(crate) told_prefixes: Vec<u32>,
+    pub(crate) strange_prefixes: Vec<u32>,
 }
 
 /// The span of time two spans cover together.

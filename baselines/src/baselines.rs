@@ -133,17 +133,17 @@ impl Baselines {
         for &prefix in &learned.prefixes {
             count(&mut self.prevalence.prefixes, prefix);
         }
-        for &network in &learned.told_networks {
+        for &network in &learned.strange_networks {
             uncount(&mut self.prevalence.networks, network);
         }
-        for &prefix in &learned.told_prefixes {
+        for &prefix in &learned.strange_prefixes {
             uncount(&mut self.prevalence.prefixes, prefix);
         }
         self.learned_from.n_observations = self.learned_from.n_observations.saturating_add(learned.n_observations);
         self.learned_from.span = span_of(self.learned_from.span, learned.span);
     }
 
-    /// Follows one owner's newcomers: see [`Baseline::follow`].
+    /// Follows one owner's newcomers: see [`Baseline::follow`]. What there is no room to watch stays known.
     pub fn follow(
         &mut self,
         owner: u32,
@@ -155,7 +155,7 @@ impl Baselines {
         let found: Vec<Found> = rows.iter().map(|row| baseline.find(&self.ladder, row)).collect();
         let mut open = Open::default();
         let touched = baseline.follow(&self.ladder, window, rows, &found, &mut open, met);
-        baseline.close(&mut open);
+        baseline.close_files(&mut open);
         touched
     }
 

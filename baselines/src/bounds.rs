@@ -1,11 +1,16 @@
 //! Bounds: what is forgotten with time, and how much of one owner is kept at all.
 //!
 //! Time forgets what was silent for the days of memory ([`Baseline::age`]). Within that time a scanner in a function
-//! can reach more than is worth remembering: a million ports, every address of a cloud. So each owner has room for so
-//! many entries on each rung; on a rung that is full nothing is new any more, and nothing more is kept of it. That it
-//! came so far is told long before: by the scan.
+//! can reach more than is worth remembering: a million ports, every address of a cloud. So of each owner so many
+//! newcomers are watched. What is watched no longer for want of room was never found to be normal: it is forgotten when
+//! the hour ends, with all that is below it, and new if it comes back.
+//!
+//! Each owner has also room for so many entries on each rung; on a rung that is full nothing is new any more, and
+//! nothing more is kept of it. What fills one for long has settled, or is below one network that is watched.
 
-use crate::baseline::Baseline;
+use std::collections::BTreeMap;
+
+use crate::baseline::{Baseline, Learned};
 use crate::known::Known;
 use crate::ladder::Ladder;
 use crate::newcomer::Subject;
@@ -30,6 +35,10 @@ const MAX_NEWCOMERS: usize = 1 << 13;
 /// Stands for "no entry" where the number of one is expected: the rung was full, so none was made. Or, in the cache
 /// `settled` of a [`Baseline`], the destination is not known to be settled.
 pub(crate) const NOWHERE: u32 = u32::MAX;
+
+/// What is watched no longer for want of room, and whether it was under a finding.
+#[derive(Debug, Default)]
+pub(crate) struct Gone(BTreeMap<Subject, bool>);
 
 impl Baseline {
     /// Whether a rung is full, so that nothing is new on it.
@@ -59,22 +68,23 @@ impl Baseline {
         self.known.is_none() && self.diary.is_empty() && has_no_rungs && has_no_others
     }
 
-    /// Whether as many newcomers are watched as there is room for.
-    pub(crate) fn is_watch_full(&self) -> bool {
-        self.newcomers.len() >= MAX_NEWCOMERS
+    /// Whether there is no room to watch so many more newcomers.
+    pub(crate) fn has_no_room_to_watch(&self, n: usize) -> bool {
+        self.newcomers.len() + n > MAX_NEWCOMERS
     }
 
-    /// Puts something new under watch; where there are too many newcomers, half of them are watched no longer.
-    pub(crate) fn watch(&mut self, ladder: &Ladder, subject: Subject, window: Window) {
+    /// Puts something new under watch; where there are too many newcomers, half of them are watched no longer and are
+    /// added to what is `gone`.
+    pub(crate) fn watch(&mut self, ladder: &Ladder, subject: Subject, window: Window, gone: &mut Gone) {
         self.newcomers.put(subject, Watched::taken_out(window));
         if self.newcomers.len() > MAX_NEWCOMERS {
-            self.thin_newcomers(ladder);
+            self.thin_newcomers(ladder, gone);
         }
     }
 
     /// Lets go of the newcomers that say the least: ports before prefixes before networks, what was told last, what was
     /// met in the fewest windows and the longest ago first.
-    fn thin_newcomers(&mut self, ladder: &Ladder) {
+    fn thin_newcomers(&mut self, ladder: &Ladder, gone: &mut Gone) {
         let rung = |subject: Subject| match subject {
             Subject::Service(..) => 0,
             Subject::Prefix(_) => 1,
@@ -94,8 +104,50 @@ impl Baseline {
             .collect();
         ranked.sort_unstable();
         ranked.truncate(MAX_NEWCOMERS / 2);
-        let gone: std::collections::BTreeSet<Subject> = ranked.into_iter().map(|(_, subject)| subject).collect();
-        self.newcomers.retain(|subject, _| !gone.contains(subject));
+        let thinned: BTreeMap<Subject, bool> =
+            ranked.into_iter().map(|((is_told, ..), subject)| (subject, is_told)).collect();
+        self.newcomers.retain(|subject, _| !thinned.contains_key(subject));
+        gone.0.extend(thinned);
+    }
+
+    /// Forgets what is watched no longer for want of room, with all that is below it. Numbers of its tables given
+    /// before are void afterwards. Who no longer knows what concerns the fleet and is added to `learned`.
+    pub(crate) fn forget(&mut self, ladder: &Ladder, gone: &mut Gone, learned: &mut Learned) {
+        if gone.0.is_empty() {
+            return;
+        }
+        let gone = std::mem::take(&mut gone.0);
+        let newcomers = &self.newcomers;
+        let is_gone = |subject: Subject| gone.contains_key(&subject) && newcomers.id(&subject).is_none();
+        let is_prefix_gone =
+            |prefix: u32, network: u32| is_gone(Subject::Network(network)) || is_gone(Subject::Prefix(prefix));
+        // What was under a finding was not counted among what is familiar.
+        let was_told = |subject: Subject| {
+            newcomers.get(&subject).map_or(gone.get(&subject) == Some(&true), |newcomer| newcomer.finding() != 0)
+        };
+        self.prefixes.retain(|&prefix, known| {
+            let is_gone = is_prefix_gone(prefix, known.network);
+            if is_gone && !was_told(Subject::Network(known.network)) && !was_told(Subject::Prefix(prefix)) {
+                learned.strange_prefixes.push(prefix);
+            }
+            !is_gone
+        });
+        self.networks.retain(|&network, _| {
+            let is_gone = is_gone(Subject::Network(network));
+            if is_gone && !was_told(Subject::Network(network)) {
+                learned.strange_networks.push(network);
+            }
+            !is_gone
+        });
+        let is_service_gone = |network: u32, port: u16, protocol: u8| {
+            is_gone(Subject::Network(network)) || is_gone(Subject::Service(network, port, protocol))
+        };
+        self.services.retain(|&(network, port, protocol), _| !is_service_gone(network, port, protocol));
+        self.destinations.retain(|&(peer, port, protocol), _| {
+            let rungs = ladder.rungs(peer);
+            !is_prefix_gone(rungs.prefix, rungs.network) && !is_service_gone(rungs.network, port, protocol)
+        });
+        self.settled.clear();
     }
 
     /// Forgets what was not met for `memory_days` and settles newcomers that aged unremarkably. Of an owner that was
@@ -121,10 +173,11 @@ impl Baseline {
 #[cfg(test)]
 mod tests {
     use crate::baselines::Baselines;
+    use crate::follow::Open;
     use crate::ladder::{Network, from_ip};
     use crate::newcomer::Circumstances;
     use crate::observation::Observation;
-    use crate::standing::Standing;
+    use crate::standing::{Found, Standing};
 
     use super::*;
 
@@ -146,8 +199,16 @@ mod tests {
                 Observation { owner, peer, port, protocol: 6, window, n_flows: 1, ..Observation::default() }
             })
             .collect();
-        baselines.follow(owner, window, &rows, |_, _, _| Circumstances::default());
-        baselines.learn(owner, window, &rows);
+        let (fleet, of_owner) = baselines.side_by_side([owner]);
+        let (mut open, mut learned) = (Open::default(), Learned::default());
+        for baseline in of_owner {
+            let found: Vec<Found> = rows.iter().map(|row| baseline.find(fleet.ladder, row)).collect();
+            let met = |_: &Baseline, _, _: &Observation| Circumstances::default();
+            baseline.follow(fleet.ladder, window, &rows, &found, &mut open, met);
+            baseline.learn(fleet.ladder, window, &rows, &found, &mut learned);
+            baseline.close(fleet.ladder, &mut open, &mut learned);
+        }
+        baselines.note(&learned);
         owner
     }
 
@@ -177,6 +238,40 @@ mod tests {
         let row = Observation { peer, port: 443, protocol: 6, ..Observation::default() };
         assert!(matches!(baselines.standing(0, &row), Standing::Watched(Subject::Network(_))));
         assert!(baselines.watched().count() <= MAX_NEWCOMERS);
+    }
+
+    #[test]
+    fn what_there_is_no_room_to_watch_is_forgotten_and_new_again() {
+        let mut baselines = Baselines::default();
+        let known = |n: u32| ([100 + (n / 250) as u8, (n % 250) as u8, 0, 7], 443);
+        for day in 0..3 {
+            learn(&mut baselines, day, (0..20).map(known));
+            baselines.age(Window((20_000 + day) * WINDOWS_PER_DAY), 90);
+        }
+        let n_before = baselines.baseline(0).unwrap().destinations.len();
+        for day in 3..6 {
+            learn(&mut baselines, day, (0..9000).map(|n| known(1000 * day + n)));
+        }
+        let standing = |baselines: &mut Baselines, n: u32| {
+            let peer = baselines.ladder.peer(from_ip(known(n).0.into()), || unreachable!("it was met"));
+            (baselines.standing(0, &Observation { peer, port: 443, protocol: 6, ..Observation::default() }), peer)
+        };
+        assert_eq!((n_before, standing(&mut baselines, 7).0), (20, Standing::Settled));
+        let (gone, peer) = standing(&mut baselines, 3000);
+        assert!(matches!(gone, Standing::New(Subject::Network(_))), "it said the least");
+        assert!(matches!(standing(&mut baselines, 5 * 1000 + 8999).0, Standing::Watched(Subject::Network(_))));
+        let (fleet, rungs) = (baselines.fleet(), baselines.ladder.rungs(peer));
+        assert_eq!((fleet.n_owners_knowing(rungs.network), fleet.n_owners_knowing_prefix(rungs.prefix)), (0, 0));
+        let baseline = baselines.baseline(0).unwrap();
+        let n_each = [baseline.networks.len(), baseline.services.len(), baseline.prefixes.len()];
+        assert!(n_each.into_iter().all(|n| n <= MAX_NEWCOMERS + 20), "{n_each:?}");
+        let counted = |baselines: &Baselines| {
+            let fleet = baselines.fleet();
+            (0..9000).map(|n| (fleet.n_owners_knowing(n), fleet.n_owners_knowing_prefix(n))).collect::<Vec<_>>()
+        };
+        let kept_as_it_goes = counted(&baselines);
+        baselines.recount();
+        assert!(kept_as_it_goes == counted(&baselines), "derived anew it is the same");
     }
 
     #[test]

@@ -43,15 +43,15 @@ impl Baseline {
         match subject {
             _ if self.is_told(subject) => {}
             Subject::Network(network) if self.networks.id(&network).is_some() => {
-                learned.told_networks.push(network);
+                learned.strange_networks.push(network);
                 let within = self.prefixes().filter(|(_, known)| known.network == network);
                 let familiar = within.filter(|&(prefix, _)| !self.is_told(Subject::Prefix(prefix)));
-                learned.told_prefixes.extend(familiar.map(|(prefix, _)| prefix));
+                learned.strange_prefixes.extend(familiar.map(|(prefix, _)| prefix));
             }
             Subject::Prefix(prefix) => {
                 let known = self.prefixes.get(&prefix);
                 if known.is_some_and(|known| !self.is_told(Subject::Network(known.network))) {
-                    learned.told_prefixes.push(prefix);
+                    learned.strange_prefixes.push(prefix);
                 }
             }
             Subject::Network(_) | Subject::Service(..) => {}

@@ -1,6 +1,9 @@
 //! Following newcomers: what each does in a window is added to its file.
 
+use std::collections::BTreeMap;
+
 use crate::baseline::{Baseline, Learned};
+use crate::bounds::Gone;
 use crate::ladder::{Ladder, is_private};
 use crate::newcomer::{Circumstances, Newcomer, Subject};
 use crate::observation::Observation;
@@ -18,6 +21,8 @@ pub struct Open {
     files: Vec<(Subject, Newcomer)>,
     /// Where files are packed.
     room: Vec<u8>,
+    /// Newcomers that there was no room for any more.
+    gone: Gone,
 }
 
 impl Open {
@@ -72,6 +77,15 @@ impl Baseline {
         let subject = |(at, found): (u32, &Found)| Some((found.standing.subject()?.packed(), at));
         of_subject.extend((0..).zip(found).filter_map(subject));
         of_subject.sort_unstable();
+        let may_be_too_many = self.has_no_room_to_watch(of_subject.len());
+        if may_be_too_many {
+            // Who comes when there is no room decides who goes: the order must speak of addresses, not of numbers.
+            let mut first: BTreeMap<u64, u32> = BTreeMap::new();
+            for &(subject, at) in &of_subject {
+                first.entry(subject).or_insert(at);
+            }
+            of_subject.sort_by_key(|(subject, _)| first.get(subject).copied());
+        }
         let mut touched = Vec::with_capacity(of_subject.len());
         for of_subject in of_subject.chunk_by(|a, b| a.0 == b.0) {
             let told = || of_subject.iter().filter_map(|&(_, at)| rows.get(at as usize));
@@ -81,12 +95,12 @@ impl Baseline {
             let is_new = matches!(standing, Standing::New(_));
             if is_new && !self.is_watched(subject) {
                 let circumstances = met(self, subject, first_row);
-                if self.is_watch_full() {
+                if self.has_no_room_to_watch(1) {
                     // Room is made by forgetting the newcomers that say the least, going by their files: what this hour
                     // added to those that are open must be in them first.
-                    self.close(open);
+                    self.close_files(open);
                 }
-                self.watch(ladder, subject, window);
+                self.watch(ladder, subject, window, &mut open.gone);
                 if let Err(at) = open.find(subject) {
                     open.add(at, subject);
                 }
@@ -110,6 +124,9 @@ impl Baseline {
                 }
             }
             touched.push(subject);
+        }
+        if may_be_too_many {
+            touched.sort_unstable();
         }
         touched
     }
@@ -135,9 +152,17 @@ impl Baseline {
         }
     }
 
-    /// Closes newcomers that were opened.
-    pub fn close(&mut self, open: &mut Open) {
-        let Open { places, files, room } = open;
+    /// Closes newcomers that were opened, and forgets those that there was no room for: call when the owner's hour is
+    /// over. Where anything is forgotten, numbers of its tables given before are void afterwards, and what concerns the
+    /// fleet is added to `learned`.
+    pub fn close(&mut self, ladder: &Ladder, open: &mut Open, learned: &mut Learned) {
+        self.close_files(open);
+        self.forget(ladder, &mut open.gone, learned);
+    }
+
+    /// The same, but nothing is forgotten.
+    pub(crate) fn close_files(&mut self, open: &mut Open) {
+        let Open { places, files, room, .. } = open;
         for (_, place) in places.drain(..) {
             if let Some((subject, newcomer)) = files.get(place as usize)
                 && let Some(watched) = self.newcomers.get_mut(subject)

@@ -155,8 +155,8 @@ impl<'a> Judge<'a> {
             for told in settled.rows.chunk_by(|a, b| a.window == b.window) {
                 self.window(judging, fleet, &mut own, told);
             }
-            let Own { baseline, open, .. } = own;
-            baseline.close(open);
+            let Own { baseline, open, learned, .. } = own;
+            baseline.close(fleet.ladder, open, learned);
         });
         for part in parts {
             scorer.incidents.put(part.owner, part.incidents);
