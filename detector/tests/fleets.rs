@@ -1,6 +1,7 @@
 //! Fleets made of observations: random ones, for what must hold of all; and hostile histories, which must neither break
 //! the engine nor make it remember without bound.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use baselines::Baselines;
@@ -70,12 +71,17 @@ fn observations(told: &[Told]) -> Observations {
 }
 
 fn walk(sets: &[Observations]) -> (Vec<Finding>, Memory) {
+    walk_from(sets, Memory::default())
+}
+
+/// The same from where an earlier walk ended.
+fn walk_from(sets: &[Observations], memory: Memory) -> (Vec<Finding>, Memory) {
     let config = Config::defaults();
     let knowledge = Knowledge::default();
     let job = Job { config: &config, knowledge: &knowledge, mode: Mode::Replay, span: None, progress: &() };
     let scratch = Box::new(InMemoryScratch::default());
     let sets = sets.iter().map(|set| ("", set));
-    let walked = walk_observations(&job, sets, Memory::default(), scratch).expect("the scratch holds");
+    let walked = walk_observations(&job, sets, memory, scratch).expect("the scratch holds");
     (walked.findings, walked.memory)
 }
 
@@ -183,6 +189,142 @@ fn a_campaign_makes_nobody_less_strange() {
     let ((n_alone, alone), (n_campaign, campaign)) = (found(&alone), found(&campaign));
     assert_eq!((n_alone, n_campaign), (1, 6));
     assert_eq!(alone, campaign, "as bad and as sure as if it were the only one");
+}
+
+/// Scans that meet more than a function does in its life.
+mod floods {
+    use super::*;
+
+    /// The day of the scan, and that of what comes after it.
+    const SCAN: u32 = 12;
+    const AFTER: u32 = 30;
+    const N_DAYS: u32 = AFTER + 3;
+
+    /// Where the same attacker calls later: a network the scan met, and another one.
+    const SCANNED: [u8; 4] = [60, 30, 0, 9];
+    const ANOTHER: [u8; 4] = [203, 7, 0, 9];
+
+    /// Scanned address number so many: each in a network of its own.
+    fn target(n: u32) -> [u8; 4] {
+        [20 + (n / 250) as u8, (n % 250) as u8, 0, 9]
+    }
+
+    /// So many addresses in a day; of so many in a hundred there is an answer.
+    fn scan(function: u8, n: u32, n_answered: u32) -> Vec<Told> {
+        let window = |n| START + SCAN * WINDOWS_PER_DAY + n % WINDOWS_PER_DAY;
+        let call = |n| Told::call(function, window(n), target(n), 443);
+        (0..n).map(|n| Told { is_answered: n % 100 < n_answered, bytes_out: 60, ..call(n) }).collect()
+    }
+
+    /// A small call and an upload, weeks later.
+    fn call_outs(function: u8) -> [Told; 2] {
+        let small = Told::call(function, START + AFTER * WINDOWS_PER_DAY + 61, SCANNED, 443);
+        [small, upload(function, AFTER + 2, ANOTHER)]
+    }
+
+    fn lines(findings: &[Finding]) -> Vec<String> {
+        findings.iter().map(json::render).collect()
+    }
+
+    /// Shows where two findings differ: a scan's is too long to be read whole.
+    fn assert_same(one: Option<&String>, other: &str) {
+        let one = one.map_or("none", |one| one);
+        let at = one.bytes().zip(other.bytes()).position(|(a, b)| a != b).unwrap_or(one.len().min(other.len()));
+        let around = |text: &str| text.get(at.saturating_sub(60)..(at + 60).min(text.len())).map(str::to_owned);
+        assert!(one == other, "{:?} is not {:?}", around(one), around(other));
+    }
+
+    #[test]
+    fn a_scan_is_told_once_in_its_size_and_changes_nothing_of_what_is_told_later() {
+        let habits = [steady(0, N_DAYS), steady(1, N_DAYS), call_outs(0).to_vec(), call_outs(1).to_vec()].concat();
+        let (without, _) = walk(&[observations(&habits)]);
+        assert_eq!(without.len(), 4, "both call-outs of both functions");
+        let (with, memory) = walk(&[observations(&[habits, scan(0, 20_000, 5)].concat())]);
+        let (scans, later): (Vec<_>, Vec<_>) =
+            with.into_iter().partition(|finding| finding.first_seen < Window(START + AFTER * WINDOWS_PER_DAY).start());
+        assert_eq!(later.len(), without.len());
+        for (later, without) in lines(&later).iter().zip(&lines(&without)) {
+            assert_same(Some(later), without);
+        }
+        let [scan] = &scans[..] else { panic!("{} findings of the scan", scans.len()) };
+        let size = scan.evidence.iter().find(|said| said.measure == "destinations_not_learned").expect("its size");
+        assert_eq!((scan.check, size.observed.value()), (CheckId::FanOut, 20_000.0), "{}", size.statement);
+        let first = Window(START + SCAN * WINDOWS_PER_DAY);
+        assert!((first.start()..first.end()).contains(&scan.first_seen), "though not all destinations are kept");
+        let (_, known) = memory.baselines.iter().find(|(name, _)| &***name == "eni-0").expect("it was learned");
+        assert!(known.destinations().count() < 10 && known.newcomers().count() < 10, "none of it was learned");
+    }
+
+    #[test]
+    fn a_call_in_the_midst_of_a_scan_is_told_and_known_as_a_newcomer() {
+        let call = Told::call(0, START + SCAN * WINDOWS_PER_DAY + 57, ANOTHER, 8080);
+        let told = |bytes_out| {
+            let call = Told { bytes_out, ..call };
+            let (findings, memory) = walk(&[observations(&[steady(0, 14), scan(0, 20_000, 5), vec![call]].concat())]);
+            let (_, known) = memory.baselines.iter().next().expect("it was learned");
+            let is_named = findings
+                .iter()
+                .flat_map(|finding| &finding.destinations)
+                .any(|to| to.address == std::net::IpAddr::from(ANOTHER) && to.bytes_out == bytes_out);
+            (is_named, known.newcomers().count())
+        };
+        assert_eq!(told(900_000), (true, 1));
+        assert_eq!(told(1000), (true, 1), "as little as a handshake sends");
+        assert_eq!(told(60).1, 0, "no more than the others");
+    }
+
+    #[test]
+    fn a_scan_is_told_in_several_runs_as_in_one() {
+        for n_answered in [5, 100] {
+            let all = [steady(0, N_DAYS), call_outs(0).to_vec(), scan(0, 20_000, n_answered)].concat();
+            let all = observations(&all);
+            let (whole, _) = walk(std::slice::from_ref(&all));
+            let mut memory = Memory::default();
+            let mut told = BTreeMap::new();
+            for days in [0..SCAN, SCAN..SCAN + 1, SCAN + 1..AFTER, AFTER..N_DAYS] {
+                let is_of_days = |row: &&Observation| days.contains(&((row.window.0 - START) / WINDOWS_PER_DAY));
+                let rows = all.rows.iter().filter(is_of_days).copied().collect();
+                let (findings, after) = walk_from(&[Observations { rows, ..all.clone() }], memory);
+                told.extend(findings.iter().map(|finding| (finding.id, json::render(finding))));
+                let stored = store::encode(&after.stored()).expect("it fits");
+                memory = Memory::loaded(store::decode(&stored).expect("as written")).expect("incidents");
+            }
+            let whole: BTreeMap<_, _> = whole.iter().map(|finding| (finding.id, json::render(finding))).collect();
+            for (id, whole) in &whole {
+                assert_same(told.get(id), whole);
+            }
+            assert_eq!(told.len(), whole.len(), "{n_answered}");
+        }
+    }
+
+    #[test]
+    fn a_scan_that_is_answered_leaves_room_for_strangers_all_the_same() {
+        let all = [steady(0, N_DAYS), call_outs(0).to_vec(), scan(0, 40_000, 100)].concat();
+        let (findings, memory) = walk(&[observations(&all)]);
+        let [_, upload] = call_outs(0);
+        let is_told = findings
+            .iter()
+            .any(|finding| finding.destinations.iter().any(|to| to.address == std::net::IpAddr::from(upload.to)));
+        assert!(is_told);
+        let (_, known) = memory.baselines.iter().next().expect("it was learned");
+        assert!(known.networks().count() <= 2 * (1 << 13), "as many as are watched for, and the hour's");
+    }
+
+    #[test]
+    fn who_meets_hundreds_of_networks_daily_is_learned_as_ever() {
+        // Three hundred customers a day, whose hosts answer but for one in twenty; once a day many in one window.
+        let customers = (0..N_DAYS * 300).map(|n| {
+            let (day, of_day) = (n / 300, n % 300);
+            let n_at_once = if day < 5 { 200 } else { 120 };
+            let window = if of_day < n_at_once { 70 } else { of_day % WINDOWS_PER_DAY };
+            let call = Told::call(0, START + day * WINDOWS_PER_DAY + window, target(n), 443);
+            Told { is_answered: n % 20 > 0, ..call }
+        });
+        let (findings, memory) = walk(&[observations(&[steady(0, N_DAYS), customers.collect()].concat())]);
+        assert!(findings.is_empty(), "{}", findings[0].title);
+        let (_, known) = memory.baselines.iter().next().expect("it was learned");
+        assert!(known.networks().count() > 5000, "{}", known.networks().count());
+    }
 }
 
 /// Hostile histories.

@@ -191,9 +191,11 @@ impl<'a> Judge<'a> {
     /// Judges one owner's window and learns it; of a scan nothing is learned but when the owner was active.
     fn window(&self, scorer: &Scorer<'_>, fleet: Fleet<'_>, own: &mut Own<'_>, told: &[Observation]) {
         let Some(window) = told.first().map(|row| row.window) else { return };
-        let rows = &*by_destination(told);
+        let rows = by_destination(told);
         let found: Vec<Found> = rows.iter().map(|row| own.baseline.find(fleet.ladder, row)).collect();
-        let seen = Seen { window, rows, found: &found };
+        let (rows, found, flood) = scorer.set_apart(fleet, own.baseline, rows, found);
+        let rows = &*rows;
+        let seen = Seen { window, rows, found: &found, flood: &flood };
         match self.job.mode {
             Mode::Replay | Mode::Scan => scorer.judge(fleet, own, seen, told, &self.tables.set.enis),
             Mode::Learn => drop(Scorer::follow(fleet, own, seen)),

@@ -4,18 +4,21 @@
 //! within one window, against the most the function ever met in one. A provider that rotates its addresses is no sweep:
 //! on a known port of a known network outside, new addresses that answer do not count.
 //!
+//! What is too much to be followed one by one ([`super::flood`]) is told here only, with how much it was in all.
+//!
 //! False positives: a health checker, an inventory job; known after their first runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use baselines::ladder::{is_private, to_ip};
-use baselines::newcomer::{Contacted, Subject};
+use baselines::newcomer::Contacted;
 use baselines::observation::Observation;
-use baselines::standing::{Found, Standing};
 
+use super::Check;
+use super::flood::{is_news, is_unanswered, strangers_in_a_day};
 use super::oddity::{Oddity, Topic};
 use super::view::View;
-use super::{Check, novelty};
+use crate::amounts::count;
 use crate::finding::{CheckId, Evidence, Quantity, port_words};
 
 /// New addresses or ports in one window that make a sweep or a scan.
@@ -37,6 +40,12 @@ const MOST_BANS: f64 = 4.0;
 /// Severity: High, above all that speak of one stranger: who looks around is inside already.
 const SEVERITY: f64 = 7.5;
 
+/// That of a flood: whoever scans the internet attacks others from here.
+const FLOOD_SEVERITY: f64 = 8.5;
+
+/// The measure of all that was set apart.
+pub(super) const FLOOD_MEASURE: &str = "destinations_not_learned";
+
 /// The check.
 pub(super) struct FanOut;
 
@@ -52,62 +61,94 @@ impl Check for FanOut {
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
         // Much is new to a young function, and a sweep of one is half unanswered: most windows need no closer look.
-        let n_unanswered = view.rows.iter().filter(|row| is_unanswered(row)).count();
+        let n_unanswered = view.rows.iter().filter(|row| is_unanswered(row)).count() + view.flood.rows().len();
         if !view.is_ready && n_unanswered * 2 < MIN_NEW_LEARNING {
             return Vec::new();
         }
-        let new: Vec<&Observation> =
-            view.rows().filter(|(row, found)| is_news(view, row, found)).map(|(row, _)| row).collect();
+        let news = view.rows().filter(|(row, found)| is_news(view.fleet, view.baseline, row, found));
+        let new: Vec<&Observation> = news.map(|(row, _)| row).chain(view.flood.rows()).collect();
         if new.len() < MIN_NEW_UNANSWERED {
             return Vec::new();
         }
-        let Some(Spread { n, quantity, words, rows }) = widest(&new, |peer| view.rungs(peer).address) else {
-            return Vec::new();
-        };
-        let unanswered = rows.iter().filter(|row| is_unanswered(row)).count() * 2 >= rows.len();
+        let Some(widest) = widest(&new, |peer| view.rungs(peer).address) else { return Vec::new() };
+        let is_flood = !view.flood.is_empty();
+        let Spread { n, quantity, words, rows } = if is_flood { widest.or_all(new) } else { widest };
+        let unanswered = is_flood || rows.iter().filter(|row| is_unanswered(row)).count() * 2 >= rows.len();
         let usual = view.baseline.window_peers.max() as usize;
+        let strangers = || strangers_in_a_day(view.fleet, view.baseline, view.window.day());
         let is_inside = |row: &&Observation| is_private(view.rungs(row.peer).address);
         let least = match (view.is_ready, unanswered) {
             (true, true) if rows.iter().all(is_inside) => MIN_NEW_UNANSWERED,
             // Of the strangers that a webhook sender meets some are always down.
-            (true, true) => MIN_NEW_UNANSWERED.max(strangers_in_a_day(view) + 1),
+            (true, true) => MIN_NEW_UNANSWERED.max(strangers() + 1),
             (true, false) => MIN_NEW.max(usual),
             (false, true) => MIN_NEW_LEARNING,
             (false, false) => return Vec::new(),
         };
+        // What is set apart is told by nobody else.
+        let least = if is_flood { MIN_NEW_UNANSWERED } else { least };
         if n < least {
             return Vec::new();
         }
         let bans = (BASE_BANS + (n as f64 / least as f64).log2() * DOUBLING_BANS).min(MOST_BANS);
+        let in_window = Evidence {
+            check: CheckId::FanOut,
+            measure: "new_targets_in_window",
+            observed: quantity(n as f64),
+            expected: quantity(0.0),
+            surprise: bans,
+            statement: format!(
+                "{words} within ten minutes{}; this {}'s widest window before had {usual} destinations",
+                if unanswered { ", most of them unanswered" } else { "" },
+                view.owner_word(),
+            ),
+        };
+        let in_all = is_flood.then(|| flood_evidence(view.flood.rows().len() as f64, bans));
         vec![Oddity {
             check: CheckId::FanOut,
             topic: Topic::Owner,
             bans,
-            severity: SEVERITY,
-            evidence: vec![Evidence {
-                check: CheckId::FanOut,
-                measure: "new_targets_in_window",
-                observed: quantity(n as f64),
-                expected: quantity(0.0),
-                surprise: bans,
-                statement: format!(
-                    "{words} within ten minutes{}; this {}'s widest window before had {usual} destinations",
-                    if unanswered { ", most of them unanswered" } else { "" },
-                    view.owner_word(),
-                ),
-            }],
+            severity: if is_flood { FLOOD_SEVERITY } else { SEVERITY },
+            evidence: [Some(in_window), in_all].into_iter().flatten().collect(),
             destinations: rows.into_iter().map(Contacted::of).collect(),
         }]
     }
 }
 
-/// Addresses on one port, or ports on one address.
+/// How much was set apart, in one window or more.
+pub(super) fn flood_evidence(n: f64, surprise: f64) -> Evidence {
+    Evidence {
+        check: CheckId::FanOut,
+        measure: FLOOD_MEASURE,
+        observed: Quantity::Peers(n),
+        expected: Quantity::Peers(0.0),
+        surprise,
+        statement: format!(
+            "{} never met before in all, each counted once in ten minutes; so many are not learned one by one",
+            count(n as u64, "destination"),
+        ),
+    }
+}
+
+/// Addresses on one port, or ports on one address, or of a flood both.
 struct Spread<'a> {
     n: usize,
     /// What there are so many of.
     quantity: fn(f64) -> Quantity,
     words: String,
     rows: Vec<&'a Observation>,
+}
+
+impl<'a> Spread<'a> {
+    /// All that is new, where the widest sweep or scan is the lesser part of it.
+    fn or_all(self, new: Vec<&'a Observation>) -> Self {
+        let n = new.len();
+        if self.rows.len() * 2 >= n {
+            return self;
+        }
+        let words = format!("{n} addresses and ports never met before");
+        Self { n, quantity: Quantity::Peers, words, rows: new }
+    }
 }
 
 /// The widest sweep or scan in what is new; of two as wide the sweep.
@@ -140,32 +181,6 @@ fn widest<'a>(new: &[&'a Observation], address: impl Fn(u32) -> u128) -> Option<
         }
     };
     Some(spread)
-}
-
-/// The most networks that were new, or in something new, on one day before.
-fn strangers_in_a_day(view: &View<'_>) -> usize {
-    novelty::most_in_a_day(view.baseline, view.fleet.ladder, view.window.day(), |network| !view.is_run_by_aws(network))
-}
-
-/// Nobody was there, or let anything through.
-fn is_unanswered(row: &Observation) -> bool {
-    row.n_flows == 0 || row.packets_in == 0
-}
-
-/// Whether a row counts towards a sweep or a scan. A provider that rotates its addresses answers.
-fn is_news(view: &View<'_>, row: &Observation, found: &Found) -> bool {
-    if view.baseline.destination_of(found).is_some() {
-        return false;
-    }
-    is_private(view.rungs(row.peer).address)
-        || match found.standing {
-            Standing::Settled => false,
-            // A service of AWS's that is down answers at none of its addresses.
-            Standing::New(Subject::Prefix(_)) | Standing::Watched(Subject::Prefix(_)) => {
-                is_unanswered(row) && !view.is_run_by_aws(view.rungs(row.peer).network)
-            }
-            Standing::New(_) | Standing::Watched(_) => true,
-        }
 }
 
 #[cfg(test)]

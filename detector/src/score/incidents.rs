@@ -28,6 +28,7 @@ use baselines::{Baselines, Fleet};
 use sha2::{Digest, Sha256};
 
 use super::Facts;
+use super::fan_out::{FLOOD_MEASURE, flood_evidence};
 use super::oddity::{Oddity, Topic};
 use crate::config::Config;
 use crate::finding::{CheckId, Deployment, Evidence, Finding, Fingerprint, Level};
@@ -110,15 +111,20 @@ impl Word {
     }
 
     /// Takes in what the check said before. What weighs more stays; of volumes, that of each span: of a window that was
-    /// far more than ever, and of a day.
+    /// far more than ever, and of a day. What was set apart of a flood adds up.
     fn join(&mut self, check: CheckId, known: Self) {
         let Self { since, at, about, bans, severity, evidence } = known;
         self.since = self.since.min(since);
         self.about.extend(about);
-        if check == CheckId::EgressVolume {
+        if matches!(check, CheckId::EgressVolume | CheckId::FanOut) {
+            let weight = |evidence: &Evidence| (evidence.surprise, evidence.observed.value());
             for old in evidence {
                 match self.evidence.iter_mut().find(|new| new.measure == old.measure) {
-                    Some(new) if new.surprise >= old.surprise => {}
+                    Some(new) if new.measure == FLOOD_MEASURE => {
+                        let n = new.observed.value() + old.observed.value();
+                        *new = flood_evidence(n, new.surprise.max(old.surprise));
+                    }
+                    Some(new) if weight(new) >= weight(&old) => {}
                     Some(new) => *new = old,
                     None => self.evidence.push(old),
                 }

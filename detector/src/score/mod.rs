@@ -12,6 +12,7 @@ mod beacon;
 mod dormant_return;
 mod egress_volume;
 mod fan_out;
+mod flood;
 mod incidents;
 mod long_connection;
 mod new_destination;
@@ -41,6 +42,7 @@ use baselines::{Baselines, Fleet};
 
 use crate::config::{Config, Sensitivity};
 use crate::finding::{CheckId, Deployment, Finding, Fingerprint};
+pub use flood::Flood;
 use incidents::Judged;
 pub use incidents::{Incident, Incidents, OwnIncidents, StoredError};
 use novelty::Prior;
@@ -148,6 +150,8 @@ pub struct Seen<'a> {
     pub rows: &'a [Observation],
     /// Where each row's destination stood before the window.
     pub found: &'a [Found],
+    /// What was set apart of it: see [`Scorer::set_apart`].
+    pub flood: &'a Flood,
 }
 
 impl<'a> Scorer<'a> {
@@ -177,6 +181,18 @@ impl<'a> Scorer<'a> {
             self.are_shared = baselines.iter().any(|(name, _)| functions(name).nth(1).is_some());
             baselines.iter().for_each(|(_, baseline)| self.records.add(baseline.records));
         }
+    }
+
+    /// Sets apart what a window brings too much of to be followed and learned one by one: see [`flood`]. `found` says
+    /// where each of the `rows` stood before the window.
+    pub fn set_apart<'r>(
+        &self,
+        fleet: Fleet<'_>,
+        baseline: &Baseline,
+        rows: Cow<'r, [Observation]>,
+        found: Vec<Found>,
+    ) -> (Cow<'r, [Observation]>, Vec<Found>, Flood) {
+        flood::set_apart(fleet, baseline, self.facts, rows, found)
     }
 
     /// Judges one owner's window, tells of it and follows its newcomers. Learning is the caller's, afterwards.
@@ -217,7 +233,7 @@ impl<'a> Scorer<'a> {
     fn topics(&self, fleet: Fleet<'_>, own: &mut Own<'_>, seen: Seen<'_>) -> Vec<(Topic, f64, Vec<Oddity>)> {
         let subjects = Self::follow(fleet, own, seen);
         let Own { owner, baseline, open, .. } = own;
-        let Seen { window, rows, found } = seen;
+        let Seen { window, rows, found, flood } = seen;
         let warm_up = Self::warm_up(self.config);
         let is_ready = baseline.is_ready(window, warm_up);
         let view = View {
@@ -227,6 +243,7 @@ impl<'a> Scorer<'a> {
             window,
             rows,
             found,
+            flood,
             subjects: &subjects,
             open,
             is_ready,
@@ -268,7 +285,7 @@ impl<'a> Scorer<'a> {
 
     /// Follows one owner's newcomers without judging anything; gives those met in the window.
     pub fn follow(fleet: Fleet<'_>, own: &mut Own<'_>, seen: Seen<'_>) -> Vec<Subject> {
-        let Seen { window, rows, found } = seen;
+        let Seen { window, rows, found, .. } = seen;
         if found.iter().all(|found| found.standing == Standing::Settled) {
             return Vec::new();
         }

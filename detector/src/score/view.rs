@@ -15,6 +15,7 @@ use baselines::standing::{Found, Standing};
 use baselines::window::{WINDOW_SECS, Window};
 
 use super::Facts;
+use super::flood::Flood;
 use super::novelty::Prior;
 use super::oddity::Topic;
 use crate::amounts::span_words;
@@ -38,6 +39,8 @@ pub(super) struct View<'a> {
     pub(super) rows: &'a [Observation],
     /// Where each row's destination stood before the window.
     pub(super) found: &'a [Found],
+    /// What was set apart of the window: see [`super::flood`].
+    pub(super) flood: &'a Flood,
     /// Newcomers met in the window.
     pub(super) subjects: &'a [Subject],
     /// Their files.
@@ -102,11 +105,9 @@ impl View<'_> {
         self.is_run_by_aws(self.rungs(destination.peer).network)
     }
 
-    /// Whether a network is a service that AWS itself runs.
+    /// See [`is_run_by_aws`].
     pub(super) fn is_run_by_aws(&self, network: u32) -> bool {
-        let key = self.fleet.ladder.networks().name(network);
-        let mut words = key.split(' ');
-        words.next() == Some("AWS") && words.next().is_some_and(|service| !RENTED_BLOCKS.contains(&service))
+        is_run_by_aws(self.fleet.ladder, network)
     }
 
     /// Whether a newcomer is one more address of a public resolver that the function asks: which of them answers means
@@ -202,6 +203,13 @@ impl View<'_> {
     pub(super) fn age_words(newcomer: &Newcomer) -> String {
         span_words(i64::from(newcomer.met.age) * WINDOW_SECS)
     }
+}
+
+/// Whether a network is a service that AWS itself runs.
+pub(super) fn is_run_by_aws(ladder: &Ladder, network: u32) -> bool {
+    let key = ladder.networks().name(network);
+    let mut words = key.split(' ');
+    words.next() == Some("AWS") && words.next().is_some_and(|service| !RENTED_BLOCKS.contains(&service))
 }
 
 /// What a subject is, in words: `AS64500 Example Hosting`, the same with its port, a block.

@@ -132,7 +132,9 @@ impl Incident {
         // What was met long before is back; the finding begins with its return.
         let back = self.began.unwrap_or(self.first.start());
         let began = |first: i64| if self.first.start() - first > BACK_SECS { back } else { first };
-        let first_seen = destinations.iter().map(|d| began(d.first_seen)).min().unwrap_or(self.first.start());
+        // Of too many destinations the first may be among those not kept.
+        let kept = destinations.iter().map(|d| began(d.first_seen));
+        let first_seen = kept.chain(self.began.filter(|_| is_cut)).min().unwrap_or(self.first.start());
         let last_seen = destinations.iter().map(|d| d.last_seen).max().unwrap_or(self.last.end());
         // What is told only now may have begun before.
         let deployment = self.deployment.clone().filter(|deployment| deployment.at <= first_seen);
