@@ -437,28 +437,25 @@ mod tests {
 
     #[test]
     fn checks_that_speak_weeks_apart_do_not_agree() {
+        use CheckId::{Beacon, DormantReturn, NewDestination};
         let told = |words: &[(CheckId, u32, f64)]| {
             let words: Vec<(CheckId, Word)> = words
                 .iter()
                 .map(|&(check, day, severity)| {
                     let since = Window(day * WINDOWS_PER_DAY);
-                    (
-                        check,
-                        Word { since, at: since, about: BTreeSet::new(), bans: 2.0, severity, evidence: Vec::new() },
-                    )
+                    let (about, evidence) = (BTreeSet::new(), Vec::new());
+                    (check, Word { since, at: since, about, bans: 2.0, severity, evidence })
                 })
                 .collect();
-            severity(words.iter().map(|(check, word)| (*check, word))).value()
+            severity(words.iter().map(|(check, word)| (*check, word)))
         };
-        use CheckId::{Beacon, DormantReturn, NewDestination};
-        assert_eq!(told(&[(NewDestination, 10, 7.0), (Beacon, 13, 6.0)]), 7.5, "a slow poll of what was met");
-        assert_eq!(told(&[(NewDestination, 10, 7.0), (Beacon, 31, 6.0)]), 7.0, "something else in its network");
-        assert_eq!(
-            told(&[(NewDestination, 10, 5.0), (Beacon, 31, 6.0), (DormantReturn, 31, 5.0)]),
-            6.5,
-            "two that agree, later"
-        );
-        assert_eq!(told(&[]), 1.0);
+        let poll = told(&[(NewDestination, 10, 7.0), (Beacon, 13, 6.0)]);
+        assert_eq!(poll, Severity::new(7.5), "a slow poll of what was met");
+        let other = told(&[(NewDestination, 10, 7.0), (Beacon, 31, 6.0)]);
+        assert_eq!(other, Severity::new(7.0), "something else in its network");
+        let later = told(&[(NewDestination, 10, 5.0), (Beacon, 31, 6.0), (DormantReturn, 31, 5.0)]);
+        assert_eq!(later, Severity::new(6.5), "two that agree, later");
+        assert_eq!(told(&[]), Severity::new(1.0));
     }
 
     #[test]
