@@ -67,7 +67,7 @@ impl Check for UnusualResolver {
             };
             let whose = operator.map(|name| format!(", the public resolver of {name}")).unwrap_or_default();
             let destinations = match topic {
-                Topic::Newcomer(subject) => resolvers(view, subject, row),
+                Topic::Newcomer(subject) => resolvers(view, subject),
                 _ => vec![Contacted::of(row)],
             };
             out.push(Oddity {
@@ -115,19 +115,11 @@ fn asked_before(view: &View<'_>, row: &Observation, first: Window) -> String {
     }
 }
 
-/// The resolvers among a newcomer's destinations, with everything exchanged with them; that of a row is one. Others in
-/// the same network are none, as most of what a public resolver's operator runs.
-fn resolvers(view: &View<'_>, subject: Subject, row: &Observation) -> Vec<Contacted> {
-    let key = Contacted::of(row).key();
-    let is_resolver = |to: &&Contacted| {
-        let is_public = || view.facts.public_resolver(view.rungs(to.peer).address).is_some();
-        to.key() == key || DNS_PORTS.contains(&to.port) || (to.port == 443 && is_public())
-    };
+/// The resolvers among a newcomer's destinations, with everything exchanged with them: most hosts of a public
+/// resolver's operator are none.
+fn resolvers(view: &View<'_>, subject: Subject) -> Vec<Contacted> {
+    let is_public = |to: &Contacted| view.facts.public_resolver(view.rungs(to.peer).address).is_some();
+    let is_resolver = |to: &&Contacted| DNS_PORTS.contains(&to.port) || (to.port == 443 && is_public(to));
     let all = view.open.get(subject).into_iter().flat_map(|newcomer| &newcomer.destinations);
-    let mut resolvers: Vec<Contacted> = all.filter(is_resolver).copied().collect();
-    // A newcomer keeps only so many destinations.
-    if resolvers.iter().all(|to| to.key() != key) {
-        resolvers.push(Contacted::of(row));
-    }
-    resolvers
+    all.filter(is_resolver).copied().collect()
 }
