@@ -373,7 +373,7 @@ fn destination(contacted: &Contacted, facts: &dyn Facts, baselines: &Baselines) 
 }
 
 /// The statements of all that was told; where that is about several things, each says about which. What was said more
-/// than a day after the first window is dated: none of it may be known by whoever reads of the beginning.
+/// than a day after the first window is dated: whoever read of the beginning does not know of it.
 fn evidence(ladder: &Ladder, claims: &[Claim<'_>], first: Window) -> Vec<Evidence> {
     let subject = |topic: Topic| match topic {
         Topic::Newcomer(Subject::Network(network) | Subject::Service(network, ..)) | Topic::Service(network, ..) => {
