@@ -153,8 +153,15 @@ impl Shelf {
         observations.shared.iter().for_each(|of| candidates.note(numbers.eni(of.eni), of));
         first.owners.resize(collector.set().owners.len(), Hour::NEVER);
         first.peers.resize(collector.set().peers.len(), Hour::NEVER);
+        // First by the object's own numbers: those of all objects are far apart, so each is gone to once.
+        let mut met = vec![Hour::NEVER; observations.peers.len()];
         order.clear();
-        order.extend((0..).zip(&observations.rows).map(|(n, row)| Placed::new(n, row)));
+        order.extend((0..).zip(&observations.rows).map(|(n, row)| {
+            let placed = Placed::new(n, row);
+            note(&mut met, row.peer, placed.hour());
+            placed
+        }));
+        (0..).zip(met).for_each(|(peer, hour)| note(&mut first.peers, numbers.peer(peer), hour));
         order.sort_unstable_by_key(|placed| placed.run);
         let row = |placed: &Placed| observations.rows.get(placed.row as usize);
         let mut ahead = order.iter().skip(N_AHEAD);
@@ -165,7 +172,6 @@ impl Shelf {
                 ahead.next().and_then(row).map(near);
                 let Some(row) = row(placed) else { continue };
                 let (eni, peer) = (numbers.eni(row.eni), numbers.peer(row.peer));
-                note(&mut first.peers, peer, hour);
                 row::encode(row, eni, peer, hour, run);
             }
             let owner = numbers.owner(owner);
