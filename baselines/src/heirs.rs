@@ -26,6 +26,10 @@ pub fn functions(owner: &str) -> impl Iterator<Item = &str> {
     owner.split(',')
 }
 
+/// Of an owner observed for so long one active day less suffices: a job that runs weekly has shown twice what it does,
+/// and would show it for a third week unwatched.
+const SELDOM_SECS: i64 = 10 * 86_400;
+
 /// What an owner must have been observed for to be judged by its behaviour.
 #[derive(Clone, Copy, Debug)]
 pub struct WarmUp {
@@ -45,8 +49,10 @@ impl Baseline {
     /// Whether it had been observed long enough at a time, having been active on `n_days` by then.
     pub fn was_ready(&self, at: Window, n_days: u32, warm_up: WarmUp) -> bool {
         self.known.is_some_and(|known| {
-            let is_warm = at.start() - known.first.start() >= warm_up.secs;
-            n_days >= warm_up.n_days && (is_warm || self.has_past(known.first.min(at).day(), warm_up))
+            let age = at.start() - known.first.start();
+            let is_warm = age >= warm_up.secs;
+            let n_needed = warm_up.n_days.saturating_sub(u32::from(age >= SELDOM_SECS));
+            n_days >= n_needed && (is_warm || self.has_past(known.first.min(at).day(), warm_up))
         })
     }
 
@@ -156,6 +162,21 @@ mod tests {
         let owner = baselines.owner(name);
         let from = baselines.inherit(owner, at(day).day(), WARM_UP, &mut Memberships::default());
         (owner, from.into_iter().map(|donor| baselines.owners.name(donor).to_string()).collect())
+    }
+
+    #[test]
+    fn who_runs_weekly_is_judged_from_its_third_run_on() {
+        let mut baselines = Baselines::default();
+        let (weekly, short) = (baselines.owner("weekly"), baselines.owner("short"));
+        for day in [0, 7] {
+            learn(&mut baselines, "weekly", day..day + 1, &[1]);
+            learn(&mut baselines, "short", day / 7..day / 7 + 1, &[1]);
+        }
+        let is_ready = |owner| [8, 9, 10, 14].map(|day| is_ready(&baselines, owner, day));
+        assert_eq!(is_ready(weekly), [false, false, true, true]);
+        assert_eq!(is_ready(short), [false, false, true, true]);
+        let once = learn(&mut baselines, "once", 0..1, &[1]);
+        assert!(!self::is_ready(&baselines, once, 40), "one run is no habit");
     }
 
     fn knows(baselines: &mut Baselines, owner: u32, network: u8) -> bool {
