@@ -8,9 +8,11 @@
 //!
 //! Statistic: Poisson tail.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use baselines::newcomer::{Newcomer, Subject};
+use baselines::newcomer::{Contacted, Newcomer, Subject};
+use baselines::standing::Standing;
 
 use super::oddity::{Oddity, Topic};
 use super::tails::poisson_tail_bans;
@@ -41,6 +43,36 @@ const TRIALS_BANS: f64 = 0.5;
 /// calls one.
 const SEVERITY: f64 = 7.3;
 
+/// Something reached for the first time.
+struct New<'a> {
+    minute: u32,
+    subject: Subject,
+    newcomer: &'a Newcomer,
+    destinations: Cow<'a, [Contacted]>,
+}
+
+impl New<'_> {
+    fn first(&self) -> Option<&Contacted> {
+        self.destinations.first()
+    }
+}
+
+/// Addresses never met of strangers that are under a finding: one told before must not hide a burst that it is part of.
+fn of_the_told<'a>(view: &'a View<'a>) -> impl Iterator<Item = New<'a>> {
+    view.rows().filter_map(|(row, found)| {
+        let Standing::Watched(subject @ Subject::Network(_)) = found.standing else { return None };
+        let newcomer = view.open.get(subject).filter(|newcomer| newcomer.known.first < view.window)?;
+        let is_new = view.baseline.destination_of(found).is_none() && view.was_met_ready(newcomer);
+        let minute = (row.first / 60) as u32;
+        (is_new && view.baseline.is_told(subject)).then(|| New {
+            minute,
+            subject,
+            newcomer,
+            destinations: Cow::Owned(vec![Contacted::of(row)]),
+        })
+    })
+}
+
 /// The check.
 pub(super) struct NoveltyBurst;
 
@@ -50,27 +82,24 @@ impl Check for NoveltyBurst {
     }
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
-        let mut new: Vec<(u32, Subject, &Newcomer)> = view
-            .newcomers()
-            .filter(|(subject, newcomer)| {
-                !matches!(subject, Subject::Service(..))
-                    && newcomer.known.first == view.window
-                    && view.was_met_ready(newcomer)
-                    && !view.is_inside(newcomer)
-            })
-            .filter_map(|(subject, newcomer)| Some((*newcomer.contacts.first()?, subject, newcomer)))
-            .collect();
-        // By address, not by subject, whose number says nothing.
-        new.sort_by_key(|&(minute, _, newcomer)| {
-            (minute, newcomer.destinations.first().map(|first| (view.rungs(first.peer).address, first.port)))
+        let met_now = view.newcomers().filter(|(subject, newcomer)| {
+            !matches!(subject, Subject::Service(..))
+                && newcomer.known.first == view.window
+                && view.was_met_ready(newcomer)
+                && !view.is_inside(newcomer)
         });
+        let met_now = met_now.filter_map(|(subject, newcomer)| {
+            let minute = *newcomer.contacts.first()?;
+            Some(New { minute, subject, newcomer, destinations: Cow::Borrowed(&newcomer.destinations) })
+        });
+        let mut new: Vec<New<'_>> = met_now.chain(of_the_told(view)).collect();
+        // By address, not by subject, whose number says nothing.
+        new.sort_by_key(|new| (new.minute, new.first().map(|first| (view.rungs(first.peer).address, first.port))));
         // One lookup answers with several addresses: of one network the first counts.
         let mut networks = BTreeSet::new();
-        new.retain(|(.., newcomer)| {
-            newcomer.destinations.first().is_some_and(|first| networks.insert(view.rungs(first.peer).network))
-        });
-        let bursts = new.iter().enumerate().map(|(from, (minute, ..))| {
-            let n = new.iter().skip(from).take_while(|(other, ..)| other - minute < WITHIN_MINUTES).count();
+        new.retain(|new| new.first().is_some_and(|first| networks.insert(view.rungs(first.peer).network)));
+        let bursts = new.iter().enumerate().map(|(from, New { minute, .. })| {
+            let n = new.iter().skip(from).take_while(|other| other.minute - minute < WITHIN_MINUTES).count();
             (n, std::cmp::Reverse(from))
         });
         let Some((n, std::cmp::Reverse(from))) = bursts.max().filter(|(n, _)| *n >= MIN_NEW) else { return Vec::new() };
@@ -80,17 +109,17 @@ impl Check for NoveltyBurst {
         }
         let burst: Vec<_> = new.into_iter().skip(from).take(n).collect();
         // A job that pauses finds all its providers at other addresses at once.
-        if !burst.iter().any(|(_, subject, _)| matches!(subject, Subject::Network(_))) {
+        let is_new_network =
+            |new: &New<'_>| matches!(new.subject, Subject::Network(_)) && new.newcomer.known.first == view.window;
+        if !burst.iter().any(is_new_network) {
             return Vec::new();
         }
-        let chance = burst
-            .iter()
-            .map(|(_, subject, newcomer)| novelty::chance(*subject, &newcomer.met, view.prior))
-            .fold(0.0, f64::max);
+        let chance =
+            burst.iter().map(|new| novelty::chance(new.subject, &new.newcomer.met, view.prior)).fold(0.0, f64::max);
         // A day with news has at least one; the rate behind a chance p of any is −ln(1 − p).
         let expected = -(1.0 - chance.min(MOST_CHANCE)).ln() * SHARE_OF_DAY;
         let bans = poisson_tail_bans(n, expected).min(MOST_BANS) - TRIALS_BANS;
-        let is_refused = burst.iter().all(|(.., newcomer)| is_all_refused(newcomer));
+        let is_refused = burst.iter().all(|new| is_all_refused(new.newcomer));
         vec![Oddity {
             check: if is_refused && view.are_refusals_judged { CheckId::RejectedEgress } else { CheckId::NoveltyBurst },
             topic: Topic::Owner,
@@ -110,7 +139,7 @@ impl Check for NoveltyBurst {
                     if expected < 0.01 { "less than 0.01".to_owned() } else { format!("{expected:.2}") },
                 ),
             }],
-            destinations: burst.iter().flat_map(|(.., newcomer)| newcomer.destinations.clone()).collect(),
+            destinations: burst.iter().flat_map(|new| new.destinations.iter().copied()).collect(),
         }]
     }
 }
