@@ -343,6 +343,56 @@ fn a_deployment_after_the_call_is_not_its_cause() {
 }
 
 #[test]
+fn the_deployment_named_is_the_one_before_what_weighs_most() {
+    let of = |second: Option<&str>, bytes: u64| {
+        let version = |version: &str, code: &str, time: &str| {
+            FUNCTIONS
+                .replace("$LATEST", version)
+                .replace("\"x\"", &format!("{code:?}"))
+                .replace("2026-01-01T00:00:00", time)
+        };
+        let mut knowledge = knowledge(&version("1", "x", "2026-01-01T00:00:00"));
+        let versions = [Some(version("2", "y", "2026-03-12T09:20:00")), second.map(|time| version("3", "z", time))];
+        for of_version in versions.into_iter().flatten() {
+            knowledge.inventory.add_functions("functions.json", of_version.as_bytes()).expect("functions");
+        }
+        let mut log = Log::steady();
+        log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
+        log.call(at(11, 9, 31), ANOTHER, 443, bytes, 5000);
+        let found = findings(&log, "", &knowledge);
+        let [finding] = &found[..] else { panic!("one finding: {found:?}") };
+        let version = finding.deployment.as_ref().map(|deployment| deployment.version.to_string());
+        (version, finding.description.split(". ").last().unwrap_or_default().to_owned())
+    };
+    let early = "Version 2 was deployed shortly before.";
+    assert_eq!(of(None, 900), (Some("2".to_owned()), early.to_owned()), "what comes a day later weighs less");
+    assert_eq!(of(None, 2_000_000).0, None, "it was not deployed before what weighs most");
+    let late = "Version 3 was deployed on 2026-03-13.";
+    assert_eq!(of(Some("2026-03-13T09:20:00"), 2_000_000), (Some("3".to_owned()), late.to_owned()));
+}
+
+#[test]
+fn what_is_said_again_is_dated_to_when_it_was_said_first() {
+    let dated = |log: &Log| -> Vec<String> {
+        let found = findings(log, "", &knowledge(FUNCTIONS));
+        let [finding] = &found[..] else { panic!("one finding: {found:?}") };
+        let statements = finding.evidence.iter().map(|one| one.statement.as_str());
+        statements.filter(|said| said.contains(" 2026-03-")).map(|said| said[..said.len().min(22)].to_owned()).collect()
+    };
+    let mut refused = Log::steady();
+    for n in 0..30 {
+        refused.refused(at(8, 9, 31) + n * 3 * 3600, STRANGER, 8080);
+    }
+    assert_eq!(dated(&refused), [""; 0], "the first attempt is none of a later day");
+    let mut polled = Log::steady();
+    for n in 0..60 {
+        polled.call(at(8, 9, 31) + n * 47 * 60, STRANGER, 443, 900, 5000);
+    }
+    let by: Vec<String> = dated(&polled);
+    assert!(by.iter().all(|said| said.starts_with("by 2026-03-1")) && by.len() == 1, "{by:?}");
+}
+
+#[test]
 fn of_functions_that_share_an_interface_the_one_that_was_deployed_is_named() {
     let of = |name: &str, time: &str| {
         let of_name = FUNCTIONS.replace("\"api\"", &format!("{name:?}")).replace(":api", &format!(":{name}"));

@@ -34,7 +34,7 @@ use crate::config::Config;
 use crate::finding::{CheckId, Deployment, Evidence, Finding, Fingerprint, Level};
 pub use stored::Error as StoredError;
 use strangers::Strangers;
-use tell::sentence;
+use tell::{BACK_SECS, sentence};
 
 /// Destinations an incident remembers, far above what a finding lists: a sweep must not grow without bound. Those to
 /// which the most was sent: nor may a sweep crowd out a call.
@@ -72,6 +72,7 @@ pub struct Incident {
     /// The latest window, and the destinations counted in it: what several topics tell of one is counted once.
     counted_in_window: (Window, BTreeSet<(u32, u16, u8)>),
     enis: BTreeMap<Arc<str>, Eni>,
+    /// The one shortly before what weighs most.
     deployment: Option<Deployment>,
     /// Whether something came to it in this run.
     lasts: bool,
@@ -160,6 +161,14 @@ impl<'a> Judged<'a> {
         self.oddities.iter().flat_map(|oddity| &oddity.destinations).map(Contacted::key).collect()
     }
 
+    /// The first second of what the oddities speak of; of what was met long before and is back, that of its return.
+    fn began(&self, rows: &[&Observation]) -> i64 {
+        let now = rows.iter().map(|row| row.first).min().unwrap_or(self.window.end());
+        let all = self.oddities.iter().flat_map(|oddity| &oddity.destinations);
+        let first = all.map(|contacted| contacted.first).min().unwrap_or(now);
+        if now - first > BACK_SECS { now } else { first }
+    }
+
     /// The observations of the destinations that the oddities concern: those named, and all of a newcomer, which names
     /// the first few only.
     fn rows(&self, ladder: &Ladder) -> Vec<&'a Observation> {
@@ -194,15 +203,15 @@ impl OwnIncidents {
         judged: Judged<'_>,
     ) -> Fingerprint {
         let rows = judged.rows(fleet.ladder);
-        let at = self.ongoing(config, fleet, &judged).unwrap_or_else(|| {
-            // What was deployed after the first record did not make the call.
-            let until = rows.iter().map(|row| row.first).min().unwrap_or(judged.window.end());
-            let from = judged.window.start() - config.deployment_window_secs as i64;
-            let deployment = facts.deployment(&fleet.owners.name(owner), from, until);
-            self.open(config, fleet, owner, &judged, deployment)
-        });
+        let at = self.ongoing(config, fleet, &judged).unwrap_or_else(|| self.open(config, fleet, owner, &judged));
         #[expect(clippy::indexing_slicing, reason = "`at` was found in or just pushed to this very vector")]
         let incident = &mut self.0[at];
+        if incident.is_led_by(&judged) {
+            // What was deployed after it began did not make the call.
+            let began = judged.began(&rows);
+            let from = began - config.deployment_window_secs as i64;
+            incident.deployment = facts.deployment(&fleet.owners.name(owner), from, began);
+        }
         incident.take(judged, &rows, fleet.ladder);
         incident.id
     }
@@ -242,18 +251,11 @@ impl OwnIncidents {
     }
 
     /// Opens an incident of which nothing is told yet; gives its place.
-    fn open(
-        &mut self,
-        config: &Config,
-        fleet: Fleet<'_>,
-        owner: u32,
-        judged: &Judged<'_>,
-        deployment: Option<Deployment>,
-    ) -> usize {
+    fn open(&mut self, config: &Config, fleet: Fleet<'_>, owner: u32, judged: &Judged<'_>) -> usize {
         let &Judged { window, topic, under, .. } = judged;
         let new_id = || self.new_id(config, &fleet.owners.name(owner), &topic_words(fleet.ladder, topic), window);
         let id = if under.0 == 0 { new_id() } else { under };
-        self.0.push(Incident { deployment, ..Incident::new(id, owner, window) });
+        self.0.push(Incident::new(id, owner, window));
         self.0.len() - 1
     }
 
@@ -411,6 +413,13 @@ impl Incident {
             all.deployment = all.deployment.or_else(|| part.deployment.clone());
         }
         all
+    }
+
+    /// Whether what was judged comes to the incident now and weighs more than all that is in it: then its deployment is
+    /// the one that matters.
+    fn is_led_by(&self, judged: &Judged<'_>) -> bool {
+        let is_new = judged.topic == Topic::Owner || !self.topics.contains(&judged.topic);
+        is_new && judged.bans > self.bans
     }
 
     /// Takes in what was judged; `rows` are the observations it is about.

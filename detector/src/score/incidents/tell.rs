@@ -32,7 +32,7 @@ const AGREEMENT_WINDOWS: u32 = 4 * WINDOWS_PER_DAY;
 const DEPLOYMENT_BANS: f64 = 0.2;
 
 /// How long before its first odd window something may have begun: a drip takes days until it is odd.
-const BACK_SECS: i64 = 3 * 86_400;
+pub(super) const BACK_SECS: i64 = 3 * 86_400;
 
 /// Statements told of each measure, the weightiest first: of a hundred strangers the reader needs to see a few.
 const STATEMENTS_OF_A_MEASURE: usize = 4;
@@ -136,8 +136,7 @@ impl Incident {
         let kept = destinations.iter().map(|d| began(d.first_seen));
         let first_seen = kept.chain(self.began.filter(|_| is_cut)).min().unwrap_or(self.first.start());
         let last_seen = destinations.iter().map(|d| d.last_seen).max().unwrap_or(self.last.end());
-        // What is told only now may have begun before.
-        let deployment = self.deployment.clone().filter(|deployment| deployment.at <= first_seen);
+        let deployment = self.deployment.clone();
         let deployed = if deployment.is_some() { DEPLOYMENT_BANS } else { 0.0 };
         let eni = self.enis.values().next().cloned().unwrap_or_default();
         let named = |text: &Arc<str>| (!text.is_empty() && &**text != "-").then(|| Arc::clone(text));
@@ -168,7 +167,7 @@ impl Incident {
         // Only now: title and times are of all.
         let n_left_out = finding.destinations.len().saturating_sub(config.max_destinations_per_finding);
         finding.destinations.truncate(config.max_destinations_per_finding);
-        let deployed = finding.deployment.as_ref().map(|deployment| deployed_words(&finding.owner, deployment, facts));
+        let deployed = finding.deployment.as_ref().map(|deployment| deployed_words(&finding, deployment, facts));
         finding.description = description(&finding, deployed, n_unsaid, (n_left_out, is_cut));
         finding
     }
@@ -299,11 +298,13 @@ fn title(
 }
 
 /// What was deployed: of several functions one has to be named, since each has versions of its own.
-fn deployed_words(owner: &Owner, deployment: &Deployment, facts: &dyn Facts) -> String {
-    let version = &deployment.version;
+fn deployed_words(finding: &Finding, deployment: &Deployment, facts: &dyn Facts) -> String {
+    let (owner, version) = (&finding.owner, &deployment.version);
+    let is_early = deployment.at <= finding.first_seen;
+    let when = if is_early { "shortly before".to_owned() } else { format!("on {}", day(deployment.at)) };
     match facts.deployed(&owner.arns, deployment).filter(|_| owner.kind == OwnerKind::Shared) {
-        Some(arn) => format!("Version {version} of {} was deployed shortly before.", name_of(arn)),
-        None => format!("Version {version} was deployed shortly before."),
+        Some(arn) => format!("Version {version} of {} was deployed {when}.", name_of(arn)),
+        None => format!("Version {version} was deployed {when}."),
     }
 }
 
