@@ -50,13 +50,21 @@ impl Claim<'_> {
         self.word.holds(self.topic, ladder, contacted)
     }
 
-    /// The window it speaks of: of what is said of all so far, the first in which it was said.
-    fn said(&self) -> Window {
-        let is_of_all = matches!(
-            self.check,
-            CheckId::NewDestination | CheckId::NewPort | CheckId::Beacon | CheckId::LongConnection
-        );
-        if is_of_all { self.word.since } else { self.word.at }
+    /// The window it speaks of, with what stands before its day: what was odd in one window was so on its day, what
+    /// holds from then on since it was said first, and what counts all so far counted so much by the time it weighed
+    /// most.
+    fn said(&self) -> (&'static str, Window) {
+        match self.check {
+            CheckId::EgressVolume | CheckId::NoveltyBurst | CheckId::FanOut | CheckId::DormantReturn => {
+                ("on", self.word.at)
+            }
+            CheckId::Beacon | CheckId::LongConnection => ("by", self.word.at),
+            CheckId::NewDestination
+            | CheckId::NewPort
+            | CheckId::UnusualResolver
+            | CheckId::RejectedEgress
+            | CheckId::ThreatList => ("on", self.word.since),
+        }
     }
 
     /// Whether it speaks of what goes on, and a destination was not called then. What is new, and how much was sent, is
@@ -281,6 +289,7 @@ fn title(
         format!("{} {}{more}", first.address, port_words(first.port, first.protocol))
     });
     let to = to.unwrap_or_else(|| "unnamed destinations".to_owned());
+    let is_nothing_sent = destinations.first().is_some_and(|first| first.bytes_out == 0);
     match check {
         CheckId::NewDestination if is_part_of_known => format!("{who} called a new part of a known network: {to}"),
         CheckId::NewDestination => format!("{who} called a network nothing explains: {to}"),
@@ -292,6 +301,7 @@ fn title(
         CheckId::NoveltyBurst => format!("{who} called several strangers at once: {to}"),
         CheckId::FanOut => format!("{who} looks around: {to}"),
         CheckId::RejectedEgress => format!("{who} was refused: {to}"),
+        CheckId::ThreatList if is_nothing_sent => format!("{who} tried to call a listed address: {to}"),
         CheckId::ThreatList => format!("{who} called a listed address: {to}"),
         CheckId::DormantReturn => format!("{who} called again after long silence: {to}"),
     }
@@ -391,9 +401,9 @@ fn evidence(ladder: &Ladder, claims: &[Claim<'_>], first: Window) -> Vec<Evidenc
         if subjects.len() > 1 && !evidence.statement.contains(&subject) {
             evidence.statement = format!("{subject}: {}", evidence.statement);
         }
-        let at = claim.said();
+        let (on, at) = claim.said();
         if at.0.saturating_sub(first.0) > WINDOWS_PER_DAY {
-            evidence.statement = format!("on {}: {}", day(at.start()), evidence.statement);
+            evidence.statement = format!("{on} {}: {}", day(at.start()), evidence.statement);
         }
         evidence
     };
@@ -496,6 +506,12 @@ mod tests {
             title(&alone, CheckId::NewDestination, 443, 6, true),
             "api called a new part of a known network: 203.0.113.7 port 443/tcp"
         );
+        let [sent, refused] = [1, 0].map(|bytes_out| {
+            let to = to(443, 6).map(|to| Destination { bytes_out, ..to });
+            super::title(CheckId::ThreatList, &alone, &to, (1, false), false)
+        });
+        assert_eq!(sent, "api called a listed address: 203.0.113.7 port 443/tcp");
+        assert_eq!(refused, "api tried to call a listed address: 203.0.113.7 port 443/tcp");
         assert_eq!(
             title(&owner(OwnerKind::Shared, &["api", "web"]), CheckId::Beacon, 0, 1, false),
             "one of api, web polls a stranger: 203.0.113.7 by icmp"
