@@ -98,9 +98,10 @@ impl Check for FanOut {
             expected: quantity(0.0),
             surprise: bans,
             statement: format!(
-                "{words} within ten minutes{}; this {}'s widest window before had {usual} destinations",
+                "{words} within ten minutes{}; this {}'s widest window before had {}",
                 if unanswered { ", most of them unanswered" } else { "" },
                 view.owner_word(),
+                count(usual as u64, "destination"),
             ),
         };
         let in_all = is_flood.then(|| flood_evidence(view.flood.rows().len() as f64, bans));
