@@ -152,6 +152,43 @@ fn what_was_left_out_for_want_of_a_file_is_told_once_with_the_remedy() {
 }
 
 #[test]
+fn outside_the_span_nobody_asks_whose_an_interface_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [log, enis] = ["flows.log", "enis.json"].map(|name| folder.path().join(name));
+    let header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+    let of = |(eni, day): (&str, i64)| {
+        let start = 1_774_915_200 + day * 86_400;
+        format!("{eni} 10.0.0.5 203.0.113.7 40000 443 6 5 500 {start} {} ACCEPT OK", start + 30)
+    };
+    let told = [("eni-of-api", 0), ("eni-gone", 0), ("eni-older", 0), ("eni-of-nat", 0), ("eni-gone", 1)];
+    let known = r#"{"NetworkInterfaces":[
+        {"NetworkInterfaceId":"eni-of-api","InterfaceType":"lambda","SubnetId":"subnet-1","Groups":[{"GroupId":"sg-1"}]},
+        {"NetworkInterfaceId":"eni-of-nat","InterfaceType":"nat_gateway","SubnetId":"subnet-1"}]}"#;
+    fs::write(&enis, known).expect("a file");
+    // Where no interface is judged, rows are counted without looking at them.
+    for told in [&told[..], &told[1..]] {
+        fs::write(&log, format!("{header}\n{}\n", told.iter().copied().map(of).collect::<Vec<_>>().join("\n")))
+            .expect("a file");
+        let replay = |from: &str| {
+            let arguments = ["replay", in_words(&log), "--enis", in_words(&enis), "--from", from];
+            text(&run(&arguments).stderr)
+        };
+        let (one, none) = (replay("2026-04-01T00:00:00Z"), replay("2026-05-01T00:00:00Z"));
+        let n = told.len();
+        assert!(
+            one.contains(&format!(" 1 interface without an owner, 0 functions still learning, {} rows outside", n - 1)),
+            "{one}"
+        );
+        assert!(one.contains("note: 1 row (100.0 %) of 1 interface that"), "{one}");
+        assert!(
+            none.contains(&format!(" 0 interfaces without an owner, 0 functions still learning, {n} rows outside")),
+            "{none}"
+        );
+        assert!(!one.contains("other services") && !none.contains("other services"), "{one}{none}");
+    }
+}
+
+#[test]
 fn the_closing_line_is_the_last() {
     let output = run(&["replay", "/nonexistent/logs"]);
     assert!(text(&output.stderr).ends_with(CLOSING), "{}", text(&output.stderr));

@@ -91,23 +91,26 @@ impl Groups {
         };
     }
 
-    /// The number of each entry of a dictionary of interfaces, or [`OTHER`] or [`UNKNOWN`].
-    pub(super) fn interfaces(&mut self, column: Coded<'_>, judge: &mut dyn FnMut(&str) -> Interface) -> Vec<u32> {
-        let Some(texts) = column.texts() else { return vec![UNKNOWN; column.values().len()] };
-        texts
-            .iter()
-            .map(|id| {
-                let Some(id) = id else { return OTHER };
-                if let Some(number) = self.number_of_met(id) {
-                    return number;
-                }
-                match judge(id) {
-                    Interface::Judged(known) => self.add_interface(known),
-                    Interface::Other => OTHER,
-                    Interface::Unknown => UNKNOWN,
-                }
-            })
-            .collect()
+    /// The number of an entry of a dictionary of interfaces, or [`OTHER`] or [`UNKNOWN`].
+    pub(super) fn interface_number(
+        &mut self,
+        column: Coded<'_>,
+        entry: usize,
+        judge: &mut dyn FnMut(&str) -> Interface,
+    ) -> u32 {
+        let Some(texts) = column.texts() else { return UNKNOWN };
+        if texts.is_null(entry) {
+            return OTHER;
+        }
+        let id = texts.value(entry);
+        if let Some(number) = self.number_of_met(id) {
+            return number;
+        }
+        match judge(id) {
+            Interface::Judged(known) => self.add_interface(known),
+            Interface::Other => OTHER,
+            Interface::Unknown => UNKNOWN,
+        }
     }
 
     /// The number of an interface that was met in this object or one before it.

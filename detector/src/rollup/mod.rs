@@ -104,9 +104,11 @@ impl Account {
     }
 }
 
-/// A code with no interface, and one whose interface is not judged.
+/// A code whose interface is another service's or none, one that no row of the span has yet, and one nobody knows: from
+/// the last on up nothing is judged.
 const OTHER: u32 = u32::MAX;
-const UNKNOWN: u32 = u32::MAX - 1;
+const UNASKED: u32 = u32::MAX - 1;
+const UNKNOWN: u32 = u32::MAX - 2;
 
 /// Numbers derived from a dictionary, kept as long as the dictionary stays the same.
 #[derive(Debug, Default)]
@@ -116,16 +118,28 @@ struct Mapped {
 }
 
 impl Mapped {
-    /// The numbers of a dictionary of interfaces, derived anew when it changed.
+    /// The numbers of a dictionary of interfaces, derived anew when it changed. An interface is asked for with its
+    /// first row of the span: of one without any nothing is to be told.
+    #[expect(clippy::indexing_slicing, reason = "codes point into the dictionary by `FlowBatch`")]
     fn interfaces(
         &mut self,
-        column: Coded<'_>,
+        batch: &FlowBatch,
+        span: (i64, i64),
         groups: &mut Groups,
         judge: &mut dyn FnMut(&str) -> Interface,
     ) -> &[u32] {
+        let column = batch.interface();
         if !self.is_of(column) {
-            self.ids = groups.interfaces(column, judge);
+            self.ids.clear();
+            self.ids.resize(column.values().len(), UNASKED);
             self.dictionary = Some(Arc::clone(column.values()));
+        }
+        let nulls = column.nulls();
+        for (row, (&code, &start)) in column.codes().iter().zip(batch.start()).enumerate() {
+            let id = &mut self.ids[code as usize];
+            if *id == UNASKED && is_within(span, start) && nulls.is_none_or(|nulls| nulls.is_valid(row)) {
+                *id = groups.interface_number(column, code as usize, judge);
+            }
         }
         &self.ids
     }
@@ -176,17 +190,19 @@ impl Rollup {
     ///
     /// # Guarantees
     /// Splitting or reordering batches does not change what [`Rollup::finish`] gives. `judge` is asked for an interface
-    /// once, however many objects it is met in, unless nobody knows it or it is not judged: then for each dictionary.
+    /// once, however many objects it is met in, unless nobody knows it or it is not judged: then for each dictionary;
+    /// and never, if none of its rows is of the span.
     #[expect(clippy::indexing_slicing, reason = "rows are below `n_rows`, ids come from the tables they index")]
     pub fn push(&mut self, batch: &FlowBatch, judge: &mut dyn FnMut(&str) -> Interface) {
         let n_rows = batch.n_rows();
         let Self { groups, undecided, account, span, block, .. } = self;
-        let interfaces = self.interface_ids.interfaces(batch.interface(), groups, judge);
+        let span = span.unwrap_or((i64::MIN, i64::MAX));
+        let interfaces = self.interface_ids.interfaces(batch, span, groups, judge);
         let interface_nulls = batch.interface().nulls();
         // Most rows of a VPC-wide log may be of interfaces nobody asked about.
         if interfaces.iter().all(|&id| id >= UNKNOWN) && interface_nulls.is_none() {
-            for &code in batch.interface().codes() {
-                account.pass(interfaces[code as usize]);
+            for (&code, &start) in batch.interface().codes().iter().zip(batch.start()) {
+                account.pass(interfaces[code as usize], is_within(span, start));
             }
             return;
         }
@@ -202,7 +218,6 @@ impl Rollup {
         let pkt_dst = batch.pkt_dst().filter(|column| !column.is_same(batch.dst()));
         let pkt_src = pkt_src.map(|column| Numbered::new(column, self.pkt_src_ids.addresses(column, groups)));
         let pkt_dst = pkt_dst.map(|column| Numbered::new(column, self.pkt_dst_ids.addresses(column, groups)));
-        let span = span.unwrap_or((i64::MIN, i64::MAX));
         groups.describe(batch, interfaces);
 
         let numbers = Numbers { interface: interfaces, src: src_ids, dst: dst_ids };
@@ -218,10 +233,9 @@ impl Rollup {
             block.group_plain(span);
             for row in block.left() {
                 let record = block.record(row);
-                if record.interface >= UNKNOWN {
-                    account.pass(record.interface);
-                } else if !is_within(span, record.flow.start) {
-                    account.n_outside_span += 1;
+                let is_of_span = is_within(span, record.flow.start);
+                if !is_of_span || record.interface >= UNKNOWN {
+                    account.pass(record.interface, is_of_span);
                 } else if let Some(sense) = block.said(row).sense() {
                     block.group(row, sense);
                     if block.said(row).is_news() {
@@ -345,12 +359,14 @@ fn numbered<T>(numbers: &mut [Option<u32>], id: u32, table: &mut Vec<T>, entry: 
 }
 
 impl Account {
-    fn pass(&mut self, interface: u32) {
-        if interface == OTHER {
-            self.n_other_interface += 1;
-        } else {
-            self.n_unknown_interface += 1;
-        }
+    /// Counts a row that is not judged. Whose interface it is counts only within the span.
+    fn pass(&mut self, interface: u32, is_of_span: bool) {
+        let counter = match interface {
+            _ if !is_of_span => &mut self.n_outside_span,
+            OTHER => &mut self.n_other_interface,
+            _ => &mut self.n_unknown_interface,
+        };
+        *counter += 1;
     }
 }
 
