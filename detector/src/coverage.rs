@@ -110,6 +110,11 @@ impl Coverage {
     /// So many unknown interfaces are named at most.
     pub const MAX_UNKNOWN_NAMED: usize = 1000;
 
+    /// Whether no unknown interface is missing among those named: otherwise there may be more.
+    pub fn names_all_unknown(&self) -> bool {
+        self.unknown_interfaces.len() < Self::MAX_UNKNOWN_NAMED
+    }
+
     /// All rejected rows.
     pub fn n_rejected(&self) -> u64 {
         self.rejected.values().sum()

@@ -15,11 +15,17 @@ const SCHEMA: &str = "callout.report/1";
 ///
 /// What belongs to every run is always told, what is rare only when it happened.
 pub fn line(coverage: &Coverage) -> String {
+    let n_unowned = coverage.unknown_interfaces.len() as u64;
+    let unowned = if coverage.names_all_unknown() {
+        "interfaces without an owner"
+    } else {
+        "interfaces or more without an owner"
+    };
     let mut seen = vec![
         (coverage.n_not_egress, "no egress"),
         (coverage.n_nodata, "NODATA"),
         (coverage.n_skipdata, "SKIPDATA"),
-        (coverage.unknown_interfaces.len() as u64, "interfaces without an owner"),
+        (n_unowned, unowned),
         (coverage.n_learning, "functions still learning"),
     ];
     let rare = [
@@ -248,7 +254,9 @@ mod tests {
         coverage.unreadable = vec![Unreadable { object: "a".into(), error: "b".into() }];
         coverage.n_objects_duplicate = 4;
         coverage.n_below_severity = 7;
+        coverage.unknown_interfaces = vec![String::new(); Coverage::MAX_UNKNOWN_NAMED];
         let line = line(&coverage);
+        assert!(line.contains(", 1000 interfaces or more without an owner, 3 functions"), "{line}");
         assert!(line.contains("learning, 1 object unreadable, 4 objects read before; 2"), "{line}");
         assert!(line.ends_with("2 findings, 1 suppressed, 7 below --min-severity"), "{line}");
     }

@@ -364,7 +364,7 @@ fn unexplained(coverage: &Coverage) -> Option<String> {
         // Known ones, of which nobody knows whose they were at the time.
         0 => "interfaces".to_owned(),
         1 => "1 interface".to_owned(),
-        n if n < Coverage::MAX_UNKNOWN_NAMED => format!("{n} interfaces"),
+        n if coverage.names_all_unknown() => format!("{n} interfaces"),
         n => format!("{n} interfaces or more"),
     };
     let rows = if n_rows == 1 { "row" } else { "rows" };
