@@ -102,7 +102,7 @@ pub struct Coverage {
     pub n_below_severity: u64,
     /// Functions whose baseline changed by a lot, the largest factor first; a bounded number.
     pub changes: Vec<Change>,
-    /// First and last second of the records observed, Unix seconds; `None` before the first.
+    /// First and last second of the records observed, Unix seconds; `None` before the first. Strays are none of them.
     pub span: Option<(i64, i64)>,
 }
 

@@ -189,6 +189,22 @@ fn outside_the_span_nobody_asks_whose_an_interface_is() {
 }
 
 #[test]
+fn a_stray_record_widens_no_span() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [log, report] = ["flows.log", "report.json"].map(|name| folder.path().join(name));
+    let header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+    // A day of calls, one of a clock that begins at 0, and one that is decades ahead.
+    let starts = (0..144).map(|n| 1_774_915_200 + n * 600).chain([0, 4_070_908_800]);
+    let of = |start: i64| format!("eni-1 10.0.0.5 203.0.113.7 40000 443 6 5 500 {start} {} ACCEPT OK", start + 30);
+    fs::write(&log, format!("{header}\n{}\n", starts.map(of).collect::<Vec<_>>().join("\n"))).expect("a file");
+    let output = run(&["replay", in_words(&log), "--report", in_words(&report)]);
+    assert!(text(&output.stderr).contains("2 rows years from all others"), "{}", text(&output.stderr));
+    let report = fs::read_to_string(&report).expect("the report");
+    let span = r#""span":{"start":"2026-03-31T00:00:00Z","end":"2026-03-31T23:50:30Z"}"#;
+    assert!(report.contains(span), "{report}");
+}
+
+#[test]
 fn the_closing_line_is_the_last() {
     let output = run(&["replay", "/nonexistent/logs"]);
     assert!(text(&output.stderr).ends_with(CLOSING), "{}", text(&output.stderr));

@@ -7,11 +7,12 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use baselines::baseline::span_of;
 use baselines::observation::Observations;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::{Job, NotRead, Observed, limits, own, unowned};
+use super::{Job, NotRead, Observed, limits, own, settle, unowned};
 use crate::coverage::{Coverage, Unreadable};
 use crate::read::{self, Object};
 use crate::rollup::{self, Interface, Known, Rollup};
@@ -235,8 +236,7 @@ impl Coverage {
         if self.unknown_interfaces.len() > 4 * Coverage::MAX_UNKNOWN_NAMED {
             keep_first(&mut self.unknown_interfaces, Coverage::MAX_UNKNOWN_NAMED);
         }
-        let spans = read.observations.rows.iter().map(|row| (row.first, row.last));
-        self.span = spans.chain(self.span).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        self.span = span_of(self.span, settle::span(&read.observations.rows));
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use baselines::baseline::Learned;
+use baselines::baseline::{Learned, span_of};
 use baselines::follow::Open;
 use baselines::heirs::Memberships;
 use baselines::ladder::Network;
@@ -17,7 +17,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
-use super::settle::Settled;
+use super::settle::{self, Settled};
 use super::shelf::{First, Hour, PartRows, Run, Tables};
 use super::{Job, Mode};
 use crate::resolve;
@@ -25,11 +25,12 @@ use crate::score::{Own, OwnIncidents, Scorer, Seen, by_destination};
 
 /// What became of an hour's rows.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_field_names, reason = "counts are named so")]
 pub(super) struct Account {
     pub(super) n_observations: u64,
     pub(super) n_repeated: u64,
     pub(super) n_inbound: u64,
+    /// From the first record to the last one.
+    pub(super) span: Option<(i64, i64)>,
 }
 
 /// Judges hours in order.
@@ -150,7 +151,8 @@ impl<'a> Judge<'a> {
             }
             baseline.bring_near(fleet.ladder, &settled.rows);
             let Settled { n_repeated, n_inbound, .. } = *settled;
-            *account = Account { n_observations: settled.rows.len() as u64, n_repeated, n_inbound };
+            let span = settle::span(&settled.rows);
+            *account = Account { n_observations: settled.rows.len() as u64, n_repeated, n_inbound, span };
             let mut own = Own { owner: *owner, baseline, incidents, open, learned };
             for told in settled.rows.chunk_by(|a, b| a.window == b.window) {
                 self.window(judging, fleet, &mut own, told);
@@ -164,6 +166,7 @@ impl<'a> Judge<'a> {
             account.n_observations += part.account.n_observations;
             account.n_repeated += part.account.n_repeated;
             account.n_inbound += part.account.n_inbound;
+            account.span = span_of(account.span, part.account.span);
         }
     }
 

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use baselines::baseline::span_of;
 use baselines::observation::{Observation, Renumbering};
 use baselines::window::Window;
 
@@ -38,6 +39,11 @@ struct Telling {
 /// Flow records sent that an observation tells of.
 pub(super) fn n_records(observation: &Observation) -> u64 {
     u64::from(observation.n_flows) + u64::from(observation.n_rejected)
+}
+
+/// From the first record that observations tell of to the last one.
+pub(super) fn span(rows: &[Observation]) -> Option<(i64, i64)> {
+    rows.iter().fold(None, |span, row| span_of(span, Some((row.first, row.last))))
 }
 
 impl Settled {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use baselines::baseline::span_of;
 use baselines::window::{Day, Window};
 
 use super::changes::Changes;
@@ -38,6 +39,8 @@ pub(super) fn walk(
         coverage.n_stray += rows.runs().map(n_records).sum::<u64>();
     }
     let hours = hours.get(walked).unwrap_or_default();
+    // What was read told of strays too.
+    coverage.span = None;
     let mut judge = Judge::new(job, &tables, first, &ranks);
     let mut changes = Changes::default();
     let warm_up = Scorer::warm_up(job.config);
@@ -59,6 +62,7 @@ pub(super) fn walk(
         let account = judge.hour(&mut scorer, &mut baselines, *hour, parts)?;
         coverage.n_observations += account.n_observations;
         coverage.n_repeated += account.n_repeated;
+        coverage.span = span_of(coverage.span, account.span);
         coverage.n_observed -= account.n_inbound.min(coverage.n_observed);
         coverage.n_not_egress += account.n_inbound;
     }
