@@ -249,6 +249,36 @@ fn outputs_that_cannot_be_written_are_told_before_the_run() {
 }
 
 #[test]
+fn no_file_that_a_stream_goes_to_is_an_output_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [log, file] = ["flows.log", "file"].map(|name| folder.path().join(name));
+    let header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+    fs::write(&log, format!("{header}\n")).expect("a file");
+    for (arguments, stream) in [
+        (["--output", "/dev/stdout"], "stdout"),
+        (["--report", "/dev/stdout"], "stdout"),
+        (["--report", in_words(&file)], "stdout"),
+        (["--report", "/dev/stderr"], "stderr"),
+    ] {
+        let mut command = callout();
+        command.args(["replay", in_words(&log)]).args(arguments);
+        let to = fs::File::create(&file).expect("a file");
+        let command = if stream == "stdout" { command.stdout(to) } else { command.stderr(to) };
+        let output = command.output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let told = text(&output.stderr) + &fs::read_to_string(&file).expect("text");
+        assert!(
+            told.contains(&format!("error: `{}` names the file that {stream} goes to\nhint: ", arguments[0])),
+            "{told}"
+        );
+    }
+    // What is no file has nothing to lose.
+    let output = run(&["replay", in_words(&log), "--output", "/dev/null", "--report", "/dev/stdout"]);
+    assert!(output.status.success() && output.stdout.starts_with(b"{\"schema\":\"callout.report/1\""));
+    assert!(run(&["replay", in_words(&log), "--output", "/dev/stdout", "--report", "/dev/null"]).status.success());
+}
+
+#[test]
 fn colour_is_for_terminals_unless_asked_for() {
     let stderr = |command: &mut Command| text(&command.output().expect("the program runs").stderr);
     let path = ["replay", "/nonexistent/logs"];

@@ -38,13 +38,20 @@ pub(crate) struct Opened {
 }
 
 impl Delivery {
-    /// Creates the files the run will write; none of them may be one that it reads.
+    /// Creates the files the run will write; none of them may be one that it reads, or that a stream goes to: what the
+    /// stream got would be lost.
     pub(crate) fn open(&self, listing: &Listing) -> Result<Opened, Failure> {
         let files = [("--output", self.output.as_deref()), ("--report", self.report.as_deref())];
+        let streams = [("stdout", FileId::of_stream(io::stdout())), ("stderr", FileId::of_stream(io::stderr()))];
         for (option, path) in files {
-            if let Some(read) = path.and_then(FileId::of).and_then(|file| listing.reading(file)) {
+            let Some(file) = path.and_then(FileId::of) else { continue };
+            if let Some(read) = listing.reading(file) {
                 return Err(anyhow!("`{option}` names {}, which is to be read", read.display()))
                     .hint("give another file: this one would be overwritten");
+            }
+            if let Some((stream, _)) = streams.iter().find(|(_, of_stream)| *of_stream == Some(file)) {
+                return Err(anyhow!("`{option}` names the file that {stream} goes to"))
+                    .hint("give another file; without --output findings go to stdout");
             }
         }
         let output = create("--output", self.output.as_deref())?;

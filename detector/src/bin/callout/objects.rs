@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,12 @@ impl FileId {
     /// The file at a path, if there is one; a device may be named twice.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().filter(Metadata::is_file).map(|metadata| Self::new(&metadata))
+    }
+
+    /// The file a stream goes to, if it is one.
+    pub(crate) fn of_stream(stream: impl AsFd) -> Option<Self> {
+        let file = File::from(stream.as_fd().try_clone_to_owned().ok()?);
+        file.metadata().ok().filter(Metadata::is_file).map(|metadata| Self::new(&metadata))
     }
 }
 
