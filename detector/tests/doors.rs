@@ -149,6 +149,14 @@ fn what_was_left_out_for_want_of_a_file_is_told_once_with_the_remedy() {
     assert_eq!(notes(&[]), [1, 1]);
     assert_eq!(notes(&["--all-interfaces"]), [0, 1], "another service's is known, and the others are judged");
     assert_eq!(notes(&["--aws-ranges", in_words(&ranges)]), [1, 0]);
+    let functions = folder.path().join("functions.json");
+    fs::write(&functions, crate::log::FUNCTIONS).expect("a file");
+    let notes = |more: &[&str]| {
+        let stderr =
+            text(&run(&[&["replay", in_words(&log), "--functions", in_words(&functions)], more].concat()).stderr);
+        stderr.matches("note: --functions without --enis ").count()
+    };
+    assert_eq!([notes(&[]), notes(&["--enis", in_words(&enis)])], [1, 0]);
 }
 
 #[test]

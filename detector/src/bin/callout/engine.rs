@@ -86,6 +86,7 @@ impl Knowledge {
         let inventory = inventory?;
         let (networks, threat_lists, trusted_lists, mut notes) = others?;
         notes.extend(unfinished(&inventory));
+        notes.extend(unattributed(&inventory));
         Ok((pipeline::Knowledge { inventory, networks, threat_lists, trusted_lists, all_interfaces }, notes))
     }
 }
@@ -111,6 +112,15 @@ fn unfinished(inventory: &Inventory) -> Option<String> {
     let n = inventory.unfinished_files();
     let hint = "the AWS CLI pages on by itself, unless --max-items or --no-paginate is given";
     (n > 0).then(|| format!("{n} of the inventory's files say that more pages follow and do not hold them; {hint}"))
+}
+
+/// Says so if there are functions and no interface that could be theirs.
+fn unattributed(inventory: &Inventory) -> Option<String> {
+    (inventory.is_empty() && inventory.functions().next().is_some()).then(|| {
+        "--functions without --enis explains no interface, and each is judged by its own; give what `aws ec2 \
+         describe-network-interfaces` printed, too"
+            .to_owned()
+    })
 }
 
 /// What the engine is asked to do.
