@@ -247,6 +247,17 @@ fn knowledge_and_baselines_must_be_there() {
 }
 
 #[test]
+fn where_there_are_no_findings_no_file_is_for_them() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), "kept").expect("a file");
+    refused(
+        &["learn", "x", "--baseline", "/nonexistent/dir", "--output", in_words(file.path())],
+        &["error: `learn` judges nothing and has no findings for `--output`\nhint: --report FILE "],
+    );
+    assert_eq!(fs::read(file.path()).expect("a file"), b"kept");
+}
+
+#[test]
 fn outputs_that_cannot_be_written_are_told_before_the_run() {
     for option in ["--output", "--report"] {
         refused(

@@ -61,6 +61,11 @@ impl Settings {
 
     /// What `learn` was asked. The baseline may be new.
     pub(crate) fn of_learn(typed: args::Learn) -> Result<Self, Failure> {
+        // It would be emptied.
+        if typed.judging.output.is_some() {
+            return Err(anyhow!("`learn` judges nothing and has no findings for `--output`"))
+                .hint("--report FILE gets the account of the run");
+        }
         is_outside(&typed.baseline, &typed.input.paths)?;
         let settings = Self::new(&typed.input, &typed.knowledge, &typed.judging, &typed.run)?;
         Ok(settings.starting_from(Some(typed.baseline)))
