@@ -82,6 +82,7 @@ pub(crate) struct Listing {
 
 const GIVE_A_PATH: &str = "give a flow-log file, or a folder to search downwards";
 const LOOK_INSIDE: &str = "a folder counts when it holds files; names that begin with a dot are left out";
+const GONE: &str = "a link to nothing, or removed meanwhile; everything else was read";
 const PERMISSION: &str = "check its permissions; everything else was read";
 
 impl Listing {
@@ -143,6 +144,9 @@ impl Listing {
                 Ok(metadata) if metadata.is_dir() => self.search(&path, &metadata, seen),
                 Ok(metadata) if metadata.is_file() => self.add(&path, &metadata),
                 Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.problem(&path, "no such file or folder", GONE);
+                }
                 Err(error) => self.problem(&path, &error.to_string(), PERMISSION),
             }
         }
@@ -211,8 +215,8 @@ mod tests {
         let listing = Listing::of(&paths);
         assert_eq!(names(&listing, root.path()), ["/a/1.gz", "/.hidden"], "a hidden file is read when it is given");
         let errors: Vec<&str> = listing.problems.iter().map(|problem| problem.error.as_str()).collect();
-        assert_eq!(errors.len(), 3);
-        assert_eq!(errors[1..], ["no such file or folder", "there is no file in this folder"]);
+        assert_eq!(errors, ["no such file or folder", "no such file or folder", "there is no file in this folder"]);
+        assert!(listing.problems[0].hint.starts_with("a link to nothing"));
     }
 
     #[test]
