@@ -500,8 +500,12 @@ fn objects(request: &Request<'_>) -> Vec<Arc<dyn Object>> {
 }
 
 fn threads(request: &Request<'_>) -> anyhow::Result<rayon::ThreadPool> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(request.threads).build();
-    pool.context("the threads could not be started; try a smaller --threads")
+    rayon::ThreadPoolBuilder::new().num_threads(request.threads).build().map_err(|error| not_started(&error))
+}
+
+/// The error prints its cause itself: as a source of another it would be told twice.
+fn not_started(error: &rayon::ThreadPoolBuildError) -> anyhow::Error {
+    anyhow::anyhow!("the threads could not be started; try a smaller --threads: {error}")
 }
 
 /// Observations that do not fit into memory lie in a nameless temporary file.
@@ -525,6 +529,14 @@ mod tests {
         let given = [[false, false], [true, false], [false, true], [true, true]];
         assert_eq!(given.map(|given| of(1, given)), [true, false, false, false]);
         assert_eq!(given.map(|given| of(0, given)), [false; 4], "nothing could be read");
+    }
+
+    #[test]
+    fn why_no_thread_starts_is_told_once() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1);
+        let none = pool.spawn_handler(|_| Err(io::Error::other("no room"))).build().expect_err("no thread");
+        let told = format!("{:#}", not_started(&none));
+        assert_eq!(told, "the threads could not be started; try a smaller --threads: no room");
     }
 
     #[test]
