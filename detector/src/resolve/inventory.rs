@@ -156,8 +156,13 @@ pub(super) fn parse(origin: &str, bytes: &[u8], wanted: Wanted) -> Result<Vec<Pa
         source,
     };
     let bytes = unpack(origin, bytes)?;
+    let text = without_bom(&bytes);
+    // The parser would take a list for the values of the fields, in order, and complain of one of these.
+    if text.trim_ascii_start().starts_with(b"[") {
+        return Err(unlike(None));
+    }
     let mut pages = Vec::new();
-    for page in serde_json::Deserializer::from_slice(without_bom(&bytes)).into_iter::<RawPage>() {
+    for page in serde_json::Deserializer::from_slice(text).into_iter::<RawPage>() {
         let page = page.map_err(|source| unlike(Some(source)))?;
         let taken_at = match &page.schema {
             Some(_) => Some(taken_at(origin, &page)?),
@@ -245,6 +250,11 @@ mod tests {
             let error = parse("enis.json", text.as_bytes(), Wanted::Enis).unwrap_err();
             assert!(matches!(error, Error::NotInventory { field: "NetworkInterfaces", .. }), "{text}: {error}");
         }
+        let error = parse("enis.json", b"\n[{\"NetworkInterfaceId\":\"eni-1\"}]", Wanted::Enis).unwrap_err();
+        assert!(
+            std::error::Error::source(&error).is_none(),
+            "of a list alone the parser says nothing of use: {error:?}"
+        );
         let error = parse("functions.json", b"{}", Wanted::Functions).unwrap_err();
         assert_eq!(
             error.to_string(),
