@@ -7,7 +7,7 @@ use detector::amounts::day;
 use detector::config::Config;
 use detector::finding::{CheckId, Evidence, Finding};
 use detector::pipeline::{Knowledge, Memory};
-use detector::write::json;
+use detector::write::{json, table};
 
 use crate::checks::CASES;
 use crate::log::{ENIS, FUNCTIONS, Log, PROVIDER, STRANGER, at, knowledge, with_list};
@@ -407,6 +407,11 @@ fn of_functions_that_share_an_interface_the_one_that_was_deployed_is_named() {
     let found = findings(&log, "", &knowledge);
     let [finding] = &found[..] else { panic!("one finding: {found:?}") };
     assert!(finding.description.contains("Version 3 of maps was deployed shortly before."), "{}", finding.description);
+    let told = table::finding(finding, table::Look::PLAIN);
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["after deployment of version 3 of maps, ", "the dependencies of version 3 of maps with"] {
+        assert!(told.contains(words), "{told}");
+    }
 }
 
 #[test]

@@ -4,18 +4,15 @@
 
 use crate::finding::{CheckId, Evidence, Finding, Level, OwnerKind, Quantity};
 
+use super::remarks;
 use super::words::shell_word;
 use crate::amounts::{bytes, count, span};
 
 /// The next steps, most useful first; plain text, foreign names still raw.
 pub(super) fn steps(finding: &Finding) -> Vec<String> {
     let mut steps = Vec::new();
-    if let Some(deployment) = &finding.deployment {
-        let of = if finding.owner.kind == OwnerKind::Shared { " of the function deployed" } else { "" };
-        steps.push(format!(
-            "Compare the dependencies of version {}{of} with those of the version before.",
-            deployment.version
-        ));
+    if let Some(version) = remarks::version(finding) {
+        steps.push(format!("Compare the dependencies of {version} with those of the version before."));
     }
     steps.push(by_check(finding));
     if finding.severity.level() >= Level::High && finding.check != CheckId::RejectedEgress {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::finding::{CheckId, Destination, Finding, protocol_name};
 
 use super::words::cut_chars;
-use super::{Place, advice, autonomous_system, json_line, rfc3339, without_absent};
+use super::{Place, advice, autonomous_system, json_line, remarks, rfc3339, without_absent};
 
 /// Most characters of `Title`, `Description` and `Remediation.Recommendation.Text`.
 const TITLE_CHARS: usize = 256;
@@ -134,8 +134,8 @@ fn product_fields(finding: &Finding) -> Value {
     put("callout/WindowStart".into(), rfc3339(finding.window.0));
     put("callout/WindowEnd".into(), rfc3339(finding.window.1));
     put("callout/Destinations".into(), finding.destinations.len().to_string());
-    if let Some(deployment) = &finding.deployment {
-        put("callout/Deployment".into(), format!("version {} at {}", deployment.version, rfc3339(deployment.at)));
+    if let (Some(deployment), Some(version)) = (&finding.deployment, remarks::version(finding)) {
+        put("callout/Deployment".into(), format!("{version} at {}", rfc3339(deployment.at)));
     }
     if let Some(by) = &finding.suppressed_by {
         put("callout/SuppressedBy".into(), by.to_string());

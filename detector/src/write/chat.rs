@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::finding::{Finding, Level, OwnerKind};
 
 use super::words::{cut_chars, visible};
-use super::{Place, advice, json_line, table, without_absent};
+use super::{Place, advice, json_line, remarks, table, without_absent};
 use crate::amounts::bytes;
 
 /// Lengths that Slack and Teams show without folding; the guide names no limits, an SNS message holds 256 KiB.
@@ -75,8 +75,8 @@ fn description(finding: &Finding) -> String {
         lines.push(format!("*Why* {}", plain(&evidence.statement)));
     }
     lines.push(format!("*When* {}", table::when(finding)));
-    if let (Some(deployment), Some(before)) = (&finding.deployment, advice::deployed(finding)) {
-        lines.push(format!("*After* deployment of version {}, {before}", plain(&deployment.version)));
+    if let (Some(version), Some(before)) = (remarks::version(finding), advice::deployed(finding)) {
+        lines.push(format!("*After* deployment of {}, {before}", plain(&version)));
     }
     lines.join("\n")
 }

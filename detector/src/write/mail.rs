@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use crate::finding::{Activity, Finding, OwnerKind};
 
 use super::words::{cut_chars, minute, visible, wrap};
-use super::{Place, advice, table};
+use super::{Place, advice, remarks, table};
 use crate::amounts::{bytes, count, day};
 
 /// SNS refuses a subject of 100 characters, one with control characters or line breaks, and one that is not ASCII.
@@ -54,7 +54,8 @@ pub fn body(finding: &Finding) -> String {
     mail.fact("When", &table::when(finding));
     if let (Some(deployment), Some(before)) = (&finding.deployment, advice::deployed(finding)) {
         let at = minute(deployment.at);
-        mail.fact("Deployment", &format!("version {}, {before} ({at})", deployment.version));
+        let version = remarks::version(finding).unwrap_or_default();
+        mail.fact("Deployment", &format!("{version}, {before} ({at})"));
     }
 
     mail.heading("Where it went");

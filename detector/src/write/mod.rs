@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod json;
 pub mod mail;
 mod ocsf;
+mod remarks;
 pub mod report;
 #[cfg(test)]
 pub(crate) mod sample;

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use crate::finding::{Destination, Finding, Level, Severity, protocol_name};
 
-use super::advice;
 use super::words::{clock, columns, cut, minute, second, visible, wrap};
+use super::{advice, remarks};
 use crate::amounts::{bytes, count, day};
 
 /// Destinations shown one by one; the rest is counted. A block then stays on one screen.
@@ -41,10 +41,10 @@ pub fn finding(finding: &Finding, look: Look) -> String {
     block.destinations(&finding.destinations);
     block.items("why", finding.evidence.iter().map(|evidence| evidence.statement.as_str()));
     block.item("when", &when(finding));
-    if let Some(deployment) = &finding.deployment {
+    if let (Some(deployment), Some(version)) = (&finding.deployment, remarks::version(finding)) {
         let before = advice::deployed(finding).unwrap_or_default();
         let at = minute(deployment.at);
-        block.item("after", &format!("deployment of version {}, {before} ({at})", deployment.version));
+        block.item("after", &format!("deployment of {version}, {before} ({at})"));
     }
     block.items("next", advice::steps(finding).iter().map(String::as_str));
     if let Some(by) = &finding.suppressed_by {
