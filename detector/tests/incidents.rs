@@ -7,7 +7,7 @@ use detector::amounts::day;
 use detector::config::Config;
 use detector::finding::{CheckId, Evidence, Finding};
 use detector::pipeline::{Knowledge, Memory};
-use detector::write::{json, table};
+use detector::write::{self, Format, json, table};
 
 use crate::checks::CASES;
 use crate::log::{ENIS, FUNCTIONS, Log, PROVIDER, STRANGER, at, knowledge, with_list};
@@ -424,6 +424,10 @@ fn a_shortened_list_shortens_neither_title_nor_times() {
         let found = findings(&log, config, &knowledge(FUNCTIONS));
         let is_said = |f: &Finding| f.description.contains("11 more destinations are not listed");
         assert_eq!(found.iter().map(is_said).collect::<Vec<_>>(), [!config.is_empty()]);
+        for format in [Format::Table, Format::Asff, Format::Chat] {
+            let told = write::finding(format, &found[0]);
+            assert_eq!(told.contains("11 more destinations are not listed"), !config.is_empty(), "{told}");
+        }
         found.iter().map(|f| (f.title.clone(), f.first_seen, f.last_seen, f.destinations.len())).collect::<Vec<_>>()
     });
     assert!(whole[0].0.contains("and 11 more"), "{}", whole[0].0);

@@ -134,6 +134,9 @@ fn product_fields(finding: &Finding) -> Value {
     put("callout/WindowStart".into(), rfc3339(finding.window.0));
     put("callout/WindowEnd".into(), rfc3339(finding.window.1));
     put("callout/Destinations".into(), finding.destinations.len().to_string());
+    if let Some(unlisted) = remarks::unlisted(finding) {
+        put("callout/DestinationsNotListed".into(), unlisted.to_owned());
+    }
     if let (Some(deployment), Some(version)) = (&finding.deployment, remarks::version(finding)) {
         put("callout/Deployment".into(), format!("{version} at {}", rfc3339(deployment.at)));
     }

@@ -12,6 +12,12 @@ pub(super) fn version(finding: &Finding) -> Option<String> {
     Some(format!("version {}", of_each.find(is_told).as_deref().unwrap_or(version)))
 }
 
+/// The sentence on the destinations that a short list leaves out; `None` when all are there.
+pub(super) fn unlisted(finding: &Finding) -> Option<&str> {
+    let (_, last) = finding.description.rsplit_once(". ")?;
+    last.contains(" not listed: ").then_some(last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,5 +33,14 @@ mod tests {
         assert_eq!(version(&finding).as_deref(), Some("version 17 of routes-api"));
         finding.deployment = None;
         assert_eq!(version(&finding), None);
+    }
+
+    #[test]
+    fn what_is_not_listed_is_told_last() {
+        let mut finding = sample::new_destination();
+        assert_eq!(unlisted(&finding), None);
+        let told = "16 more destinations are not listed: max_destinations_per_finding sets how many are.";
+        finding.description = format!("{} {told}", finding.description);
+        assert_eq!(unlisted(&finding), Some(told));
     }
 }

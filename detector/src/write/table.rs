@@ -39,6 +39,7 @@ impl Look {
 pub fn finding(finding: &Finding, look: Look) -> String {
     let mut block = Block::new(finding, look);
     block.destinations(&finding.destinations);
+    block.items("", remarks::unlisted(finding).into_iter());
     block.items("why", finding.evidence.iter().map(|evidence| evidence.statement.as_str()));
     block.item("when", &when(finding));
     if let (Some(deployment), Some(version)) = (&finding.deployment, remarks::version(finding)) {
