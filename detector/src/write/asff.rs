@@ -11,6 +11,7 @@ use crate::finding::{CheckId, Destination, Finding, protocol_name};
 
 use super::words::cut_chars;
 use super::{Place, advice, autonomous_system, json_line, remarks, rfc3339, without_absent};
+use crate::amounts::count;
 
 /// Most characters of `Title`, `Description` and `Remediation.Recommendation.Text`.
 const TITLE_CHARS: usize = 256;
@@ -137,6 +138,10 @@ fn product_fields(finding: &Finding) -> Value {
     if let Some(unlisted) = remarks::unlisted(finding) {
         put("callout/DestinationsNotListed".into(), unlisted.to_owned());
     }
+    // The format has a place for it at functions only.
+    if let Some(vpc) = &finding.vpc_id {
+        put("callout/VpcId".into(), vpc.to_string());
+    }
     if let (Some(deployment), Some(version)) = (&finding.deployment, remarks::version(finding)) {
         put("callout/Deployment".into(), format!("{version} at {}", rfc3339(deployment.at)));
     }
@@ -155,11 +160,14 @@ fn product_fields(finding: &Finding) -> Value {
         put(
             format!("callout/Destination/{index:02}"),
             format!(
-                "{}, {}, {} bytes out, {} bytes in",
+                "{}, {}, {}, {} bytes out, {} bytes in, {} to {}",
                 super::table::endpoint(to),
                 to.network,
+                count(to.n_flows, "flow"),
                 to.bytes_out,
-                to.bytes_in
+                to.bytes_in,
+                rfc3339(to.first_seen),
+                rfc3339(to.last_seen)
             ),
         );
     }
@@ -184,6 +192,7 @@ fn resources(finding: &Finding, place: &Place<'_>) -> Vec<Value> {
                 "FunctionName": name,
                 "Version": deployment.map(|deployment| deployment.version.as_ref()),
                 "CodeSha256": deployment.map(|deployment| deployment.code_sha256.as_ref()),
+                "VpcConfig": finding.vpc_id.as_ref().map(|vpc| json!({ "VpcId": vpc })),
             } },
         })
     });
@@ -279,6 +288,7 @@ mod tests {
         finding.evidence[0].statement = "statement ".repeat(1000);
         finding.deployment = sample::new_destination().deployment;
         finding.suppressed_by = Some("x".into());
+        finding.description += ". 7 more destinations are not listed: x";
         holds(&finding);
         finding.title.clear();
         finding.description.clear();
@@ -296,6 +306,13 @@ mod tests {
         assert_eq!(asff["Network"]["DestinationIpV4"], "203.0.113.7");
         assert_eq!(asff["Resources"][0]["Id"], "arn:aws:lambda:eu-west-1:111122223333:function:activities-api");
         assert_eq!(asff["Resources"][0]["Details"]["AwsLambdaFunction"]["Version"], "17");
+        let vpc = &asff["Resources"][0]["Details"]["AwsLambdaFunction"]["VpcConfig"]["VpcId"];
+        assert_eq!((vpc, vpc), (&json!("vpc-0a1b2c3d4e5f60718"), &asff["ProductFields"]["callout/VpcId"]));
+        assert_eq!(
+            asff["ProductFields"]["callout/Destination/00"],
+            "203.0.113.7:8000/tcp, AS64500 Example Hosting, 3 flows, 18211 bytes out, 2110 bytes in, \
+             2026-03-31T09:12:44Z to 2026-03-31T09:13:40Z"
+        );
         assert_eq!(asff["UpdatedAt"], "2026-03-31T09:13:40Z");
         let beacon = rendered(&sample::beacon());
         assert_eq!(beacon["Network"]["DestinationIpV6"], "2001:db8:77::5");
