@@ -7,7 +7,7 @@ use std::io::{BufRead, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use libdeflater::Decompressor;
 
 use crate::read::{Error, Limits, Object};
@@ -36,6 +36,19 @@ pub(super) struct Sequential {
 impl Sequential {
     pub(super) fn new(object: Arc<dyn Object>) -> Self {
         Self { object, offset: 0, range: Bytes::new() }
+    }
+
+    /// Skips zeros; gives whether anything follows.
+    fn skip_zeros(&mut self) -> std::io::Result<bool> {
+        loop {
+            let bytes = self.fill_buf()?;
+            let n_zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            let (is_end, is_more) = (bytes.is_empty(), n_zeros < bytes.len());
+            self.consume(n_zeros);
+            if is_end || is_more {
+                return Ok(is_more);
+            }
+        }
     }
 }
 
@@ -70,7 +83,8 @@ impl BufRead for Sequential {
 /// An object being inflated.
 pub(super) struct Inflate {
     name: Arc<str>,
-    stream: MultiGzDecoder<Sequential>,
+    /// The member being inflated; `None` after the last one.
+    member: Option<GzDecoder<Sequential>>,
     compressed_bytes: u64,
     inflated_bytes: u64,
     limit_bytes: u64,
@@ -81,8 +95,8 @@ impl Inflate {
     pub(super) fn new(name: &Arc<str>, object: Arc<dyn Object>, limits: &Limits) -> Self {
         let compressed_bytes = object.size();
         let limit_bytes = limit_bytes(compressed_bytes, limits);
-        let stream = MultiGzDecoder::new(Sequential::new(object));
-        Self { name: Arc::clone(name), stream, compressed_bytes, inflated_bytes: 0, limit_bytes }
+        let member = Some(GzDecoder::new(Sequential::new(object)));
+        Self { name: Arc::clone(name), member, compressed_bytes, inflated_bytes: 0, limit_bytes }
     }
 
     /// Reads the next bytes until `into` is full; less than that only at the end.
@@ -92,8 +106,9 @@ impl Inflate {
     pub(super) fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
         let mut n = 0;
         while let Some(rest) = into.get_mut(n..).filter(|rest| !rest.is_empty()) {
-            match self.stream.read(rest) {
-                Ok(0) => break,
+            let Some(member) = &mut self.member else { break };
+            match member.read(rest) {
+                Ok(0) => self.next_member().map_err(|source| self.explain(source))?,
                 Ok(read) => n += read,
                 Err(source) if source.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(self.explain(source)),
@@ -116,6 +131,13 @@ impl Inflate {
         let n = self.read(into.get_mut(before..).unwrap_or_default())?;
         into.truncate(before + n);
         Ok(n)
+    }
+
+    /// Goes on to the next member. Zeros between members and after them are padding, as they are to gzip.
+    fn next_member(&mut self) -> std::io::Result<()> {
+        let Some(mut rest) = self.member.take().map(GzDecoder::into_inner) else { return Ok(()) };
+        self.member = rest.skip_zeros()?.then(|| GzDecoder::new(rest));
+        Ok(())
     }
 
     fn bomb(&self) -> Error {

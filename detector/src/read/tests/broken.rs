@@ -171,6 +171,11 @@ fn gzip_that_is_damaged() {
     // Several members are one stream; each object put together has its own header.
     let two = [whole.clone(), whole.clone()].concat();
     assert_eq!(read(two).unwrap().0.len(), 2 * rows.len());
+    for n_zeros in [1, 8, 3 << 20] {
+        let padded = [&whole[..], &vec![0; n_zeros]].concat();
+        assert_eq!(read(padded.clone()).unwrap().0, rows, "{n_zeros} zeros of padding");
+        assert!(read([&padded[..], b"garbage"].concat()).is_err());
+    }
     assert!(refused(gzip(&whole)).contains("gzip inside gzip"));
     assert_eq!(read(gzip(&parquet(&records, LIKE_AWS))).unwrap().0, rows);
     assert!(read(gzip(b"")).unwrap().0.is_empty());
