@@ -126,10 +126,13 @@ pub(super) fn accept_step(finding: &Finding) -> Option<String> {
     })
 }
 
-/// How long before the finding the deployment was, in words; `None` without one.
+/// How long before the finding's first record the deployment was, in words; `None` without one. What weighs most may
+/// have come later, and the deployment before that.
 pub(super) fn deployed(finding: &Finding) -> Option<String> {
     let deployment = finding.deployment.as_ref()?;
-    Some(format!("{} before", span(finding.first_seen.abs_diff(deployment.at))))
+    let away = span(finding.first_seen.abs_diff(deployment.at));
+    let when = if deployment.at <= finding.first_seen { "before" } else { "after it began" };
+    Some(format!("{away} {when}"))
 }
 
 #[cfg(test)]
@@ -154,5 +157,15 @@ mod tests {
             by_check(&finding),
             "Find out what the 5.7 MB were: ask the function's owner about an export or a retry storm."
         );
+    }
+
+    #[test]
+    fn a_deployment_is_before_a_finding_or_after_its_beginning() {
+        let mut finding = sample::new_destination();
+        assert_eq!(deployed(&finding).as_deref(), Some("14 min before"));
+        finding.first_seen -= 86_400;
+        assert_eq!(deployed(&finding).as_deref(), Some("23 h 45 min after it began"));
+        finding.deployment = None;
+        assert_eq!(deployed(&finding), None);
     }
 }
