@@ -50,21 +50,23 @@ impl Claim<'_> {
         self.word.holds(self.topic, ladder, contacted)
     }
 
-    /// The window it speaks of, with what stands before its day: what was odd in one window was so on its day, what
-    /// holds from then on since it was said first, and what counts all so far counted so much by the time it weighed
-    /// most.
-    fn said(&self) -> (&'static str, Window) {
-        match self.check {
+    /// When it was said, in words, if that is not the time of the finding as a whole: more than a day after the first
+    /// window, since whoever read of the beginning does not know of it. What was odd in one window was so on its day,
+    /// what holds from then on since it was said first. What counts all so far counts up to the last window, or counted
+    /// so much by an earlier day.
+    fn said(&self, first: Window, last: Window) -> Option<String> {
+        let (on, at, is_apart) = match self.check {
             CheckId::EgressVolume | CheckId::NoveltyBurst | CheckId::FanOut | CheckId::DormantReturn => {
-                ("on", self.word.at)
+                ("on", self.word.at, is_later(first, self.word.at))
             }
-            CheckId::Beacon | CheckId::LongConnection => ("by", self.word.at),
+            CheckId::Beacon | CheckId::LongConnection => ("by", self.word.at, is_later(self.word.at, last)),
             CheckId::NewDestination
             | CheckId::NewPort
             | CheckId::UnusualResolver
             | CheckId::RejectedEgress
-            | CheckId::ThreatList => ("on", self.word.since),
-        }
+            | CheckId::ThreatList => ("on", self.word.since, is_later(first, self.word.since)),
+        };
+        is_apart.then(|| format!("{on} {}: ", day(at.start())))
     }
 
     /// Whether it speaks of what goes on, and a destination was not called then. What is new, and how much was sent, is
@@ -133,7 +135,7 @@ impl Incident {
         let is_prefix = |claim: &&Claim<'_>| matches!(claim.topic, Topic::Newcomer(Subject::Prefix(_)));
         let is_part_of_known = of_check.iter().all(is_prefix);
         let owner = owner.clone();
-        let all = evidence(&baselines.ladder, claims, self.first);
+        let all = evidence(&baselines.ladder, claims, (self.first, self.last));
         let n_all = all.len();
         let evidence = few_of_each(all);
         let n_unsaid = n_all - evidence.len();
@@ -383,9 +385,14 @@ fn destination(contacted: &Contacted, facts: &dyn Facts, baselines: &Baselines) 
     }
 }
 
-/// The statements of all that was told; where that is about several things, each says about which. What was said more
-/// than a day after the first window is dated: whoever read of the beginning does not know of it.
-fn evidence(ladder: &Ladder, claims: &[Claim<'_>], first: Window) -> Vec<Evidence> {
+/// Whether a window is more than a day after another.
+fn is_later(one: Window, other: Window) -> bool {
+    other.0.saturating_sub(one.0) > WINDOWS_PER_DAY
+}
+
+/// The statements of all that was told from a first to a last window; where that is about several things, each says
+/// about which.
+fn evidence(ladder: &Ladder, claims: &[Claim<'_>], (first, last): (Window, Window)) -> Vec<Evidence> {
     let subject = |topic: Topic| match topic {
         Topic::Newcomer(Subject::Network(network) | Subject::Service(network, ..)) | Topic::Service(network, ..) => {
             ladder.label(network).to_string()
@@ -401,10 +408,7 @@ fn evidence(ladder: &Ladder, claims: &[Claim<'_>], first: Window) -> Vec<Evidenc
         if subjects.len() > 1 && !evidence.statement.contains(&subject) {
             evidence.statement = format!("{subject}: {}", evidence.statement);
         }
-        let (on, at) = claim.said();
-        if at.0.saturating_sub(first.0) > WINDOWS_PER_DAY {
-            evidence.statement = format!("{on} {}: {}", day(at.start()), evidence.statement);
-        }
+        evidence.statement.insert_str(0, &claim.said(first, last).unwrap_or_default());
         evidence
     };
     claims.iter().flat_map(|claim| claim.word.evidence.iter().map(|evidence| named(claim, evidence))).collect()
