@@ -418,8 +418,7 @@ impl Incident {
     /// Whether what was judged comes to the incident now and weighs more than all that is in it: then its deployment is
     /// the one that matters.
     fn is_led_by(&self, judged: &Judged<'_>) -> bool {
-        let is_new = judged.topic == Topic::Owner || !self.topics.contains(&judged.topic);
-        is_new && judged.bans > self.bans
+        !self.topics.contains(&judged.topic) && judged.bans > self.bans
     }
 
     /// Takes in what was judged; `rows` are the observations it is about.

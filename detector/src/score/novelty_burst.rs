@@ -4,7 +4,8 @@
 //! met for the first time within two minutes, against what the owner's rate of news would bring in an hour (news comes
 //! in bunches, so the whole hour's share is granted to two minutes). No more networks than brought news on one past day
 //! is no burst: who crawls or is paid by strangers meets them in bunches. On both sides a network counts once, however
-//! its addresses rotate, and blocks of services that AWS runs do not count.
+//! its addresses rotate, and blocks of services that AWS runs do not count. Of a stranger that was told before, hosts
+//! never met count as something new.
 //!
 //! Statistic: Poisson tail.
 
