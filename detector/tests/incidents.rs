@@ -342,33 +342,48 @@ fn a_deployment_after_the_call_is_not_its_cause() {
     assert_eq!(deployed("2026-03-12T09:36:00"), [false]);
 }
 
+/// The version of the deployment that the one finding of a log names, and the last sentence of its description, where
+/// versions were deployed at some times.
+fn deployed(log: &Log, times: &[&str]) -> (Option<String>, String) {
+    let version = |n: usize, time: &str| {
+        let of_code = FUNCTIONS.replace("$LATEST", &n.to_string()).replace("\"x\"", &format!("\"code {n}\""));
+        of_code.replace("2026-01-01T00:00:00", time)
+    };
+    let mut knowledge = knowledge(&version(1, "2026-01-01T00:00:00"));
+    for (time, n) in times.iter().zip(2..) {
+        knowledge.inventory.add_functions("functions.json", version(n, time).as_bytes()).expect("functions");
+    }
+    let found = findings(log, "", &knowledge);
+    let [finding] = &found[..] else { panic!("one finding: {found:?}") };
+    let version = finding.deployment.as_ref().map(|deployment| deployment.version.to_string());
+    (version, finding.description.split(". ").last().unwrap_or_default().to_owned())
+}
+
 #[test]
 fn the_deployment_named_is_the_one_before_what_weighs_most() {
-    let of = |second: Option<&str>, bytes: u64| {
-        let version = |version: &str, code: &str, time: &str| {
-            FUNCTIONS
-                .replace("$LATEST", version)
-                .replace("\"x\"", &format!("{code:?}"))
-                .replace("2026-01-01T00:00:00", time)
-        };
-        let mut knowledge = knowledge(&version("1", "x", "2026-01-01T00:00:00"));
-        let versions = [Some(version("2", "y", "2026-03-12T09:20:00")), second.map(|time| version("3", "z", time))];
-        for of_version in versions.into_iter().flatten() {
-            knowledge.inventory.add_functions("functions.json", of_version.as_bytes()).expect("functions");
-        }
+    let of = |times: &[&str], bytes: u64| {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
         log.call(at(11, 9, 31), ANOTHER, 443, bytes, 5000);
-        let found = findings(&log, "", &knowledge);
-        let [finding] = &found[..] else { panic!("one finding: {found:?}") };
-        let version = finding.deployment.as_ref().map(|deployment| deployment.version.to_string());
-        (version, finding.description.split(". ").last().unwrap_or_default().to_owned())
+        deployed(&log, times)
     };
+    let (first, second) = ("2026-03-12T09:20:00", "2026-03-13T09:20:00");
     let early = "Version 2 was deployed shortly before.";
-    assert_eq!(of(None, 900), (Some("2".to_owned()), early.to_owned()), "what comes a day later weighs less");
-    assert_eq!(of(None, 2_000_000).0, None, "it was not deployed before what weighs most");
+    assert_eq!(of(&[first], 900), (Some("2".to_owned()), early.to_owned()), "what comes a day later weighs less");
+    assert_eq!(of(&[first], 2_000_000).0, None, "it was not deployed before what weighs most");
     let late = "Version 3 was deployed on 2026-03-13.";
-    assert_eq!(of(Some("2026-03-13T09:20:00"), 2_000_000), (Some("3".to_owned()), late.to_owned()));
+    assert_eq!(of(&[first, second], 2_000_000), (Some("3".to_owned()), late.to_owned()));
+}
+
+#[test]
+fn what_grows_for_hours_keeps_the_deployment_it_began_after() {
+    let mut log = Log::steady();
+    for window in 0..18 {
+        for n in 0..10 + 4 * window {
+            log.call(at(10, 9, 31 + 10 * window) + n, &format!("192.168.{window}.{}", 4 + n), 3389, 180, 0);
+        }
+    }
+    assert_eq!(deployed(&log, &["2026-03-12T09:20:00"]).0.as_deref(), Some("2"));
 }
 
 #[test]
