@@ -376,11 +376,11 @@ fn the_deployment_named_is_the_one_before_what_weighs_most() {
 }
 
 #[test]
-fn what_grows_for_hours_keeps_the_deployment_it_began_after() {
+fn what_grows_for_days_keeps_the_deployment_it_began_after() {
     let mut log = Log::steady();
     for window in 0..18 {
         for n in 0..10 + 4 * window {
-            log.call(at(10, 9, 31 + 10 * window) + n, &format!("192.168.{window}.{}", 4 + n), 3389, 180, 0);
+            log.call(at(10, 9 + 2 * window, 31) + n, &format!("192.168.{window}.{}", 4 + n), 3389, 180, 0);
         }
     }
     assert_eq!(deployed(&log, &["2026-03-12T09:20:00"]).0.as_deref(), Some("2"));
