@@ -99,9 +99,10 @@ pub(crate) fn callout_command(callout: &Path, verb: &str, data: &Path, logs: &Pa
     ] {
         command.extend([option.to_owned(), text(&data.join(file))]);
     }
-    command
-        .extend(["--progress", "never", "--format", "json", "--output", "/dev/null", "--threads"].map(str::to_owned));
-    command.push(threads.to_string());
+    // `learn` has no findings.
+    let findings: &[&str] = if verb == "learn" { &[] } else { &["--format", "json", "--output", "/dev/null"] };
+    command.extend(["--progress", "never"].iter().chain(findings).map(|word| (*word).to_owned()));
+    command.extend(["--threads".to_owned(), threads.to_string()]);
     command
 }
 
