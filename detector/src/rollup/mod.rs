@@ -134,11 +134,14 @@ impl Mapped {
             self.ids.resize(column.values().len(), UNASKED);
             self.dictionary = Some(Arc::clone(column.values()));
         }
-        let nulls = column.nulls();
-        for (row, (&code, &start)) in column.codes().iter().zip(batch.start()).enumerate() {
-            let id = &mut self.ids[code as usize];
-            if *id == UNASKED && is_within(span, start) && nulls.is_none_or(|nulls| nulls.is_valid(row)) {
-                *id = groups.interface_number(column, code as usize, judge);
+        // Mostly the first rows with a dictionary have all of it.
+        if self.ids.contains(&UNASKED) {
+            let nulls = column.nulls();
+            for (row, (&code, &start)) in column.codes().iter().zip(batch.start()).enumerate() {
+                let id = &mut self.ids[code as usize];
+                if *id == UNASKED && is_within(span, start) && nulls.is_none_or(|nulls| nulls.is_valid(row)) {
+                    *id = groups.interface_number(column, code as usize, judge);
+                }
             }
         }
         &self.ids
