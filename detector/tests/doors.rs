@@ -5,6 +5,9 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+/// The first line of a log.
+const HEADER: &str = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
+
 /// The program, without anything of the environment that could colour it.
 fn callout() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callout"));
@@ -113,10 +116,9 @@ fn an_empty_folder_is_told_with_a_hint_and_reported() {
 fn a_run_that_learned_nothing_replaces_no_baseline() {
     let folder = tempfile::tempdir().expect("a folder");
     let [log, other, baseline] = ["flows.log", "notes.log", "baseline"].map(|name| folder.path().join(name));
-    let header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
     let record = "eni-1 10.0.0.5 203.0.113.7 40000 443 6 5 500 1774948300 1774948330 ACCEPT OK";
-    fs::write(&log, format!("{header}\n{record}\n")).expect("a file");
-    fs::write(&other, format!("{header}\n")).expect("a file");
+    fs::write(&log, format!("{HEADER}\n{record}\n")).expect("a file");
+    fs::write(&other, format!("{HEADER}\n")).expect("a file");
     let replay = |log: &Path| run(&["replay", in_words(log), "--save-baseline", in_words(&baseline)]);
     assert!(replay(&log).status.success());
     let before = fs::read(baseline.join("current.json")).expect("a baseline");
@@ -128,10 +130,9 @@ fn a_run_that_learned_nothing_replaces_no_baseline() {
 fn what_was_left_out_for_want_of_a_file_is_told_once_with_the_remedy() {
     let folder = tempfile::tempdir().expect("a folder");
     let [log, enis, ranges] = ["flows.log", "enis.json", "ranges.json"].map(|name| folder.path().join(name));
-    let header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
     let of = |eni: &str| format!("{eni} 10.0.0.5 203.0.113.7 40000 443 6 5 500 1774948300 1774948330 ACCEPT OK");
     let records = ["eni-of-api", "eni-of-api", "eni-of-nat", "eni-gone"].map(of).join("\n");
-    fs::write(&log, format!("{header}\n{records}\n")).expect("a file");
+    fs::write(&log, format!("{HEADER}\n{records}\n")).expect("a file");
     let known = r#"{"NetworkInterfaces":[
         {"NetworkInterfaceId":"eni-of-api","InterfaceType":"lambda","SubnetId":"subnet-1","Groups":[{"GroupId":"sg-1"}]},
         {"NetworkInterfaceId":"eni-of-nat","InterfaceType":"nat_gateway","SubnetId":"subnet-1"}]}"#;
@@ -163,7 +164,6 @@ fn what_was_left_out_for_want_of_a_file_is_told_once_with_the_remedy() {
 fn outside_the_span_nobody_asks_whose_an_interface_is() {
     let folder = tempfile::tempdir().expect("a folder");
     let [log, enis] = ["flows.log", "enis.json"].map(|name| folder.path().join(name));
-    let header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
     let of = |(eni, day): (&str, i64)| {
         let start = 1_774_915_200 + day * 86_400;
         format!("{eni} 10.0.0.5 203.0.113.7 40000 443 6 5 500 {start} {} ACCEPT OK", start + 30)
@@ -175,7 +175,7 @@ fn outside_the_span_nobody_asks_whose_an_interface_is() {
     fs::write(&enis, known).expect("a file");
     // Where no interface is judged, rows are counted without looking at them.
     for told in [&told[..], &told[1..]] {
-        fs::write(&log, format!("{header}\n{}\n", told.iter().copied().map(of).collect::<Vec<_>>().join("\n")))
+        fs::write(&log, format!("{HEADER}\n{}\n", told.iter().copied().map(of).collect::<Vec<_>>().join("\n")))
             .expect("a file");
         let replay = |from: &str| {
             let arguments = ["replay", in_words(&log), "--enis", in_words(&enis), "--from", from];
@@ -200,11 +200,10 @@ fn outside_the_span_nobody_asks_whose_an_interface_is() {
 fn a_stray_record_widens_no_span() {
     let folder = tempfile::tempdir().expect("a folder");
     let [log, report] = ["flows.log", "report.json"].map(|name| folder.path().join(name));
-    let header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
     // A day of calls, one of a clock that begins at 0, and one that is decades ahead.
     let starts = (0..144).map(|n| 1_774_915_200 + n * 600).chain([0, 4_070_908_800]);
     let of = |start: i64| format!("eni-1 10.0.0.5 203.0.113.7 40000 443 6 5 500 {start} {} ACCEPT OK", start + 30);
-    fs::write(&log, format!("{header}\n{}\n", starts.map(of).collect::<Vec<_>>().join("\n"))).expect("a file");
+    fs::write(&log, format!("{HEADER}\n{}\n", starts.map(of).collect::<Vec<_>>().join("\n"))).expect("a file");
     let output = run(&["replay", in_words(&log), "--report", in_words(&report)]);
     assert!(text(&output.stderr).contains("2 rows years from all others"), "{}", text(&output.stderr));
     let report = fs::read_to_string(&report).expect("the report");
@@ -271,8 +270,7 @@ fn outputs_that_cannot_be_written_are_told_before_the_run() {
 fn no_file_that_a_stream_goes_to_is_an_output_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let [log, file] = ["flows.log", "file"].map(|name| folder.path().join(name));
-    let header = "interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
-    fs::write(&log, format!("{header}\n")).expect("a file");
+    fs::write(&log, format!("{HEADER}\n")).expect("a file");
     for (arguments, stream) in [
         (["--output", "/dev/stdout"], "stdout"),
         (["--report", "/dev/stdout"], "stdout"),
