@@ -7,15 +7,15 @@ use detector::amounts::day;
 use detector::config::Config;
 use detector::finding::{CheckId, Evidence, Finding};
 use detector::pipeline::{Knowledge, Memory};
-use detector::write::{self, Format, json, table};
+use detector::write::{self, Format, json};
 
 use crate::checks::CASES;
 use crate::log::{ENIS, FUNCTIONS, Log, PROVIDER, STRANGER, at, knowledge, with_list};
 
 /// Another nobody knows, in another network.
-const ANOTHER: &str = "192.0.2.99";
+pub(crate) const ANOTHER: &str = "192.0.2.99";
 
-fn findings(log: &Log, config: &str, knowledge: &Knowledge) -> Vec<Finding> {
+pub(crate) fn findings(log: &Log, config: &str, knowledge: &Knowledge) -> Vec<Finding> {
     let config = Config::from_toml(config).expect("a sound configuration");
     log.replay_from(Baselines::default(), &config, knowledge).findings
 }
@@ -323,70 +323,6 @@ fn an_incident_has_one_id_whichever_of_its_strangers_is_told_first() {
 }
 
 #[test]
-fn a_deployment_after_the_call_is_not_its_cause() {
-    let deployed = |time: &str| {
-        let version = |version: &str, code: &str, time: &str| {
-            format!(
-                r#"{{"FunctionName":"api","FunctionArn":"arn:aws:lambda:eu-west-1:111122223333:function:api:{version}",
-                "Version":"{version}","CodeSha256":"{code}","LastModified":"{time}.000+0000","VpcConfig":
-                {{"SubnetIds":["subnet-1"],"SecurityGroupIds":["sg-1"],"VpcId":"vpc-1"}}}}"#
-            )
-        };
-        let versions = [version("1", "x", "2026-01-01T00:00:00"), version("2", "y", time)];
-        let mut log = Log::steady();
-        log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
-        let found = findings(&log, "", &knowledge(&format!(r#"{{"Functions":[{}]}}"#, versions.join(","))));
-        found.iter().map(|f| f.deployment.is_some()).collect::<Vec<_>>()
-    };
-    assert_eq!(deployed("2026-03-12T09:30:00"), [true]);
-    assert_eq!(deployed("2026-03-12T09:36:00"), [false]);
-}
-
-/// The version of the deployment that the one finding of a log names, and the last sentence of its description, where
-/// versions were deployed at some times.
-fn deployed(log: &Log, times: &[&str]) -> (Option<String>, String) {
-    let version = |n: usize, time: &str| {
-        let of_code = FUNCTIONS.replace("$LATEST", &n.to_string()).replace("\"x\"", &format!("\"code {n}\""));
-        of_code.replace("2026-01-01T00:00:00", time)
-    };
-    let mut knowledge = knowledge(&version(1, "2026-01-01T00:00:00"));
-    for (time, n) in times.iter().zip(2..) {
-        knowledge.inventory.add_functions("functions.json", version(n, time).as_bytes()).expect("functions");
-    }
-    let found = findings(log, "", &knowledge);
-    let [finding] = &found[..] else { panic!("one finding: {found:?}") };
-    let version = finding.deployment.as_ref().map(|deployment| deployment.version.to_string());
-    (version, finding.description.split(". ").last().unwrap_or_default().to_owned())
-}
-
-#[test]
-fn the_deployment_named_is_the_one_before_what_weighs_most() {
-    let of = |times: &[&str], bytes: u64| {
-        let mut log = Log::steady();
-        log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
-        log.call(at(11, 9, 31), ANOTHER, 443, bytes, 5000);
-        deployed(&log, times)
-    };
-    let (first, second) = ("2026-03-12T09:20:00", "2026-03-13T09:20:00");
-    let early = "Version 2 was deployed shortly before.";
-    assert_eq!(of(&[first], 900), (Some("2".to_owned()), early.to_owned()), "what comes a day later weighs less");
-    assert_eq!(of(&[first], 2_000_000).0, None, "it was not deployed before what weighs most");
-    let late = "Version 3 was deployed on 2026-03-13.";
-    assert_eq!(of(&[first, second], 2_000_000), (Some("3".to_owned()), late.to_owned()));
-}
-
-#[test]
-fn what_grows_for_days_keeps_the_deployment_it_began_after() {
-    let mut log = Log::steady();
-    for window in 0..18 {
-        for n in 0..10 + 4 * window {
-            log.call(at(10, 9 + 2 * window, 31) + n, &format!("192.168.{window}.{}", 4 + n), 3389, 180, 0);
-        }
-    }
-    assert_eq!(deployed(&log, &["2026-03-12T09:20:00"]).0.as_deref(), Some("2"));
-}
-
-#[test]
 fn what_is_said_again_is_dated_to_when_it_was_said_first() {
     let dated = |log: &Log| -> Vec<String> {
         let found = findings(log, "", &knowledge(FUNCTIONS));
@@ -411,28 +347,6 @@ fn what_is_said_again_is_dated_to_when_it_was_said_first() {
     let rest = |n: i64| n * n * 37 % 71 + 1;
     let irregular: Vec<i64> = (0..90).map(|n| 20 * 47 + (0..=n).map(rest).sum::<i64>()).collect();
     assert_eq!(dated(&polled(&irregular)), ["by 2026-03-11"], "what comes later is none of it");
-}
-
-#[test]
-fn of_functions_that_share_an_interface_the_one_that_was_deployed_is_named() {
-    let of = |name: &str, time: &str| {
-        let of_name = FUNCTIONS.replace("\"api\"", &format!("{name:?}")).replace(":api", &format!(":{name}"));
-        of_name.replace("$LATEST", "3").replace("2026-01-01T00:00:00", time)
-    };
-    let mut knowledge = knowledge(&of("api", "2026-01-01T00:00:00"));
-    for functions in [of("maps", "2026-01-01T00:00:00"), of("maps", "2026-03-12T09:20:00").replace("\"x\"", "\"y\"")] {
-        knowledge.inventory.add_functions("maps.json", functions.as_bytes()).expect("functions");
-    }
-    let mut log = Log::steady();
-    log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
-    let found = findings(&log, "", &knowledge);
-    let [finding] = &found[..] else { panic!("one finding: {found:?}") };
-    assert!(finding.description.contains("Version 3 of maps was deployed shortly before."), "{}", finding.description);
-    let told = table::finding(finding, table::Look::PLAIN);
-    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
-    for words in ["after deployment of version 3 of maps, ", "the dependencies of version 3 of maps with"] {
-        assert!(told.contains(words), "{told}");
-    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod accept;
 mod checks;
+mod deployments;
 mod doors;
 mod drills;
 mod fleets;
@@ -10,4 +11,5 @@ mod initiator;
 mod log;
 mod oracle;
 mod samples;
+mod sleepers;
 mod tidy;
