@@ -476,24 +476,29 @@ fn known_networks_at_new_addresses_are_no_burst() {
 
 #[test]
 fn a_stranger_that_was_told_before_does_not_hide_the_burst_it_is_part_of() {
-    let burst = |told: bool| {
+    let burst = |told: Option<&str>, hosts: [&str; 3]| {
         let mut log = Log::steady();
         // It meets others now and then, so two strangers by themselves are no news.
         for n in 0..5 {
             log.call(at(2 + n, 15, 7), &format!("{}.20.30.40", 60 + n), 443, 900, 5000);
         }
-        if told {
-            log.call(at(8, 3, 11), STRANGER, 8000, 60_000, 500);
+        if let Some(told) = told {
+            log.call(at(8, 3, 11), told, 8000, 60_000_000, 500);
         }
-        for (n, host) in ["203.0.113.99", "192.0.2.99", "198.18.0.9"].into_iter().enumerate() {
+        for (n, host) in hosts.into_iter().enumerate() {
             log.call(at(11, 9, 31) + 20 * n as i64, host, 443, 900, 5000);
         }
         let found = log.replay();
+        let is_told = |told: &str| found.iter().any(|finding| finding.title.contains(told));
+        assert!(told.is_none_or(is_told), "{found:?}");
         let burst = found.into_iter().find(|finding| finding.check == CheckId::NoveltyBurst);
         burst.map(|finding| finding.destinations.len())
     };
-    assert_eq!(burst(false), Some(3));
-    assert_eq!(burst(true), Some(3), "one of them is in the network told of three days before");
+    let hosts = ["203.0.113.99", "192.0.2.99", "198.18.0.9"];
+    assert_eq!(burst(None, hosts), Some(3));
+    assert_eq!(burst(Some(STRANGER), hosts), Some(3), "one of them is in the network told of three days before");
+    let one_inside = ["192.168.7.99", "192.0.2.99", "198.18.0.9"];
+    assert_eq!(burst(Some("192.168.7.9"), one_inside), None, "what is inside the VPC is none");
 }
 
 #[test]

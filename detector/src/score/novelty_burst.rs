@@ -46,9 +46,11 @@ const SEVERITY: f64 = 7.3;
 
 /// Something reached for the first time.
 struct New<'a> {
+    /// Minutes since the Unix epoch.
     minute: u32,
     subject: Subject,
     newcomer: &'a Newcomer,
+    /// What was reached of it, in the order of contact.
     destinations: Cow<'a, [Contacted]>,
 }
 
@@ -61,15 +63,13 @@ impl New<'_> {
 /// Addresses never met of strangers that are under a finding: one told before must not hide a burst that it is part of.
 fn of_the_told<'a>(view: &'a View<'a>) -> impl Iterator<Item = New<'a>> {
     view.rows().filter_map(|(row, found)| {
-        let Standing::Watched(subject @ Subject::Network(_)) = found.standing else { return None };
+        let Standing::Watched(subject @ Subject::Network(network)) = found.standing else { return None };
         let newcomer = view.open.get(subject).filter(|newcomer| newcomer.known.first < view.window)?;
-        let is_new = view.baseline.destination_of(found).is_none() && view.was_met_ready(newcomer);
-        let minute = (row.first / 60) as u32;
-        (is_new && view.baseline.is_told(subject)).then(|| New {
-            minute,
-            subject,
-            newcomer,
-            destinations: Cow::Owned(vec![Contacted::of(row)]),
+        let is_stranger = view.was_met_ready(newcomer) && !view.is_inside(newcomer) && !view.is_run_by_aws(network);
+        let is_new = view.baseline.destination_of(found).is_none();
+        (is_stranger && is_new && view.baseline.is_told(subject)).then(|| {
+            let minute = (row.first / 60) as u32;
+            New { minute, subject, newcomer, destinations: Cow::Owned(vec![Contacted::of(row)]) }
         })
     })
 }
