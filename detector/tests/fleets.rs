@@ -8,7 +8,7 @@ use baselines::Baselines;
 use baselines::ladder::from_ip;
 use baselines::observation::{Collector, Eni, Observation, Observations};
 use baselines::store;
-use baselines::window::{WINDOWS_PER_DAY, Window};
+use baselines::window::{WINDOWS_PER_DAY, WINDOWS_PER_HOUR, Window};
 use detector::config::Config;
 use detector::finding::{CheckId, Finding};
 use detector::pipeline::{InMemoryScratch, Job, Knowledge, Memory, Mode, walk_observations};
@@ -21,6 +21,7 @@ const START: u32 = 20_514 * WINDOWS_PER_DAY;
 /// What one function exchanged with one destination in one window.
 #[derive(Clone, Copy, Debug)]
 struct Told {
+    /// Or [`SHARED`].
     function: u8,
     window: u32,
     to: [u8; 4],
@@ -29,6 +30,9 @@ struct Told {
     /// Whether anybody answered.
     is_answered: bool,
 }
+
+/// An interface that the first two functions share.
+const SHARED: u8 = 9;
 
 impl Told {
     /// An ordinary call.
@@ -45,8 +49,9 @@ fn observations(told: &[Told]) -> Observations {
         let id: Arc<str> = format!("eni-{}", told.function).into();
         let window = Window(told.window);
         let minute = number % 10;
+        let owner = if told.function == SHARED { "eni-0,eni-1" } else { &id };
         rows.push(Observation {
-            owner: all.owner(&id),
+            owner: all.owner(owner),
             eni: all.eni(&Eni { id, ..Eni::default() }),
             peer: all.peer(from_ip(told.to.into()), ""),
             port: told.port,
@@ -171,6 +176,32 @@ proptest! {
             files.into_iter().filter(|(name, _)| name != store::MANIFEST).collect::<Vec<_>>()
         };
         prop_assert!(stored(&known.baselines) == stored(&split_known.baselines));
+    }
+
+    /// Whatever the hour between, and whoever comes to share an interface in the midst of a day.
+    #[test]
+    fn hours_walked_in_two_runs_give_the_same(
+        fleet in fleet(),
+        shared_from in 9 * WINDOWS_PER_DAY..12 * WINDOWS_PER_DAY,
+        stranger_after in 1..60u32,
+        function in prop::sample::select(vec![0u8, 1, SHARED]),
+        hours_after in 0..12u32,
+    ) {
+        let shared = (shared_from..12 * WINDOWS_PER_DAY).map(|n| Told::call(SHARED, START + n, [198, 51, 100, 7], 443));
+        let stranger = Told::call(function, START + shared_from + stranger_after, STRANGER, 443);
+        let all = observations(&[fleet, steady(0, 12), steady(1, 12), shared.collect(), vec![stranger]].concat());
+        let cut = (START + shared_from) / WINDOWS_PER_HOUR * WINDOWS_PER_HOUR + hours_after * WINDOWS_PER_HOUR;
+        let (before, after) = all.rows.iter().partition(|row| row.window.0 < cut);
+        let (first, memory) = walk(&[Observations { rows: before, ..all.clone() }]);
+        let stored = store::encode(&memory.stored()).expect("it fits");
+        let memory = Memory::loaded(store::decode(&stored).expect("as written")).expect("incidents");
+        let (second, _) = walk_from(&[Observations { rows: after, ..all.clone() }], memory);
+        let (whole, _) = walk(&[all]);
+        let by_id = |findings: &[Finding]| -> BTreeMap<_, _> {
+            findings.iter().map(|finding| (finding.id, json::render(finding))).collect()
+        };
+        let together: BTreeMap<_, _> = by_id(&first).into_iter().chain(by_id(&second)).collect();
+        prop_assert_eq!(together, by_id(&whole));
     }
 }
 

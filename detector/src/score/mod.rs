@@ -173,14 +173,13 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// Looks at the fleet before a day is judged.
+    /// Looks at the fleet before an hour of a day is judged: a walk may begin with any hour, and finds what one from
+    /// midnight on finds.
     pub fn begin(&mut self, baselines: &Baselines, day: Day) {
-        if self.prior.0 != day {
-            self.prior = (day, Prior::of(baselines, day));
-            self.records = RecordLengths::default();
-            self.are_shared = baselines.iter().any(|(name, _)| functions(name).nth(1).is_some());
-            baselines.iter().for_each(|(_, baseline)| self.records.add(baseline.records));
-        }
+        self.prior = (day, Prior::of(baselines, day));
+        self.records = RecordLengths::default();
+        self.are_shared = baselines.iter().any(|(name, _)| functions(name).nth(1).is_some());
+        baselines.iter().for_each(|(_, baseline)| self.records.add(baseline.records));
     }
 
     /// Sets apart what a window brings too much of to be followed and learned one by one: see [`flood`]. `found` says

@@ -10,6 +10,7 @@
 //! library (Poisson); Gelman et al., Bayesian Data Analysis, 2.4 (Beta-Bernoulli), 5 (priors from a population).
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use baselines::baseline::{Baseline, DiaryDay, ServiceKnown};
 use baselines::ladder::{Ladder, is_private};
@@ -130,7 +131,13 @@ fn worth(owners: impl Iterator<Item = (f64, f64)>) -> f64 {
 
 /// How much a past day counts: see [`HALF_LIFE_DAYS`].
 fn weight(day: Day, now: Day) -> f64 {
-    0.5f64.powf(f64::from(now.0 - day.0) / HALF_LIFE_DAYS)
+    /// Of most ages there are: each day of each owner is asked for before every hour.
+    static WEIGHTS: LazyLock<Vec<f64>> = LazyLock::new(|| (0..256).map(at_age).collect());
+    fn at_age(n_days: u32) -> f64 {
+        0.5f64.powf(f64::from(n_days) / HALF_LIFE_DAYS)
+    }
+    let age = now.0 - day.0;
+    WEIGHTS.get(age as usize).copied().unwrap_or_else(|| at_age(age))
 }
 
 /// Days that brought something new, and days in all, both weighted by age.
