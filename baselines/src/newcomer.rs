@@ -196,8 +196,12 @@ pub struct Held {
 }
 
 impl Held {
-    /// Continues the run with a window's port bits, or starts anew.
+    /// Continues the run with a window's port bits, or starts anew. A window before the run's last is told late, of a
+    /// few records: it ends nothing.
     pub fn extend(&mut self, window: Window, early: u64, late: u64) {
+        if window < self.until {
+            return;
+        }
         let halves = [early, late].into_iter().filter(|&half| half != 0);
         let continued = window.0 == self.until.0 + 1 || window == self.until;
         let alive = halves.clone().fold(if continued { self.bits } else { u64::MAX }, |bits, half| bits & half);
@@ -371,6 +375,15 @@ mod tests {
         }
         assert_eq!((held.bits, held.since, held.secs()), (1 << 9, Window(100), 7200));
         assert!(held.against_chance > 100.0);
+    }
+
+    #[test]
+    fn a_record_told_late_ends_no_connection() {
+        let mut held = Held::default();
+        for window in [100, 101, 102, 103, 101, 104, 99, 105] {
+            held.extend(Window(window), 1 << 9, 1 << 9);
+        }
+        assert_eq!((held.since, held.until), (Window(100), Window(105)));
     }
 
     #[test]
