@@ -207,6 +207,17 @@ fn a_functions_interface_asks_where_both_sides_speak_in_one_second() {
 }
 
 #[test]
+fn a_ping_that_brings_much_more_than_it_gets_asks() {
+    // Whose interface it is nobody knows, and both sides are told of the same second.
+    let sent =
+        |packets: u32, src, dst| format!("2 - eni-1 {src} {dst} 0 0 1 {packets} {} 0 50 ACCEPT OK", packets * 90);
+    let lines = |out, back| [sent(out, OWN, HOST), sent(back, HOST, OWN)];
+    check(V2, &all(&lines(600, 30)), &["203.0.113.7:0"]);
+    check(V2, &all(&lines(600, 400)), &[]);
+    check(V2, &all(&lines(30, 600)), &[]);
+}
+
+#[test]
 fn an_unreachable_message_is_an_answer() {
     let lines = [v2("198.51.100.9", OWN, (53_000, 161), 17), v2(OWN, "198.51.100.9", (0, 0), 1)];
     check(V2, &all(&lines), &[]);

@@ -138,6 +138,12 @@ impl Group {
         self.n_records[ASKED] + self.n_records[REFUSED]
     }
 
+    /// Bytes from the client to the server.
+    pub(super) fn bytes_sent(&self) -> u64 {
+        let [asked, _] = self.amounts;
+        asked.bytes
+    }
+
     /// Whether it holds answers only. What asked for them may be told by another object.
     pub(super) fn is_answer(&self) -> bool {
         let [_, answered] = self.amounts;

@@ -446,7 +446,8 @@ impl Answers<'_> {
 
     /// Whether a group from the own side is an answer: the other side spoke first or at once, or, for ICMP, has been
     /// talking at all (an unreachable-port message answers a datagram). To Lambda's interfaces nobody speaks first, and
-    /// what is told of the same second is the answer.
+    /// what is told of the same second is the answer. So is what is told of it where pings brought twice as much: an
+    /// echo is as large as what it answers.
     pub(super) fn contains(&self, group: &Group) -> bool {
         let key = group.key;
         if !initiator::is_portless(key.protocol()) {
@@ -454,9 +455,13 @@ impl Answers<'_> {
         }
         let (interface, client, server) = (key.interface(), key.client(), key.server());
         let is_lambda = self.groups.interface(interface).known.is_lambda;
-        let is_before = |other: &Group| other.first < group.first || (other.first == group.first && !is_lambda);
-        self.turned(group).is_some_and(is_before)
-            || (initiator::is_icmp(key.protocol()) && self.talkers.contains(&(interface, server, client)))
+        let is_icmp = initiator::is_icmp(key.protocol());
+        let is_no_echo = |other: &Group| is_icmp && group.bytes_sent() > other.bytes_sent().saturating_mul(2);
+        let asks_of_the_same_second = |other: &Group| is_lambda || is_no_echo(other);
+        let is_before = |other: &Group| {
+            other.first < group.first || (other.first == group.first && !asks_of_the_same_second(other))
+        };
+        self.turned(group).is_some_and(is_before) || (is_icmp && self.talkers.contains(&(interface, server, client)))
     }
 }
 
