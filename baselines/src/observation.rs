@@ -74,6 +74,13 @@ impl Observation {
         self.n_flows == 0 && self.n_rejected > 0
     }
 
+    /// What of it was refused.
+    #[must_use]
+    pub fn refused(&self) -> Self {
+        let Self { owner, eni, peer, port, protocol, window, n_rejected, first, last, minutes, digest, .. } = *self;
+        Self { owner, eni, peer, port, protocol, window, n_rejected, first, last, minutes, digest, ..Self::default() }
+    }
+
     /// Adds another observation of the same owner, destination and window.
     pub fn merge(&mut self, other: &Self) {
         self.n_flows = self.n_flows.saturating_add(other.n_flows);

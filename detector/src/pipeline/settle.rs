@@ -69,10 +69,13 @@ impl Settled {
             let row = run.row(told.at);
             let is_told_again = is_told_again(latest.as_ref(), run.source, &row);
             latest = Some((run.source, row));
-            if is_told_again || !kept.as_ref().is_none_or(|kept| kept.tells(run.source, &row)) {
-                *n_repeated += n_records(&row);
-                continue;
-            }
+            let left = match &kept {
+                _ if is_told_again => None,
+                Some(kept) => kept.left(run.source, row),
+                None => Some(row),
+            };
+            *n_repeated += n_records(&row) - left.as_ref().map_or(0, n_records);
+            let Some(row) = left else { continue };
             match rows.last_mut().filter(|last| last.key() == row.key() && last.eni == row.eni) {
                 Some(last) => last.merge(&row),
                 None => rows.push(row),
@@ -184,14 +187,21 @@ impl Kept {
         Some(Self { sources, unnamed, told })
     }
 
-    /// Whether a row is kept: one of a flow log that is, or one of none that no flow log tells of.
-    fn tells(&self, source: u32, row: &Observation) -> bool {
+    /// What is kept of a row: all of one of a flow log that is, and of one of none what no flow log tells of.
+    fn left(&self, source: u32, row: Observation) -> Option<Observation> {
         let is_refused = row.is_refused();
         if Some(source) == self.unnamed {
-            return !self.told.contains(&(row.key(), row.eni, is_refused));
+            let [accepted, refused] = [false, true].map(|what| self.told.contains(&(row.key(), row.eni, what)));
+            // A row may tell of both.
+            return match (accepted, refused) {
+                (false, false) => Some(row),
+                (false, true) => Some(Observation { n_rejected: 0, ..row }).filter(|_| !is_refused),
+                (true, false) => Some(row.refused()).filter(|row| row.n_rejected > 0),
+                (true, true) => None,
+            };
         }
         let kept = self.sources.get(&(row.eni, row.window));
-        kept.is_some_and(|kept| source == if is_refused { kept.refused } else { kept.accepted })
+        kept.is_some_and(|kept| source == if is_refused { kept.refused } else { kept.accepted }).then_some(row)
     }
 }
 
@@ -308,8 +318,21 @@ mod tests {
         let both = ("fl-1", vec![(1, Observation { digest: 10, n_rejected: 1, ..accepted() })]);
         let refused = ("", vec![(1, Observation { digest: 11, n_flows: 0, n_rejected: 1, ..accepted() })]);
         let again = ("", vec![(1, Observation { digest: 12, ..accepted() })]);
-        for objects in [[both.clone(), refused.clone(), again.clone()], [refused, again, both]] {
+        for objects in [[both.clone(), refused.clone(), again.clone()], [refused, again, both.clone()]] {
             assert_eq!(settled_of(&objects), (vec![(1, 2)], 2));
+        }
+        // And of a row of both, what a flow log did not tell of is left.
+        let of_both = |digest| ("", vec![(1, Observation { digest, n_rejected: 5, bytes_out: 70, ..accepted() })]);
+        let log = |n_flows, n_rejected, bytes_out| {
+            ("fl-1", vec![(1, Observation { digest: 10, n_flows, n_rejected, bytes_out, ..accepted() })])
+        };
+        for (log, expected, n_again) in [(log(1, 0, 70), (1, 5, 70), 1), (log(0, 5, 0), (1, 5, 70), 5)] {
+            for objects in [[log.clone(), of_both(12)], [of_both(12), log.clone()]] {
+                let settled = settle(&objects).0;
+                let rows: Vec<_> =
+                    settled.rows.iter().map(|row| (row.n_flows, row.n_rejected, row.bytes_out)).collect();
+                assert_eq!((rows, settled.n_repeated), (vec![expected], n_again));
+            }
         }
     }
 
