@@ -104,6 +104,8 @@ enum Use {
 #[derive(Debug, Default)]
 struct Joined {
     spans: HashMap<Arc<str>, Vec<Span>, FixedState>,
+    /// The accounts of interfaces and functions.
+    accounts: BTreeSet<Box<str>>,
     counts: Counts,
 }
 
@@ -207,9 +209,13 @@ impl Inventory {
 
     /// Whether anything is known of an account's interfaces or functions; of an account that no record names, of any.
     pub fn tells_of(&self, account: &str) -> bool {
-        let is_it = |known: &str| account.is_empty() || known == account;
-        let mut owners = self.enis.values().filter_map(|eni| eni.owner_id.as_deref());
-        owners.any(is_it) || self.functions().any(|function| is_it(&function.account))
+        let accounts = &self.joined().accounts;
+        if account.is_empty() { !accounts.is_empty() } else { accounts.contains(account) }
+    }
+
+    /// How many times of attachments and deployments could not be read; what they date has none.
+    pub fn rejected_times(&self) -> u64 {
+        self.n_rejected_times + self.functions.n_rejected_times()
     }
 
     /// How many files say that more pages follow and do not hold them.
@@ -233,6 +239,8 @@ impl Inventory {
 
     fn join(&self) -> Joined {
         let mut joined = Joined::default();
+        joined.accounts.extend(self.functions().map(|function| (*function.account).into()));
+        joined.accounts.extend(self.enis.values().filter_map(|eni| eni.owner_id.clone()));
         // Interfaces of the same functions share one list of them.
         let mut lists: BTreeMap<BTreeSet<FunctionNumber>, Arc<[Function]>> = BTreeMap::new();
         let counts = &mut joined.counts;
@@ -248,7 +256,7 @@ impl Inventory {
             joined.spans.insert(Arc::clone(id), spans);
         }
         counts.functions = self.functions.len() as u64;
-        counts.rejected_times = self.n_rejected_times + self.functions.n_rejected_times();
+        counts.rejected_times = self.rejected_times();
         counts.unfinished_files = self.n_unfinished;
         joined
     }
@@ -278,6 +286,7 @@ impl Inventory {
                 .iter()
                 .filter_map(|used_for| used_for.pair())
                 .flat_map(|pair| self.functions.served(pair, at))
+                .filter(|number| self.is_of_account(eni, *number))
                 .collect();
             let owner = if served.is_empty() {
                 let service = uses.iter().find_map(|used_for| used_for.service());
@@ -294,6 +303,12 @@ impl Inventory {
             None => spans.push(Span { from: i64::MIN, owner: Attribution::Unknown }),
         }
         spans
+    }
+
+    /// Whether a function may use an interface, going by their accounts: several may share a subnet.
+    fn is_of_account(&self, eni: &Eni, function: FunctionNumber) -> bool {
+        let account = self.functions.get(function).map(|function| &*function.account);
+        eni.owner_id.is_none() || eni.owner_id.as_deref() == account
     }
 
     fn named(&self, served: &BTreeSet<FunctionNumber>) -> Arc<[Function]> {

@@ -86,6 +86,7 @@ impl Knowledge {
         let inventory = inventory?;
         let (networks, threat_lists, trusted_lists, mut notes) = others?;
         notes.extend(unfinished(&inventory));
+        notes.extend(undated(&inventory));
         notes.extend(unattributed(&inventory));
         Ok((pipeline::Knowledge { inventory, networks, threat_lists, trusted_lists, all_interfaces }, notes))
     }
@@ -112,6 +113,13 @@ fn unfinished(inventory: &Inventory) -> Option<String> {
     let n = inventory.unfinished_files();
     let hint = "the AWS CLI pages on by itself, unless --max-items or --no-paginate is given";
     (n > 0).then(|| format!("{n} of the inventory's files say that more pages follow and do not hold them; {hint}"))
+}
+
+/// Says so if dates of the inventory cannot be read.
+fn undated(inventory: &Inventory) -> Option<String> {
+    let n = inventory.rejected_times();
+    let lost = "a deployment without one is named in no finding, and an interface with other owners since keeps both";
+    (n > 0).then(|| format!("{n} of the inventory's LastModified and AttachTime are no dates; {lost}"))
 }
 
 /// Says so if there are functions and no interface that could be theirs.
@@ -546,6 +554,20 @@ mod tests {
         assert_eq!([of(Some(9 * DAY), 37 * DAY), of(Some(90 * DAY), 37 * DAY), of(None, 37 * DAY)], ["", "", ""]);
         assert!(of(Some(9 * DAY), 38 * DAY).starts_with("--aws-ranges was written 29 days before these logs end"));
         assert_eq!(outdated(Some(9 * DAY), None), None, "there are no logs");
+    }
+
+    #[test]
+    fn dates_that_are_none_are_noticed() {
+        let of = |time: &str| {
+            let mut inventory = Inventory::default();
+            let enis = format!(
+                r#"{{"NetworkInterfaces":[{{"NetworkInterfaceId":"eni-1","Attachment":{{"AttachTime":"{time}"}}}}]}}"#
+            );
+            inventory.add_enis("enis.json", enis.as_bytes()).expect("a list");
+            undated(&inventory).unwrap_or_default()
+        };
+        assert_eq!(of("2026-03-31T08:58:00+00:00"), "");
+        assert!(of("31 March").starts_with("1 of the inventory's LastModified and AttachTime are no dates"));
     }
 
     #[test]

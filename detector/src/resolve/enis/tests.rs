@@ -251,6 +251,23 @@ fn cli_functions_hold_always_beside_snapshots() {
 }
 
 #[test]
+fn functions_of_another_account_use_no_interface_of_this_one() {
+    // Of a subnet that several accounts share.
+    let theirs = with(
+        function("theirs", "1", &["subnet-a"], &["sg-1"]),
+        "FunctionArn",
+        json!("arn:aws:lambda:eu-west-1:444455556666:function:theirs"),
+    );
+    let functions = [function("api", "1", &["subnet-a"], &["sg-1"]), theirs];
+    let of = |id: &str, account: &str| with(eni(id, "subnet-a", &["sg-1"]), "OwnerId", json!(account));
+    let enis = [of("eni-1", "111122223333"), of("eni-2", "444455556666"), of("eni-3", "777788889999")];
+    let inventory = cli(&[&enis[..], &[eni("eni-4", "subnet-a", &["sg-1"])]].concat(), &functions);
+    let owners = ["eni-1", "eni-2", "eni-3", "eni-4"].map(|id| owner(&inventory, id, T1));
+    assert_eq!(owners, ["api", "theirs", "?", "api+theirs"], "of the last nobody says whose it is");
+    assert_eq!(["111122223333", "777788889999", "", "1"].map(|of| inventory.tells_of(of)), [true, true, true, false]);
+}
+
+#[test]
 fn adding_after_asking_is_seen() {
     let mut inventory = cli(&[eni("eni-1", "subnet-a", &["sg-1"])], &[]);
     assert_eq!(owner(&inventory, "eni-1", T1), "?");
