@@ -68,6 +68,15 @@ fn what_goes_on_in_a_later_run_is_news_only_with_something_new() {
     assert_eq!(of_two_runs(&log).1, [(1, 0), (1, 0)], "far more than ever");
     log.call(at(16, 9, 31), ANOTHER, 8000, 20_000, 5000);
     assert_eq!(of_two_runs(&log).1, [(1, 0), (2, 0)], "another stranger");
+    let mut log = with_new_endpoint();
+    log.call(at(12, 9, 31), "203.0.113.201", 443, 20_000, 5000);
+    assert_eq!(of_two_runs(&log).1, [(1, 0), (1, 0)], "twice as many hosts of it");
+    let mut log = Log::steady();
+    log.call(at(10, 9, 31), STRANGER, 443, 50_000_000, 5000);
+    for n in 0..40 {
+        log.call(at(11, 9, 15 * n), STRANGER, 443, 900, 5000);
+    }
+    assert_eq!(of_two_runs(&log).1, [(1, 0), (1, 0)], "a rhythm");
 }
 
 #[test]

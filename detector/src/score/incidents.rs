@@ -85,6 +85,8 @@ pub struct Incident {
 struct Told {
     level: Level,
     n_topics: usize,
+    n_checks: usize,
+    n_destinations: usize,
 }
 
 /// What a check says of a topic.
@@ -298,7 +300,12 @@ impl Incidents {
     pub fn begin_run(&mut self) {
         for incident in self.of_owner.values_mut().flat_map(|own| &mut own.0) {
             incident.lasts = false;
-            incident.told = Some(Told { level: incident.level(), n_topics: incident.topics.len() });
+            incident.told = Some(Told {
+                level: incident.level(),
+                n_topics: incident.topics.len(),
+                n_checks: incident.n_checks(),
+                n_destinations: incident.destinations.len(),
+            });
         }
     }
 
@@ -307,7 +314,8 @@ impl Incidents {
         self.iter().filter(|incident| incident.lasts).map(|incident| incident.id).collect()
     }
 
-    /// Of those, the ones an earlier run told that are no worse now and about nothing more: they just go on.
+    /// Of those, the ones an earlier run told that are no worse now and about nothing more, for no other reason and
+    /// not with twice as many destinations: they just go on.
     pub fn going_on(&self) -> BTreeSet<Fingerprint> {
         let news: BTreeSet<Fingerprint> =
             self.iter().filter(|incident| incident.lasts && incident.has_news()).map(|incident| incident.id).collect();
@@ -379,7 +387,17 @@ impl Incident {
 
     /// Whether more is to be told of it than when this run began.
     fn has_news(&self) -> bool {
-        self.told.is_none_or(|told| self.level() > told.level || self.topics.len() > told.n_topics)
+        self.told.is_none_or(|told| {
+            self.level() > told.level
+                || self.topics.len() > told.n_topics
+                || self.n_checks() > told.n_checks
+                || self.destinations.len() >= (told.n_destinations * 2).max(1)
+        })
+    }
+
+    /// How many checks say something of it.
+    fn n_checks(&self) -> usize {
+        self.words.keys().map(|(_, check)| check).collect::<BTreeSet<_>>().len()
     }
 
     /// Parts of one incident that several owners had, in order of their beginning, as one. What they tell of one
