@@ -280,18 +280,15 @@ impl Undecided {
             return;
         }
         // How many different counterparts each end has among the undecided: a server's port is shared.
-        let mut pairs: Vec<(End, (u32, u16))> = Vec::with_capacity(self.records.len() * 2);
-        for r in &self.records {
-            let [src, dst] = r.ends();
-            pairs.push((src, (dst.1, dst.2)));
-            pairs.push((dst, (src.1, src.2)));
-        }
-        pairs.sort_unstable();
-        pairs.dedup();
+        // Memory follows the connections, of which one that is held has many records.
+        let mut met: HashSet<Connection, FixedState> = HashSet::default();
         let mut n_counterparts: HashMap<End, u32, FixedState> = HashMap::default();
-        for (end, _) in pairs {
-            *n_counterparts.entry(end).or_default() += 1;
+        for record in &self.records {
+            if met.insert(Connection::of(record).0) {
+                record.ends().into_iter().for_each(|end| *n_counterparts.entry(end).or_default() += 1);
+            }
         }
+        drop(met);
         let served: HashSet<End, FixedState> = groups.served().filter(|end| n_counterparts.contains_key(end)).collect();
         let decided: Vec<Sense> = self
             .records
