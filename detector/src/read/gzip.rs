@@ -185,9 +185,11 @@ pub(super) fn inflate_whole(name: &Arc<str>, object: &dyn Object, limits: &Limit
         return Ok(None);
     }
     let gzip = object.read_at(0, size as usize).map_err(io)?;
-    // A second member would be silently left out below, so whatever could start one goes the streaming way.
+    // A second member would be silently left out below, so whatever could start one goes the streaming way. Its fourth
+    // byte has none of the bits that RFC 1952 reserves.
     let after = gzip.get(1..).unwrap_or_default();
-    if memchr::memmem::find(after, &MAGIC).is_some() {
+    let is_start = |at: usize| after.get(at + MAGIC.len()).is_some_and(|flags| flags & 0xe0 == 0);
+    if memchr::memmem::find_iter(after, &MAGIC).any(is_start) {
         return Ok(None);
     }
     let mut inflated = vec![0; n_inflated as usize];
@@ -204,4 +206,27 @@ pub(super) fn inflate_all(name: &Arc<str>, object: Arc<dyn Object>, limits: &Lim
     let mut inflated = Vec::new();
     while inflate.append(&mut inflated, RANGE_BYTES)? > 0 {}
     Ok(inflated)
+}
+
+#[cfg(test)]
+mod tests {
+    use libdeflater::{CompressionLvl, Compressor};
+
+    use super::*;
+    use crate::read::InMemory;
+
+    #[test]
+    fn only_what_can_start_a_member_is_taken_for_one() {
+        let whole = |text: &[u8]| {
+            let mut gzip = vec![0; text.len() + 100];
+            // Stored as it is.
+            let level = CompressionLvl::new(0).unwrap();
+            let n = Compressor::new(level).gzip_compress(text, &mut gzip).unwrap();
+            gzip.truncate(n);
+            inflate_whole(&"o".into(), &InMemory::new("o", gzip), &Limits::DEFAULT).unwrap()
+        };
+        let text = |flags| [&MAGIC[..], &[flags], b" eni-1"].concat();
+        assert_eq!(whole(&text(0x20)), Some(text(0x20)));
+        assert_eq!(whole(&text(0x08)), None);
+    }
 }
