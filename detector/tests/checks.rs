@@ -40,7 +40,7 @@ const fn near_miss(check: CheckId, what: &'static str, log: fn() -> Log) -> Case
     Case { check, caught: None, what, log }
 }
 
-pub(crate) const CASES: [Case; 51] = [
+pub(crate) const CASES: [Case; 52] = [
     caught(CheckId::NewDestination, STRANGER, "one small upload to a stranger", || {
         let mut log = Log::steady();
         log.call(at(10, 9, 31), STRANGER, 443, 20_000, 5000);
@@ -262,6 +262,15 @@ pub(crate) const CASES: [Case; 51] = [
             log.call(at(day, 9, 31), "9.9.9.9", 53, 130, 160);
         }
         log.call(at(10, 9, 32), "149.112.112.112", 53, 130, 160);
+        log
+    }),
+    near_miss(CheckId::UnusualResolver, "one more of the name servers of all the world", || {
+        let mut log = Log::steady();
+        for day in 0..12 {
+            for n in 0..8 {
+                log.call(at(day, 9, 31), &format!("5{}.{n}.8.9", day % 10), 53, 130, 160);
+            }
+        }
         log
     }),
     caught(CheckId::UnusualResolver, "149.112.112.112", "the operator it always asked, now over HTTPS", || {

@@ -3,7 +3,8 @@
 //! Why it matters: lookups at the VPC's own resolver are not recorded, so any record of port 53 or 853 is a resolver
 //! somebody chose, and data leaves in names. A public resolver on 443 hides the same in TLS.
 //! False positives: a function that begins to use its own resolver. Known ones are no news, nor are other addresses of
-//! a public resolver that is known on the same port: clients take turns among them.
+//! a public resolver that is known on the same port: clients take turns among them. Who asks very many resolves names
+//! itself, and one more is as new as any host.
 
 use std::collections::BTreeSet;
 
@@ -21,6 +22,9 @@ use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Ports of DNS and DNS over TLS or QUIC. Source: RFC 1035, RFC 7858, RFC 9250.
 const DNS_PORTS: [u16; 2] = [53, 853];
+
+/// Resolvers asked before that make one more no news: a few public ones have two addresses each, in IPv4 and IPv6.
+const MANY_RESOLVERS: usize = 32;
 
 /// Bans for a resolver outside, and one inside the VPC.
 const OUTSIDE_BANS: f64 = 2.2;
@@ -57,6 +61,10 @@ impl Check for UnusualResolver {
                 continue;
             }
             let Some(topic) = view.topic_of(row, found) else { continue };
+            let n_before = n_asked_before(view, row, known.map_or(row.window, |known| known.known.first));
+            if n_before >= MANY_RESOLVERS {
+                continue;
+            }
             let inside = is_private(address);
             let bans = if inside { INSIDE_BANS } else { OUTSIDE_BANS };
             let how = match (row.port, row.protocol) {
@@ -85,7 +93,11 @@ impl Check for UnusualResolver {
                         "{how} to {}{whose}; before it, this {} asked {}",
                         view.destination_words(row),
                         view.owner_word(),
-                        asked_before(view, row, known.map_or(row.window, |known| known.known.first)),
+                        match n_before {
+                            0 => "no resolver but the VPC's".to_owned(),
+                            1 => "another resolver".to_owned(),
+                            n => format!("{n} other resolvers"),
+                        },
                     ),
                 }],
                 destinations,
@@ -98,8 +110,8 @@ impl Check for UnusualResolver {
     }
 }
 
-/// Which resolvers the function asked before a window, other than the destination of a row.
-fn asked_before(view: &View<'_>, row: &Observation, first: Window) -> String {
+/// How many resolvers the function asked before a window, other than the destination of a row.
+fn n_asked_before(view: &View<'_>, row: &Observation, first: Window) -> usize {
     let is_resolver = |&(peer, port, _): &DestinationKey| {
         DNS_PORTS.contains(&port) || port == 443 && view.facts.public_resolver(view.rungs(peer).address).is_some()
     };
@@ -108,11 +120,7 @@ fn asked_before(view: &View<'_>, row: &Observation, first: Window) -> String {
         .destinations()
         .filter(|(key, known)| (key.0, key.1) != (row.peer, row.port) && known.known.first < first && is_resolver(key));
     let addresses: BTreeSet<u32> = others.map(|(&(peer, ..), _)| peer).collect();
-    match addresses.len() {
-        0 => "no resolver but the VPC's".to_owned(),
-        1 => "another resolver".to_owned(),
-        n => format!("{n} other resolvers"),
-    }
+    addresses.len()
 }
 
 /// The resolvers among a newcomer's destinations, with everything exchanged with them: most hosts of a public
