@@ -167,7 +167,7 @@ fn network(key: &str, text: &str) -> Result<NetworkPattern, Error> {
         return Ok(NetworkPattern::Block(block.trunc()));
     }
     if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(NetworkPattern::Block(address.into()));
+        return Ok(NetworkPattern::Block(address.to_canonical().into()));
     }
     // Labels begin with a word; what looks like an address and is none is a typing error that would hide nothing.
     // A block may follow the word (`private 10.0.0.0/16`), and companies' names hold a stroke (`AS64500 Example A/S`).
@@ -208,6 +208,8 @@ mod tests {
         for block in ["10.0.0.0/8", "203.0.113.7", "fd00::/8"] {
             assert!(matches!(network("network", block), Ok(NetworkPattern::Block(_))), "{block}");
         }
+        let [mapped, v4] = ["::ffff:203.0.113.7", "203.0.113.7"].map(|text| network("network", text));
+        assert_eq!(mapped, v4);
         for neither in ["10.0.0.0/33", "10.0.0.0 /8", "fd00::1 /64", "10.0.0", "203.0.113.0/24x", "::/x"] {
             assert!(network("network", neither).is_err(), "{neither}");
         }

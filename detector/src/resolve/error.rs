@@ -69,7 +69,7 @@ pub enum Error {
     /// The file is neither a MaxMind-format database nor an iptoasn table.
     #[error(
         "`{origin}` is neither a MaxMind-format database nor a table of `start end asn country name`, tab-separated \
-         ({rejected} lines rejected)"
+         (lines rejected: {rejected})"
     )]
     NotAsn {
         /// The file.
@@ -100,7 +100,7 @@ pub enum Error {
         database: String,
     },
     /// A list has no entry.
-    #[error("`{origin}` has no line that is an address or a CIDR block ({rejected} lines rejected)")]
+    #[error("`{origin}` has no line that is an address or a CIDR block (lines rejected: {rejected})")]
     EmptyList {
         /// The file.
         origin: String,

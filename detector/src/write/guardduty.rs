@@ -25,7 +25,7 @@ pub(super) fn render(finding: &Finding) -> String {
         "title": finding.title,
         "description": finding.description,
         "severity": finding.severity.value(),
-        "confidence": finding.confidence * 100.0,
+        "confidence": (finding.confidence * 100.0).round(),
         "createdAt": rfc3339(finding.first_seen),
         "updatedAt": rfc3339(finding.last_seen),
         "resource": resource(finding),
@@ -187,6 +187,10 @@ mod tests {
         assert_eq!(connection["connectionDirection"], "OUTBOUND");
         assert_eq!(connection["blocked"], false);
         assert_eq!(rendered(&sample::bare_interface())["resource"]["resourceType"], "NetworkInterface");
+        for (share, percent) in [(0.57, 57.0), (0.29, 29.0)] {
+            let finding = Finding { confidence: share, ..sample::new_destination() };
+            assert_eq!(rendered(&finding)["confidence"], percent);
+        }
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub fn body(finding: &Finding) -> String {
 
     mail.fact("Severity", &format!("{} ({:.1} of 10)", finding.severity.label(), finding.severity.value()));
     mail.fact("Confidence", &format!("{:.0} %", finding.confidence * 100.0));
-    mail.fact("Function", &table::owner_words(finding));
+    let whose = if finding.owner.kind == OwnerKind::Interface { "Interface" } else { "Function" };
+    mail.fact(whose, &table::owner_words(finding));
     let place = Place::of(finding);
     mail.fact("Account", &format!("{}, {}", place.account, place.region));
     mail.fact("When", &table::when(finding));
@@ -211,6 +212,12 @@ Finding 9f2c41d70be85a1366f092ced481377b, new-destination
     #[test]
     fn going_on_is_said_in_the_subject() {
         assert_eq!(subject(&sample::beacon()), "[Medium 5.0, goes on] beacon: support-bot -> [2001:db8:77::5]:443/tcp");
+    }
+
+    #[test]
+    fn who_owns_itself_is_called_an_interface() {
+        let mail = body(&sample::bare_interface());
+        assert!(mail.lines().any(|line| line.starts_with("Interface  ")) && !mail.contains("\nFunction "), "{mail}");
     }
 
     #[test]
