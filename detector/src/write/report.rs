@@ -35,7 +35,7 @@ pub fn line(coverage: &Coverage) -> String {
         (coverage.n_stray, "rows years from all others"),
         (coverage.n_outside_span, "rows outside the span"),
         (coverage.n_other_interface, "rows of other services"),
-        (coverage.n_novelty_abstained, "functions whose novelty says little"),
+        (coverage.n_novelty_abstained, "functions that meet new networks too often to judge by them"),
     ];
     seen.extend(rare.into_iter().filter(|(n, _)| *n > 0));
     let mut told = vec![(coverage.n_findings, "findings"), (coverage.n_suppressed, "suppressed")];
@@ -67,7 +67,7 @@ pub fn change(change: &Change) -> String {
         Measure::DayBytes => ("bytes sent on a typical day", bytes(change.before), bytes(change.after)),
     };
     format!(
-        "the normal of {} changed since {}: {what} {before} before, {after} now",
+        "what is normal for {} changed since {}: {what} {before} before, {after} now",
         change.function,
         day(change.since)
     )
@@ -268,11 +268,11 @@ mod tests {
         };
         assert_eq!(
             one(Measure::Networks, 4, 12),
-            "the normal of api changed since 2026-03-10: known networks 4 before, 12 now"
+            "what is normal for api changed since 2026-03-10: known networks 4 before, 12 now"
         );
         assert_eq!(
             one(Measure::DayBytes, 8_000_000, 80_000_000),
-            "the normal of api changed since 2026-03-10: bytes sent on a typical day 8.0 MB before, 80.0 MB now"
+            "what is normal for api changed since 2026-03-10: bytes sent on a typical day 8.0 MB before, 80.0 MB now"
         );
     }
 
