@@ -341,11 +341,15 @@ fn is_lambda(raw: &RawEni) -> bool {
     let description = raw.description.as_deref().unwrap_or("");
     match raw.interface_type.as_deref() {
         Some("lambda") => true,
-        None | Some("interface") => {
-            description.starts_with("AWS Lambda VPC ENI") || description.starts_with("arn:aws:lambda:")
-        }
+        None | Some("interface") => description.starts_with("AWS Lambda VPC ENI") || is_arn_of("lambda", description),
         Some(_) => false,
     }
+}
+
+/// Whether a description is an ARN of a service, in whichever partition.
+fn is_arn_of(service: &str, description: &str) -> bool {
+    let mut parts = description.split(':');
+    parts.next() == Some("arn") && parts.nth(1) == Some(service)
 }
 
 /// What AWS writes into the description of interfaces whose type is just `interface`, and the service that is.
@@ -359,7 +363,6 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("ElastiCache", "elasticache"),
     ("RedshiftNetworkInterface", "redshift"),
     ("DAX ", "dax"),
-    ("arn:aws:ecs:", "ecs_task"),
     ("Amazon EKS", "eks"),
     ("aws-K8S-", "eks"),
     ("Interface for NAT Gateway", "nat_gateway"),
@@ -381,7 +384,8 @@ fn service(raw: &RawEni) -> &str {
                 DESCRIPTIONS.iter().find(|(start, _)| description.starts_with(start)).map(|(_, service)| *service);
             let attached =
                 raw.attachment.as_ref().and_then(|attachment| attachment.instance_id.as_ref()).map(|_| "instance");
-            described.or(attached).unwrap_or("interface")
+            let of_arn = is_arn_of("ecs", description).then_some("ecs_task");
+            described.or(of_arn).or(attached).unwrap_or("interface")
         }
     }
 }

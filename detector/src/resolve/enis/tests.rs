@@ -137,6 +137,8 @@ fn other_interfaces_are_named_by_their_service() {
         (kind("lambda"), "api"),
         (described("AWS Lambda VPC ENI-api-0f3c"), "api"),
         (described("AWS Lambda VPC ENI: 0f3c"), "api"),
+        (described("arn:aws-cn:lambda:cn-north-1:111122223333:function:api"), "api"),
+        (described("arn:aws-us-gov:ecs:us-gov-west-1:111122223333:attachment/a"), "[ecs_task]"),
         // Same subnet and groups, but a database's or a person's.
         (described("RDSNetworkInterface"), "[rds]"),
         (described("my own"), "[interface]"),
