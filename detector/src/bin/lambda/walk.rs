@@ -186,10 +186,15 @@ impl FoldedIn {
         let mut n_repeated = 0;
         for (flow_log, set) in rows {
             let mut kept = std::mem::take(&mut set.rows);
-            kept.retain(|row| {
+            kept.retain_mut(|row| {
                 let is_repeated = row.window.day() == day && self.tells(flow_log, set, row);
                 n_repeated += u64::from(is_repeated);
-                !is_repeated
+                // Of a row that tells of both, what was refused may be news.
+                let is_left = is_repeated && row.n_flows > 0 && row.n_rejected > 0 && {
+                    *row = row.refused();
+                    !self.tells(flow_log, set, row)
+                };
+                !is_repeated || is_left
             });
             set.rows = kept;
         }
@@ -299,6 +304,26 @@ mod tests {
         let left: Vec<u32> = rows.iter().flat_map(|(_, set)| &set.rows).map(|row| row.window.0).collect();
         assert_eq!(left, [101, 200]);
         assert_eq!(told.take_out(Day(1), &mut rows), 1);
+    }
+
+    #[test]
+    fn of_a_row_of_both_what_was_refused_is_left_where_only_the_other_was_told() {
+        let accepted =
+            Observation { window: Window(100), n_flows: 1, bytes_out: 70, digest: 1, ..Observation::default() };
+        let both = Observation { n_rejected: 5, digest: 2, ..accepted };
+        let left = |folded: &[Observation]| {
+            let mut told = FoldedIn::default();
+            for row in folded {
+                let set = set_of(*row);
+                told.add("fl-1", &set, &set.rows[0]);
+            }
+            let mut rows = [(String::new(), set_of(both))];
+            told.take_out(Day(0), &mut rows);
+            rows[0].1.rows.iter().map(|row| (row.n_flows, row.n_rejected, row.bytes_out)).collect::<Vec<_>>()
+        };
+        assert_eq!(left(&[accepted]), [(0, 5, 0)]);
+        assert_eq!(left(&[both]), []);
+        assert_eq!(left(&[]), [(1, 5, 70)]);
     }
 
     #[test]
