@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use baselines::baseline::{Baseline, Learned};
 use baselines::follow::Open;
-use baselines::heirs::{WarmUp, functions};
+use baselines::heirs::WarmUp;
 use baselines::known::RecordLengths;
 use baselines::newcomer::Subject;
 use baselines::observation::{Eni, Observation};
@@ -45,7 +45,7 @@ use crate::finding::{CheckId, Deployment, Finding, Fingerprint};
 pub use flood::Flood;
 use incidents::Judged;
 pub use incidents::{Incident, Incidents, OwnIncidents, StoredError};
-use novelty::Prior;
+use novelty::{Past, Prior};
 use oddity::{Oddity, Topic};
 use view::View;
 pub(crate) use view::{RENTED_BLOCKS, subject_words};
@@ -119,6 +119,8 @@ pub struct Scorer<'a> {
     checks: Vec<&'static dyn Check>,
     are_refusals_judged: bool,
     prior: (Day, Prior),
+    /// What it was taken from.
+    pasts: Vec<Past>,
     records: RecordLengths,
     /// Whether any functions share an interface.
     are_shared: bool,
@@ -167,6 +169,7 @@ impl<'a> Scorer<'a> {
             checks: CHECKS.into_iter().filter(|check| is_on(check.id())).collect(),
             are_refusals_judged: is_on(CheckId::RejectedEgress),
             prior: (Day(0), Prior::default()),
+            pasts: Vec::new(),
             records: RecordLengths::default(),
             are_shared: false,
             incidents: Incidents::default(),
@@ -176,9 +179,13 @@ impl<'a> Scorer<'a> {
     /// Looks at the fleet before an hour of a day is judged: a walk may begin with any hour, and finds what one from
     /// midnight on finds.
     pub fn begin(&mut self, baselines: &Baselines, day: Day) {
-        self.prior = (day, Prior::of(baselines, day));
+        let pasts: Vec<Past> = baselines.iter().map(|(_, baseline)| Past::before(baseline, day)).collect();
+        if self.prior.0 != day || self.pasts != pasts {
+            self.prior = (day, Prior::of(baselines, day));
+            self.pasts = pasts;
+        }
         self.records = RecordLengths::default();
-        self.are_shared = baselines.iter().any(|(name, _)| functions(name).nth(1).is_some());
+        self.are_shared = baselines.iter().any(|(name, _)| name.contains(','));
         baselines.iter().for_each(|(_, baseline)| self.records.add(baseline.records));
     }
 

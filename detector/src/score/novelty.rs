@@ -79,23 +79,37 @@ impl Prior {
     /// How much it is worth is measured for networks only: which prefixes a function meets is the network's doing, and
     /// new ports are too few to show how functions differ.
     pub(super) fn of(baselines: &Baselines, now: Day) -> Self {
-        let days = |pick| baselines.iter().map(move |(_, baseline)| days_with_news(baseline, now, pick));
-        let rung = |pick| Rung { chance: chance_of_fleet(days(pick)), days: PRIOR_DAYS };
-        let ports = baselines.iter().map(|(_, baseline)| new_ports(baseline, now));
-        let networks: fn(&DiaryDay) -> u32 = |day| day.networks;
+        let owners: Vec<News> = baselines.iter().map(|(_, baseline)| News::of(baseline, now)).collect();
+        let shares = |pick: fn(&News) -> (f64, f64)| owners.iter().map(pick);
+        let rung = |pick| Rung { chance: chance_of_fleet(shares(pick)), days: PRIOR_DAYS };
         Self {
-            network: Rung { days: worth(days(networks)), ..rung(networks) },
-            service: rung(|day| day.services),
-            prefix: rung(|day| day.prefixes),
-            port: Rung { chance: chance_of_fleet(ports), days: PRIOR_DAYS },
+            network: Rung { days: worth(shares(News::of_networks)), ..rung(News::of_networks) },
+            service: rung(News::of_services),
+            prefix: rung(|news| (news.prefixes, news.days)),
+            port: rung(News::of_ports),
         }
+    }
+}
+
+/// Which of an owner's days lie before a day: while these are the same, so is what they tell. They change in the midst
+/// of a day when an owner begins with another's past, or has no room for another day.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Past {
+    first: Option<Day>,
+    n_days: usize,
+}
+
+impl Past {
+    pub(super) fn before(baseline: &Baseline, day: Day) -> Self {
+        let diary = &baseline.diary;
+        Self { first: diary.first().map(|entry| entry.day), n_days: diary.partition_point(|entry| entry.day < day) }
     }
 }
 
 /// The chance a day of a fleet's quieter three quarters, from the days with news and all days of each owner.
 fn chance_of_fleet(owners: impl Iterator<Item = (f64, f64)>) -> f64 {
     let mut past: Vec<(f64, f64)> = owners.filter(|&(_, exposure)| exposure >= 1.0).collect();
-    past.sort_by(by_share);
+    sort_by_share(&mut past);
     // Of few no more than three quarters either: one that meets something new daily would speak for all.
     past.truncate((past.len() * 3 / 4).max(1));
     let (news, exposure) = past.iter().fold((0.0, 0.0), |sum, day| (sum.0 + day.0, sum.1 + day.1));
@@ -103,9 +117,11 @@ fn chance_of_fleet(owners: impl Iterator<Item = (f64, f64)>) -> f64 {
     ((news + PRIOR_WITHOUT_FLEET * weight) / (exposure + weight)).clamp(PRIOR_RANGE.0, PRIOR_RANGE.1)
 }
 
-/// An order of days with news and all days that speaks of them only.
-fn by_share(a: &(f64, f64), b: &(f64, f64)) -> std::cmp::Ordering {
-    (a.0 / a.1).total_cmp(&(b.0 / b.1)).then(a.1.total_cmp(&b.1))
+/// Sorts days with news and all days in an order that speaks of them only.
+fn sort_by_share(owners: &mut [(f64, f64)]) {
+    owners.sort_unstable_by(|a, b| {
+        (a.0 / a.1).total_cmp(&(b.0 / b.1)).then(a.1.total_cmp(&b.1)).then(a.0.total_cmp(&b.0))
+    });
 }
 
 /// How many days of an owner's own its fleet is worth: many where owners are alike, few where some meet something new
@@ -116,7 +132,7 @@ fn by_share(a: &(f64, f64), b: &(f64, f64)) -> std::cmp::Ordering {
 fn worth(owners: impl Iterator<Item = (f64, f64)>) -> f64 {
     let mut owners: Vec<(f64, f64)> = owners.filter(|&(_, exposure)| exposure >= SPREAD_DAYS).collect();
     // A sum depends on its order, and owners are numbered anew at each reload.
-    owners.sort_by(by_share);
+    sort_by_share(&mut owners);
     let n = owners.len();
     let (news, exposure) = owners.iter().fold((0.0, 0.0), |sum, owner| (sum.0 + owner.0, sum.1 + owner.1));
     let mean = news / exposure;
@@ -140,25 +156,48 @@ fn weight(day: Day, now: Day) -> f64 {
     WEIGHTS.get(age as usize).copied().unwrap_or_else(|| at_age(age))
 }
 
-/// Days that brought something new, and days in all, both weighted by age.
-fn days_with_news(baseline: &Baseline, now: Day, pick: fn(&DiaryDay) -> u32) -> (f64, f64) {
-    let past = baseline.diary.iter().skip(RAMP_DAYS).filter(|entry| entry.day < now);
-    past.fold((0.0, 0.0), |(news, exposure), entry| {
-        let weight = weight(entry.day, now);
-        (news + weight * f64::from(u8::from(pick(entry) > 0)), exposure + weight)
-    })
+/// What an owner's past days brought that was new, all weighted by age.
+#[derive(Debug, Default)]
+struct News {
+    /// Days in all, and those that brought a new network, a new service, a new prefix.
+    days: f64,
+    networks: f64,
+    services: f64,
+    prefixes: f64,
+    /// How often a port never used before came, and how often one might have: at each new network, and once a day. Who
+    /// met a hundred networks on the web's ports only is as surprised by another port as one who met none in a hundred
+    /// days.
+    ports: f64,
+    occasions: f64,
 }
 
-/// How often a port never used before came, and how often one might have: at each new network, and once a day; both
-/// weighted by age. Who met a hundred networks on the web's ports only is as surprised by another port as one who met
-/// none in a hundred days.
-fn new_ports(baseline: &Baseline, now: Day) -> (f64, f64) {
-    let past = baseline.diary.iter().skip(RAMP_DAYS).filter(|entry| entry.day < now);
-    past.fold((0.0, 0.0), |(news, occasions), entry| {
-        let weight = weight(entry.day, now);
-        let n = entry.networks.max(entry.ports).max(1);
-        (news + weight * f64::from(entry.ports), occasions + weight * f64::from(n))
-    })
+impl News {
+    fn of(baseline: &Baseline, now: Day) -> Self {
+        let past = baseline.diary.iter().skip(RAMP_DAYS).filter(|entry| entry.day < now);
+        past.fold(Self::default(), |mut news, entry| {
+            let weight = weight(entry.day, now);
+            let of = |n: u32| if n > 0 { weight } else { 0.0 };
+            news.days += weight;
+            news.networks += of(entry.networks);
+            news.services += of(entry.services);
+            news.prefixes += of(entry.prefixes);
+            news.ports += weight * f64::from(entry.ports);
+            news.occasions += weight * f64::from(entry.networks.max(entry.ports).max(1));
+            news
+        })
+    }
+
+    fn of_networks(&self) -> (f64, f64) {
+        (self.networks, self.days)
+    }
+
+    fn of_services(&self) -> (f64, f64) {
+        (self.services, self.days)
+    }
+
+    fn of_ports(&self) -> (f64, f64) {
+        (self.ports, self.occasions)
+    }
 }
 
 /// Days on which a port was first used with some network, weighted by age; not under a finding.
@@ -201,11 +240,12 @@ pub(super) fn circumstances(
     now: Window,
 ) -> Circumstances {
     let rungs = fleet.ladder.rungs(row.peer);
+    let news = News::of(baseline, now.day());
     let (n_new, exposure) = match subject {
-        Subject::Network(_) => days_with_news(baseline, now.day(), |day| day.networks),
+        Subject::Network(_) => news.of_networks(),
         // A port that the function uses with one network after the other is no news with the next.
         Subject::Service(_, port, protocol) => {
-            let (n_new, exposure) = days_with_news(baseline, now.day(), |day| day.services);
+            let (n_new, exposure) = news.of_services();
             let by_port = days_of_port(baseline, now.day(), (port, protocol));
             (n_new.max(by_port).max(share_of_port(baseline, (port, protocol)) * exposure), exposure)
         }
@@ -214,13 +254,13 @@ pub(super) fn circumstances(
             (f64::from(network.n_late_prefixes), f64::from(network.known.n_days.saturating_sub(1)))
         }),
     };
-    let (n_new_networks, network_exposure) = days_with_news(baseline, now.day(), |day| day.networks);
+    let (n_new_networks, network_exposure) = news.of_networks();
     let known = baseline.known;
     let n_owners_knowing = match subject {
         Subject::Prefix(prefix) => fleet.n_owners_knowing_prefix(prefix),
         _ => fleet.n_owners_knowing(rungs.network),
     };
-    let (n_new_ports, port_exposure) = new_ports(baseline, now.day());
+    let (n_new_ports, port_exposure) = news.of_ports();
     Circumstances {
         n_days: known.map_or(0, |known| known.n_days),
         n_new,
@@ -340,7 +380,7 @@ const RESTLESS_BANS: f64 = 0.8;
 /// How many owners meet new networks so often that one more hardly says anything.
 pub(super) fn n_restless(baselines: &Baselines, now: Day) -> u64 {
     let chance_of = |baseline: &Baseline| {
-        let (news, exposure) = days_with_news(baseline, now, |day| day.networks);
+        let (news, exposure) = News::of(baseline, now).of_networks();
         if exposure > 0.0 { news / exposure } else { 0.0 }
     };
     baselines.iter().filter(|(_, baseline)| -chance_of(baseline).max(1e-9).log10() < RESTLESS_BANS).count() as u64
@@ -392,7 +432,7 @@ mod tests {
             let day = |day| DiaryDay { day: Day(day), networks, ports, ..DiaryDay::default() };
             let mut baseline = Baseline::default();
             baseline.diary = (1..=10).map(day).collect();
-            let (n_new_ports, port_exposure) = new_ports(&baseline, Day(11));
+            let (n_new_ports, port_exposure) = News::of(&baseline, Day(11)).of_ports();
             port_surprise(&Circumstances { n_new_ports, port_exposure, ..Circumstances::default() }, &Prior::default())
         };
         assert!(of(20, 0) > of(0, 0) + 0.8, "{} {}", of(20, 0), of(0, 0));
