@@ -35,7 +35,7 @@ pub fn line(coverage: &Coverage) -> String {
         (coverage.n_stray, "rows years from all others"),
         (coverage.n_outside_span, "rows outside the span"),
         (coverage.n_other_interface, "rows of other services"),
-        (coverage.n_novelty_abstained, "functions that meet new networks too often to judge by them"),
+        (coverage.n_novelty_abstained, "functions meeting new networks too often to judge by them"),
     ];
     seen.extend(rare.into_iter().filter(|(n, _)| *n > 0));
     let mut told = vec![(coverage.n_findings, "findings"), (coverage.n_suppressed, "suppressed")];
