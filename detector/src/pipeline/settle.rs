@@ -66,16 +66,15 @@ impl Settled {
         let mut latest = None;
         for told in told {
             let Some(run) = runs.get(told.run as usize) else { continue };
-            let row = run.row(told.at);
+            let mut row = run.row(told.at);
             let is_told_again = is_told_again(latest.as_ref(), run.source, &row);
             latest = Some((run.source, row));
-            let left = match &kept {
-                _ if is_told_again => None,
-                Some(kept) => kept.left(run.source, row),
-                None => Some(row),
-            };
-            *n_repeated += n_records(&row) - left.as_ref().map_or(0, n_records);
-            let Some(row) = left else { continue };
+            let n_told = n_records(&row);
+            let is_left = !is_told_again && kept.as_ref().is_none_or(|kept| kept.keep(run.source, &mut row));
+            *n_repeated += n_told - if is_left { n_records(&row) } else { 0 };
+            if !is_left {
+                continue;
+            }
             match rows.last_mut().filter(|last| last.key() == row.key() && last.eni == row.eni) {
                 Some(last) => last.merge(&row),
                 None => rows.push(row),
@@ -187,21 +186,23 @@ impl Kept {
         Some(Self { sources, unnamed, told })
     }
 
-    /// What is kept of a row: all of one of a flow log that is, and of one of none what no flow log tells of.
-    fn left(&self, source: u32, row: Observation) -> Option<Observation> {
+    /// Leaves of a row what is kept of it, and says whether that is anything: all of one of a flow log that is kept, and
+    /// of one of no flow log what none tells of.
+    fn keep(&self, source: u32, row: &mut Observation) -> bool {
         let is_refused = row.is_refused();
         if Some(source) == self.unnamed {
             let [accepted, refused] = [false, true].map(|what| self.told.contains(&(row.key(), row.eni, what)));
             // A row may tell of both.
-            return match (accepted, refused) {
-                (false, false) => Some(row),
-                (false, true) => Some(Observation { n_rejected: 0, ..row }).filter(|_| !is_refused),
-                (true, false) => Some(row.refused()).filter(|row| row.n_rejected > 0),
-                (true, true) => None,
-            };
+            match (accepted, refused) {
+                (false, false) => return true,
+                (false, true) => row.n_rejected = 0,
+                (true, false) => *row = row.refused(),
+                (true, true) => return false,
+            }
+            return if accepted { row.n_rejected > 0 } else { !is_refused };
         }
         let kept = self.sources.get(&(row.eni, row.window));
-        kept.is_some_and(|kept| source == if is_refused { kept.refused } else { kept.accepted }).then_some(row)
+        kept.is_some_and(|kept| source == if is_refused { kept.refused } else { kept.accepted })
     }
 }
 
