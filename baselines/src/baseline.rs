@@ -152,13 +152,7 @@ impl DestinationKnown {
 
 /// What a row says was exchanged.
 fn sent(row: &Observation) -> Totals {
-    Totals {
-        n_flows: row.n_flows,
-        packets_out: row.packets_out,
-        bytes_out: row.bytes_out,
-        bytes_in: row.bytes_in,
-        n_peers: 0,
-    }
+    Totals { n_flows: row.n_flows, bytes_out: row.bytes_out, bytes_in: row.bytes_in, n_peers: 0 }
 }
 
 /// Peer, port, protocol; numbers of [`Ladder`].

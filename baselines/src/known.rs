@@ -60,8 +60,6 @@ impl Known {
 pub struct Totals {
     /// Flow records sent, at most [`u32::MAX`]: there are totals for each port of each network of each function.
     pub n_flows: u32,
-    /// Packets sent.
-    pub packets_out: u64,
     /// Bytes sent.
     pub bytes_out: u64,
     /// Bytes received.
@@ -74,7 +72,6 @@ impl Totals {
     /// Adds other totals of the same span.
     pub fn add(&mut self, other: &Self) {
         self.n_flows = self.n_flows.saturating_add(other.n_flows);
-        self.packets_out = self.packets_out.saturating_add(other.packets_out);
         self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
         self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
         self.n_peers = self.n_peers.saturating_add(other.n_peers);
@@ -82,7 +79,7 @@ impl Totals {
 }
 
 /// The day of volumes that saw nothing.
-const EMPTY_DAY: (Day, Totals) = (Day(0), Totals { n_flows: 0, packets_out: 0, bytes_out: 0, bytes_in: 0, n_peers: 0 });
+const EMPTY_DAY: (Day, Totals) = (Day(0), Totals { n_flows: 0, bytes_out: 0, bytes_in: 0, n_peers: 0 });
 
 /// Distributions of the totals of past windows and days, with the ones still open.
 ///

@@ -43,10 +43,6 @@ pub struct Observation {
     pub n_flows: u32,
     /// Refused flow records sent (`REJECT`). Their bytes never left and are not in `bytes_out`.
     pub n_rejected: u32,
-    /// Records that opened a connection (SYN without ACK); 0 when the log has no flags.
-    pub n_opened: u32,
-    /// Packets sent, as the flow log reports them.
-    pub packets_out: u64,
     /// Bytes sent.
     pub bytes_out: u64,
     /// Packets received.
@@ -85,8 +81,6 @@ impl Observation {
     pub fn merge(&mut self, other: &Self) {
         self.n_flows = self.n_flows.saturating_add(other.n_flows);
         self.n_rejected = self.n_rejected.saturating_add(other.n_rejected);
-        self.n_opened = self.n_opened.saturating_add(other.n_opened);
-        self.packets_out = self.packets_out.saturating_add(other.packets_out);
         self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
         self.packets_in = self.packets_in.saturating_add(other.packets_in);
         self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
@@ -395,19 +389,17 @@ mod tests {
     use proptest::prelude::*;
 
     fn observation() -> impl Strategy<Value = Observation> {
-        (any::<[u32; 4]>(), any::<[u64; 6]>(), any::<u16>(), any::<[i64; 2]>()).prop_map(|(n, b, minutes, t)| {
+        (any::<[u32; 2]>(), any::<[u64; 5]>(), any::<u16>(), any::<[i64; 2]>()).prop_map(|(n, b, minutes, t)| {
             Observation {
                 n_flows: n[0],
                 n_rejected: n[1],
-                n_opened: n[2],
-                packets_out: b[0],
-                bytes_out: b[1],
-                packets_in: b[2],
-                bytes_in: b[3],
+                bytes_out: b[0],
+                packets_in: b[1],
+                bytes_in: b[2],
                 minutes,
-                ports_early: b[4],
-                ports_late: b[5],
-                digest: b[0] ^ b[5],
+                ports_early: b[3],
+                ports_late: b[4],
+                digest: b[0] ^ b[4],
                 first: t[0],
                 last: t[1],
                 ..Observation::default()

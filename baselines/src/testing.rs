@@ -125,7 +125,6 @@ fn learn_window(into: &mut Baselines, told: &[Told], mode: Mode) {
             protocol: 6,
             window,
             n_flows: t.n_flows,
-            packets_out: t.bytes / 100,
             bytes_out: t.bytes,
             bytes_in: t.bytes / 3,
             first: window.start(),

@@ -80,9 +80,8 @@ fn record() -> impl Strategy<Value = Record> {
     })
 }
 
-/// Interface, address, port and window; flows, rejected, packets and bytes out, packets and bytes in, first, last,
-/// minutes.
-type Dump = BTreeMap<(String, IpAddr, u16, i64), (u32, u32, u64, u64, u64, u64, i64, i64, u16)>;
+/// Interface, address, port and window; flows, rejected, bytes out, packets and bytes in, first, last, minutes.
+type Dump = BTreeMap<(String, IpAddr, u16, i64), (u32, u32, u64, u64, u64, i64, i64, u16)>;
 
 /// What the observations must be, record by record.
 fn reference(records: &[Record]) -> Dump {
@@ -95,34 +94,32 @@ fn reference(records: &[Record]) -> Dump {
             0,
             0,
             0,
-            0,
             i64::MAX,
             i64::MIN,
             0,
         ));
-        entry.6 = entry.6.min(r.start);
-        entry.7 = entry.7.max(r.start + r.secs);
+        entry.5 = entry.5.min(r.start);
+        entry.6 = entry.6.max(r.start + r.secs);
         match (r.outbound, r.rejected) {
             (true, rejected) => {
-                entry.8 |= 1 << ((r.start - window) / 60);
+                entry.7 |= 1 << ((r.start - window) / 60);
                 if rejected {
                     entry.1 += 1;
                 } else {
                     entry.0 += 1;
-                    entry.2 += u64::from(r.packets);
-                    entry.3 += u64::from(r.bytes);
+                    entry.2 += u64::from(r.bytes);
                 }
             }
             (false, false) => {
-                entry.4 += u64::from(r.packets);
-                entry.5 += u64::from(r.bytes);
+                entry.3 += u64::from(r.packets);
+                entry.4 += u64::from(r.bytes);
             }
             (false, true) => {}
         }
     }
     // What only came in is kept for what asked, which another object may tell of; what was refused to come in says
     // nothing.
-    out.retain(|_, v| v.0 + v.1 > 0 || v.4 > 0);
+    out.retain(|_, v| v.0 + v.1 > 0 || v.3 > 0);
     out
 }
 
@@ -133,7 +130,6 @@ fn dump(observations: &Observations) -> Dump {
         let values = (
             row.n_flows,
             row.n_rejected,
-            row.packets_out,
             row.bytes_out,
             row.packets_in,
             row.bytes_in,

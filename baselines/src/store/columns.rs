@@ -89,19 +89,16 @@ pub(super) const VOLUMES: &[Column] = &[
     column("day_bytes", Kind::Bytes),
     column("open_window", Kind::Time),
     column("open_window_flows", Kind::U64),
-    column("open_window_packets_out", Kind::U64),
     column("open_window_bytes_out", Kind::U64),
     column("open_window_bytes_in", Kind::U64),
     column("open_window_peers", Kind::U64),
     column("open_day", Kind::Day),
     column("open_day_flows", Kind::U64),
-    column("open_day_packets_out", Kind::U64),
     column("open_day_bytes_out", Kind::U64),
     column("open_day_bytes_in", Kind::U64),
     column("open_day_peers", Kind::U64),
     column("first_day", Kind::Day),
     column("first_day_flows", Kind::U64),
-    column("first_day_packets_out", Kind::U64),
     column("first_day_bytes_out", Kind::U64),
     column("first_day_bytes_in", Kind::U64),
     column("first_day_peers", Kind::U64),
@@ -223,7 +220,6 @@ impl<'a> Sheet<'a> {
 
     fn totals(&mut self, values: impl Iterator<Item = Totals> + Clone) {
         self.u64(values.clone().map(|totals| totals.n_flows.into()));
-        self.u64(values.clone().map(|totals| totals.packets_out));
         self.u64(values.clone().map(|totals| totals.bytes_out));
         self.u64(values.clone().map(|totals| totals.bytes_in));
         self.u64(values.map(|totals| totals.n_peers.into()));

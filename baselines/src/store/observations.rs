@@ -46,8 +46,6 @@ const COLUMNS: &[Column] = &[
     column("window_start", Kind::Time),
     column("n_flows", Kind::U32),
     column("n_rejected", Kind::U32),
-    column("n_opened", Kind::U32),
-    column("packets_out", Kind::U64),
     column("bytes_out", Kind::U64),
     column("packets_in", Kind::U64),
     column("bytes_in", Kind::U64),
@@ -86,8 +84,6 @@ pub fn encode_observations(observations: &Observations, source: &str) -> Result<
     sheet.windows(rows().map(|row| row.window));
     sheet.u32(rows().map(|row| row.n_flows));
     sheet.u32(rows().map(|row| row.n_rejected));
-    sheet.u32(rows().map(|row| row.n_opened));
-    sheet.u64(rows().map(|row| row.packets_out));
     sheet.u64(rows().map(|row| row.bytes_out));
     sheet.u64(rows().map(|row| row.packets_in));
     sheet.u64(rows().map(|row| row.bytes_in));
@@ -166,15 +162,14 @@ impl Part {
             Words::of(page, "vpc_id")?,
         ];
         let ports = page.u16("port")?.iter().zip(page.u8("protocol")?).zip(page.windows("window_start")?);
-        let flows = page.u32("n_flows")?.iter().zip(page.u32("n_rejected")?).zip(page.u32("n_opened")?);
-        let out = page.u64("packets_out")?.iter().zip(page.u64("bytes_out")?);
+        let flows = page.u32("n_flows")?.iter().zip(page.u32("n_rejected")?);
         let into = page.u64("packets_in")?.iter().zip(page.u64("bytes_in")?);
         let spans = page.secs("first")?.into_iter().zip(page.secs("last")?).zip(page.u16("minutes")?);
         let masks = page.u64("ports_early")?.iter().zip(page.u64("ports_late")?).zip(page.u64("digest")?);
-        let amounts = flows.zip(out.zip(into));
+        let amounts = flows.zip(page.u64("bytes_out")?.iter().zip(into));
         let rows = ports.zip(amounts).zip(spans.zip(masks)).map(|((destination, amounts), (span, masks))| {
             let ((&port, &protocol), window) = destination;
-            let (((&n_flows, &n_rejected), &n_opened), (out, into)) = amounts;
+            let ((&n_flows, &n_rejected), (&bytes_out, (&packets_in, &bytes_in))) = amounts;
             let ((first, last), &minutes) = span;
             let ((&ports_early, &ports_late), &digest) = masks;
             Observation {
@@ -186,11 +181,9 @@ impl Part {
                 window,
                 n_flows,
                 n_rejected,
-                n_opened,
-                packets_out: *out.0,
-                bytes_out: *out.1,
-                packets_in: *into.0,
-                bytes_in: *into.1,
+                bytes_out,
+                packets_in,
+                bytes_in,
                 first,
                 last,
                 minutes,
@@ -314,7 +307,7 @@ mod tests {
     fn observations() -> impl Strategy<Value = Observations> {
         let names = (0..4u8, 0..5u8, 0..9u8, 0..3u8, any::<bool>());
         let place = (any::<u16>(), any::<u8>(), 0..300_000_000u32);
-        let amounts = (any::<[u32; 3]>(), any::<[u64; 7]>(), any::<u16>(), any::<[u32; 2]>());
+        let amounts = (any::<[u32; 2]>(), any::<[u64; 6]>(), any::<u16>(), any::<[u32; 2]>());
         prop::collection::vec((names, place, amounts), 0..40).prop_map(|rows| {
             let mut collector = Collector::default();
             let rows = rows.into_iter().map(|(names, place, (flows, amounts, minutes, times))| {
@@ -339,17 +332,15 @@ mod tests {
                     window: Window(place.2),
                     n_flows: flows[0],
                     n_rejected: flows[1],
-                    n_opened: flows[2],
-                    packets_out: amounts[0],
-                    bytes_out: amounts[1],
-                    packets_in: amounts[2],
-                    bytes_in: amounts[3],
+                    bytes_out: amounts[0],
+                    packets_in: amounts[1],
+                    bytes_in: amounts[2],
                     first: times[0].into(),
                     last: times[1].into(),
                     minutes,
-                    ports_early: amounts[4],
-                    ports_late: amounts[5],
-                    digest: amounts[6],
+                    ports_early: amounts[3],
+                    ports_late: amounts[4],
+                    digest: amounts[5],
                 }
             });
             let rows = rows.collect();

@@ -473,21 +473,18 @@ impl Page<'_> {
             all(encoded.map(decode)).ok_or_else(|| self.damaged("a distribution is no HdrHistogram in V2 encoding"))?;
         let windows = self.windows("open_window")?.into_iter().zip(self.totals([
             "open_window_flows",
-            "open_window_packets_out",
             "open_window_bytes_out",
             "open_window_bytes_in",
             "open_window_peers",
         ])?);
         let open_days = self.days("open_day")?.into_iter().zip(self.totals([
             "open_day_flows",
-            "open_day_packets_out",
             "open_day_bytes_out",
             "open_day_bytes_in",
             "open_day_peers",
         ])?);
         let first_days = self.days("first_day")?.into_iter().zip(self.totals([
             "first_day_flows",
-            "first_day_packets_out",
             "first_day_bytes_out",
             "first_day_bytes_in",
             "first_day_peers",
@@ -498,16 +495,15 @@ impl Page<'_> {
             .collect())
     }
 
-    fn totals(&self, names: [&str; 5]) -> Result<Vec<Totals>, Error> {
-        let [flows, packets, out, into, peers] = names;
-        let sent = self.u64(flows)?.iter().zip(self.u64(packets)?).zip(self.u64(out)?);
+    fn totals(&self, names: [&str; 4]) -> Result<Vec<Totals>, Error> {
+        let [flows, out, into, peers] = names;
+        let sent = self.u64(flows)?.iter().zip(self.u64(out)?);
         let others = self.u64(into)?.iter().zip(self.u64(peers)?);
         let count = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         Ok(sent
             .zip(others)
-            .map(|(((&n_flows, &packets_out), &bytes_out), (&bytes_in, &n_peers))| Totals {
+            .map(|((&n_flows, &bytes_out), (&bytes_in, &n_peers))| Totals {
                 n_flows: count(n_flows),
-                packets_out,
                 bytes_out,
                 bytes_in,
                 n_peers: count(n_peers),

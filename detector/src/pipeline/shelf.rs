@@ -278,8 +278,6 @@ mod tests {
                     protocol: 6,
                     window,
                     n_flows: 3,
-                    n_opened: 3,
-                    packets_out: 30,
                     bytes_out: bytes,
                     packets_in: 30,
                     bytes_in: 9_000,

@@ -4,7 +4,7 @@ use baselines::observation::Observation;
 use baselines::window::{WINDOW_SECS, Window};
 
 use super::Flow;
-use super::initiator::{self, Sense};
+use super::initiator::Sense;
 
 /// What a group is of, packed: interface 20 bits, client and server address 26 each, port 16, protocol 8, window 24.
 ///
@@ -81,7 +81,6 @@ pub(super) struct Group {
     digest: u64,
     /// How many records asked, were refused to ask, and answered.
     n_records: [u64; 3],
-    n_opened: u64,
     pub(super) minutes: u16,
 }
 
@@ -115,7 +114,6 @@ impl Group {
             ports_late: 0,
             digest: 0,
             n_records: [0; 3],
-            n_opened: 0,
             minutes: 0,
         }
     }
@@ -157,7 +155,6 @@ impl Group {
         let is_accepted = u64::from(!record.rejected);
         let window = self.key.window().start();
         self.n_records[if sense == Sense::Asks { usize::from(record.rejected) } else { ANSWERED }] += 1;
-        self.n_opened += asks & u64::from(initiator::opens(record));
         // What was refused never left.
         let accepted = is_accepted.wrapping_neg();
         self.amounts[sense as usize]
@@ -176,7 +173,6 @@ impl Group {
         for (n, other) in self.n_records.iter_mut().zip(other.n_records) {
             *n += other;
         }
-        self.n_opened += other.n_opened;
         for (amounts, other) in self.amounts.iter_mut().zip(other.amounts) {
             amounts.add(other);
         }
@@ -197,8 +193,6 @@ impl Group {
             window: self.key.window(),
             n_flows: count(self.n_records[ASKED]),
             n_rejected: count(self.n_records[REFUSED]),
-            n_opened: count(self.n_opened),
-            packets_out: asked.packets,
             bytes_out: asked.bytes,
             packets_in: answered.packets,
             bytes_in: answered.bytes,

@@ -143,12 +143,6 @@ impl Flow {
     }
 }
 
-/// Whether a packet of the record asked for a connection or granted one: SYN, with or without ACK.
-#[inline]
-pub(super) fn opens(flow: &Flow) -> bool {
-    flow.flags & SYN != 0
-}
-
 /// How much a port looks like a server's: 2 for a privileged one, 1 for one that services are known to listen on.
 #[inline]
 fn rank(port: u16) -> u8 {

@@ -89,16 +89,15 @@ fn row(n_kinds: u8) -> impl Strategy<Value = (Observation, (u8, u8, u8))> {
     let protocol = prop_oneof![Just(6u8), any::<u8>()];
     let to = (0..n_kinds, 0..3u8, 0..3u8);
     let secs = -1..=i64::from(LAST_WINDOW) * 600 + 599;
-    let numbers = (count(), count(), amount(), amount(), amount());
+    let numbers = (count(), count(), amount(), amount());
     (to, port, protocol, numbers, (0..1024u16, any::<u64>(), any::<u64>()), (secs.clone(), secs)).prop_map(
-        |(to, port, protocol, (n_flows, n_rejected, packets_out, bytes_out, bytes_in), bits, (first, last))| {
+        |(to, port, protocol, (n_flows, n_rejected, bytes_out, bytes_in), bits, (first, last))| {
             let (minutes, ports_early, ports_late) = bits;
             let row = Observation {
                 port,
                 protocol,
                 n_flows,
                 n_rejected,
-                packets_out,
                 bytes_out,
                 bytes_in,
                 first,

@@ -5,7 +5,7 @@
 //!        4        4      4        …
 //!
 //!  row   lengths  interface, amounts, times, ports early and late   digest  window, destination
-//!        7        0 to 8 bytes each                                  8       8
+//!        6        0 to 8 bytes each                                  8       8
 //! ```
 //!
 //! A run is what one object told of one owner. Numbers are put down and read eight bytes at a time, whatever their
@@ -23,10 +23,10 @@ use super::Hour;
 const HEADER_BYTES: usize = 12;
 
 /// Numbers of a row that take as many bytes as they need.
-const N_NUMBERS: usize = 13;
+const N_NUMBERS: usize = 11;
 
 /// Bytes that say how many each number takes: four bits each.
-const LENGTHS_BYTES: usize = 7;
+const LENGTHS_BYTES: usize = 6;
 
 /// Bytes behind the numbers.
 const FIXED_BYTES: usize = 16;
@@ -100,9 +100,7 @@ pub(super) fn encode(row: &Observation, eni: u32, peer: u32, hour: Hour, out: &m
         eni.into(),
         row.n_flows.into(),
         row.n_rejected.into(),
-        row.n_opened.into(),
         row.minutes.into(),
-        row.packets_out,
         row.bytes_out,
         row.packets_in,
         row.bytes_in,
@@ -122,8 +120,8 @@ pub(super) fn encode(row: &Observation, eni: u32, peer: u32, hour: Hour, out: &m
         at += length as usize;
     }
     if let Some(slot) = bytes.first_chunk_mut::<LENGTHS_BYTES>() {
-        let [a, b, c, d, e, f, g, _] = lengths.to_le_bytes();
-        *slot = [a, b, c, d, e, f, g];
+        let [a, b, c, d, e, f, ..] = lengths.to_le_bytes();
+        *slot = [a, b, c, d, e, f];
     }
     let window = (row.window.0 - hour.first_window()) & 0xff;
     for number in [row.digest, place(window, peer, row.port, row.protocol)] {
@@ -167,7 +165,7 @@ fn number(eight: u64, n_bytes: u64) -> u64 {
 
 /// How many bytes the numbers of a row take together: the sum of its lengths.
 fn n_bytes(lengths: u64) -> usize {
-    const EVEN: u64 = 0x000f_0f0f_0f0f_0f0f;
+    const EVEN: u64 = 0x0f0f_0f0f_0f0f;
     // Sums of two lengths each, added up in the highest byte.
     let of_two = (lengths & EVEN) + (lengths >> 4 & EVEN >> 8);
     (of_two.wrapping_mul(0x0101_0101_0101_0101) >> 56) as usize
@@ -267,7 +265,7 @@ impl Run<'_> {
             lengths >>= 4;
             next(n_bytes)
         });
-        let [eni, n_flows, n_rejected, n_opened, minutes, packets_out, bytes_out, packets_in, bytes_in, ..] = numbers;
+        let [eni, n_flows, n_rejected, minutes, bytes_out, packets_in, bytes_in, ..] = numbers;
         let [.., first, last, ports_early, ports_late] = numbers;
         let [digest, place] = [(); 2].map(|()| next(8));
         let window = Window(self.first_window.saturating_add((place >> 56) as u32));
@@ -281,8 +279,6 @@ impl Run<'_> {
             window,
             n_flows: n_flows as u32,
             n_rejected: n_rejected as u32,
-            n_opened: n_opened as u32,
-            packets_out,
             bytes_out,
             packets_in,
             bytes_in,
@@ -312,7 +308,7 @@ mod tests {
     }
 
     fn row() -> impl Strategy<Value = Observation> {
-        (prop::array::uniform20(number()), 0..6u32).prop_map(|(n, window)| Observation {
+        (prop::array::uniform17(number()), 0..6u32).prop_map(|(n, window)| Observation {
             owner: n[0] as u32 % 3,
             eni: n[2] as u32,
             peer: n[3] as u32,
@@ -321,17 +317,15 @@ mod tests {
             window: Window(600 + window),
             n_flows: n[6] as u32,
             n_rejected: n[7] as u32,
-            n_opened: n[8] as u32,
-            packets_out: n[9],
-            bytes_out: n[10],
-            packets_in: n[11],
-            bytes_in: n[12],
-            first: n[13] as i64,
-            last: n[14] as i64,
-            minutes: n[15] as u16,
-            ports_early: n[16],
-            ports_late: n[17],
-            digest: n[18],
+            bytes_out: n[8],
+            packets_in: n[9],
+            bytes_in: n[10],
+            first: n[11] as i64,
+            last: n[12] as i64,
+            minutes: n[13] as u16,
+            ports_early: n[14],
+            ports_late: n[15],
+            digest: n[16],
         })
     }
 
