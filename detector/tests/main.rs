@@ -12,4 +12,5 @@ mod log;
 mod oracle;
 mod samples;
 mod sleepers;
+mod strangers;
 mod tidy;

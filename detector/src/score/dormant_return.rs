@@ -16,7 +16,8 @@ use super::{Check, novelty};
 use crate::amounts::{bytes, count, span_words};
 use crate::finding::{CheckId, Evidence, Quantity};
 
-/// Days of silence after which a return is a return.
+/// Days of silence after which a return is a return, all but the last of them days on which the function was active: one
+/// that was silent itself comes back to all it calls.
 const SILENT_DAYS: u32 = 3;
 
 /// Factor by which the call must exceed what was sent before to count as grown, and the bans for it; else the bans
@@ -57,6 +58,7 @@ impl Check for DormantReturn {
 
     fn check(&self, view: &View<'_>) -> Vec<Oddity> {
         let mut out = Vec::new();
+        let until = novelty::Until::default();
         for (subject, newcomer) in view.newcomers() {
             let silent = newcomer.known.last.0.saturating_sub(newcomer.before.0);
             if silent < SILENT_DAYS * WINDOWS_PER_DAY
@@ -70,6 +72,7 @@ impl Check for DormantReturn {
             let today = novelty::circumstances(
                 view.fleet,
                 view.baseline,
+                &until,
                 subject,
                 &baselines::observation::Observation {
                     peer: row.peer,

@@ -295,8 +295,9 @@ impl<'a> Scorer<'a> {
         if found.iter().all(|found| found.standing == Standing::Settled) {
             return Vec::new();
         }
+        let until = novelty::Until::default();
         own.baseline.follow(fleet.ladder, window, rows, found, own.open, |baseline, subject, row| {
-            novelty::circumstances(fleet, baseline, subject, row, window)
+            novelty::circumstances(fleet, baseline, &until, subject, row, window)
         })
     }
 

@@ -88,7 +88,20 @@ fn news_words(view: &View<'_>, subject: Subject, newcomer: &Newcomer) -> String 
         let (n, n_days) = (newcomer.met.n_new, newcomer.met.exposure);
         return format!("; after its first day the network brought {n:.0} such in {n_days:.0} days of use");
     }
+    let Circumstances { n_new, n_new_networks, .. } = newcomer.met;
     counted_words(novelty::days_counted(view.baseline, newcomer.known.first.day(), |day| day.networks))
+        + &by_web_words(n_new, n_new_networks)
+}
+
+/// How many of an owner's days with new networks brought some by the web's ports, in words, where not all did.
+fn by_web_words(n_by_web: f64, n_new: f64) -> String {
+    if n_by_web >= n_new {
+        return String::new();
+    }
+    match (n_by_web / n_new * 100.0).round() as u32 {
+        0 => ", none of them by port 80 or 443".to_owned(),
+        percent => format!(", {percent} % of them by port 80 or 443"),
+    }
 }
 
 /// On how many of its active days a function met something new, in words; nothing where it is too long ago for these
@@ -247,7 +260,7 @@ fn new_port(view: &View<'_>, newcomer: &Newcomer) -> Option<Part> {
     }
     let (port, protocol) = newcomer.destinations.first().map_or((0, 0), |first| (first.port, first.protocol));
     let (odd_bans, severity) =
-        if matches!(port, 443 | 80) { (0.0, PORT_SEVERITY) } else { (ODD_PORT_BANS, ODD_PORT_SEVERITY) };
+        if novelty::is_web(port) { (0.0, PORT_SEVERITY) } else { (ODD_PORT_BANS, ODD_PORT_SEVERITY) };
     // ICMP and its like have none.
     let name = protocol_name(protocol);
     let what = if port == 0 { name.to_uppercase() } else { format!("port {port}/{name}") };
@@ -289,6 +302,12 @@ mod tests {
         assert_eq!(counted_words((0, 0)), "", "the finding is older than what is remembered");
         assert!(counted_words((0, 1)).starts_with("; none of its 1 active day brought"));
         assert!(counted_words((2, 6)).starts_with("; 2 of its 6 active days brought"));
+    }
+
+    #[test]
+    fn news_by_other_ports_is_told_apart() {
+        let words = [(8.0, 8.0), (2.0, 8.0), (-0.0, 8.0), (0.0, 0.0)].map(|(by_web, all)| by_web_words(by_web, all));
+        assert_eq!(words, ["", ", 25 % of them by port 80 or 443", ", none of them by port 80 or 443", ""]);
     }
 
     #[test]

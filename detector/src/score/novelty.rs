@@ -9,10 +9,11 @@
 //! Reference: the rate of new entities for a scope, as in the `detect_anomalous_new_entity_fl` function of the Kusto
 //! library (Poisson); Gelman et al., Bayesian Data Analysis, 2.4 (Beta-Bernoulli), 5 (priors from a population).
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use baselines::baseline::{Baseline, DiaryDay, ServiceKnown};
+use baselines::baseline::{Baseline, DiaryDay, ServiceKey, ServiceKnown};
 use baselines::ladder::{Ladder, is_private};
 use baselines::newcomer::{Circumstances, Subject};
 use baselines::observation::Observation;
@@ -200,28 +201,46 @@ impl News {
     }
 }
 
-/// Days on which a port was first used with some network, weighted by age; not under a finding.
-fn days_of_port(baseline: &Baseline, now: Day, port: (u16, u8)) -> f64 {
+/// Whether a port is one of the web's, where most calls go and most call-outs hide.
+pub(super) fn is_web(port: u16) -> bool {
+    matches!(port, 80 | 443)
+}
+
+/// The share of an owner's days with a first use of some port with some network on which that port was the web's; 1
+/// before there were any. Who delivers mail to ever new networks, or asks ever new servers for the time, is as surprised
+/// by a stranger on the web's ports as one that meets no networks at all.
+fn share_by_web(baseline: &Baseline, now: Day) -> f64 {
+    let n_days = |is_of: fn(u16) -> bool| days_of_ports(baseline, now, |(port, _)| is_of(port));
+    let all = n_days(|_| true);
+    if all > 0.0 { n_days(is_web) / all } else { 1.0 }
+}
+
+/// Days on which one of some ports was first used with some network, weighted by age; not under a finding.
+fn days_of_ports(baseline: &Baseline, now: Day, is_of: impl Fn((u16, u8)) -> bool) -> f64 {
     let past: BTreeSet<Day> = baseline.diary.iter().skip(RAMP_DAYS).map(|entry| entry.day).collect();
-    let first = uses_of_port(baseline, port).map(|service| service.known.first.day());
+    let first = uses_of_ports(baseline, is_of).map(|service| service.known.first.day());
     let days: BTreeSet<Day> = first.filter(|day| *day < now && past.contains(day)).collect();
     days.into_iter().map(|day| weight(day, now)).sum()
 }
 
-/// The networks a port is used with, other than under a finding.
-fn uses_of_port(baseline: &Baseline, port: (u16, u8)) -> impl Iterator<Item = &ServiceKnown> {
-    let is_told = move |network: u32| {
-        baseline.is_told(Subject::Network(network)) || baseline.is_told(Subject::Service(network, port.0, port.1))
+/// The networks some ports are used with, each port apart, other than under a finding.
+fn uses_of_ports(baseline: &Baseline, is_of: impl Fn((u16, u8)) -> bool) -> impl Iterator<Item = &ServiceKnown> {
+    let is_told = |(network, port, protocol): ServiceKey| {
+        baseline.is_told(Subject::Network(network)) || baseline.is_told(Subject::Service(network, port, protocol))
     };
-    let of_port = baseline.services().filter(move |(key, _)| (key.1, key.2) == port && !is_told(key.0));
-    of_port.map(|(_, service)| service)
+    let of_ports = baseline.services().filter(move |(key, _)| is_of((key.1, key.2)) && !is_told(**key));
+    of_ports.map(|(_, service)| service)
 }
 
 /// The share of an owner's networks that it uses a port with; 0 where it knows too few for that to mean anything. Who
 /// serves a hundred customers, ten of them on port 8080, meets the eleventh in a network of the others some day.
 fn share_of_port(baseline: &Baseline, port: (u16, u8)) -> f64 {
     let n_networks = baseline.networks().count();
-    if n_networks < MANY_NETWORKS { 0.0 } else { uses_of_port(baseline, port).count() as f64 / n_networks as f64 }
+    if n_networks < MANY_NETWORKS {
+        0.0
+    } else {
+        uses_of_ports(baseline, |of| of == port).count() as f64 / n_networks as f64
+    }
 }
 
 /// On how many of an owner's active days before a day something new came that was not told, and of how many: counted,
@@ -231,22 +250,40 @@ pub(super) fn days_counted(baseline: &Baseline, before: Day, pick: fn(&DiaryDay)
     (past().filter(|entry| pick(entry) > 0).count(), past().count())
 }
 
+/// How many days an owner was active on between two days.
+pub(super) fn n_days_between(baseline: &Baseline, after: Day, before: Day) -> usize {
+    baseline.diary.iter().filter(|entry| after < entry.day && entry.day < before).count()
+}
+
+/// An owner's past as of a window, of which all that it meets there is judged.
+#[derive(Debug, Default)]
+pub(super) struct Until {
+    news: OnceCell<News>,
+    share_by_web: OnceCell<f64>,
+}
+
 /// What is known of an owner's news at the moment it meets a subject.
 pub(super) fn circumstances(
     fleet: Fleet<'_>,
     baseline: &Baseline,
+    until: &Until,
     subject: Subject,
     row: &Observation,
     now: Window,
 ) -> Circumstances {
     let rungs = fleet.ladder.rungs(row.peer);
-    let news = News::of(baseline, now.day());
+    let news = until.news.get_or_init(|| News::of(baseline, now.day()));
+    let share_by_web = || *until.share_by_web.get_or_init(|| share_by_web(baseline, now.day()));
     let (n_new, exposure) = match subject {
-        Subject::Network(_) => news.of_networks(),
+        Subject::Network(_) => {
+            let (n_new, exposure) = news.of_networks();
+            let share = if n_new > 0.0 && is_web(row.port) { share_by_web() } else { 1.0 };
+            (n_new * share, exposure)
+        }
         // A port that the function uses with one network after the other is no news with the next.
         Subject::Service(_, port, protocol) => {
             let (n_new, exposure) = news.of_services();
-            let by_port = days_of_port(baseline, now.day(), (port, protocol));
+            let by_port = days_of_ports(baseline, now.day(), |of| of == (port, protocol));
             (n_new.max(by_port).max(share_of_port(baseline, (port, protocol)) * exposure), exposure)
         }
         // How this very network wanders, not how others do.
@@ -494,6 +531,25 @@ mod tests {
         assert_eq!(call(19, 443), [10, 95, 0], "hundredths");
         let surprise = |n_new| surprise(Subject::Service(0, 8080, 6), &met(n_new, 10.0), &Prior::default());
         assert!(surprise(0.1 * 10.0) < 1.6 && surprise(0.0) > 1.6, "no finding by itself any more");
+    }
+
+    #[test]
+    fn news_on_other_ports_is_none_of_the_web() {
+        let mut baselines = Baselines::default();
+        let owner = baselines.owner("f");
+        let at = |day: u32| Window((20_000 + day) * WINDOWS_PER_DAY);
+        let mut call = |day: u32, network: u8, port: u16| {
+            let key: Arc<str> = format!("AS{network}").into();
+            let peer =
+                baselines.ladder.peer(from_ip([203, network, 113, 7].into()), || Network { label: key.clone(), key });
+            let row = Observation { peer, port, protocol: 6, window: at(day), n_flows: 1, ..Observation::default() };
+            baselines.learn(owner, at(day), &[row]);
+            (share_by_web(baselines.baseline(owner).unwrap(), at(day).day()) * 100.0).round() as u32
+        };
+        assert_eq!([call(0, 0, 443), call(1, 1, 443), call(2, 2, 25)], [100; 3], "there was no news");
+        assert_eq!([call(3, 3, 25), call(4, 4, 25)], [0; 2]);
+        assert_eq!((call(5, 4, 443), call(5, 5, 80)), (0, 0), "of today nothing counts");
+        assert_eq!((call(6, 6, 25), call(7, 6, 25)), (27, 21), "recent days count more");
     }
 
     #[test]
