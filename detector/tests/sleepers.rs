@@ -2,8 +2,9 @@
 
 use baselines::Baselines;
 use detector::config::Config;
+use detector::finding::CheckId;
 
-use crate::log::{Log, STRANGER, at, with_list};
+use crate::log::{Log, PROVIDER, STRANGER, at, with_list};
 
 #[test]
 fn what_is_back_is_dated_to_its_return() {
@@ -41,4 +42,25 @@ fn of_a_sleeper_whose_finding_is_gone_nothing_is_told_without_a_reason() {
     assert_eq!(second.replay_from(memory.clone(), &Config::defaults(), &with_list()).findings.len(), 1, "goes on");
     memory.incidents = detector::score::Incidents::default();
     assert_eq!(second.replay_from(memory, &Config::defaults(), &with_list()).findings, []);
+}
+
+#[test]
+fn of_a_function_that_was_silent_itself_nothing_is_back() {
+    // A host that one run of some calls, and sends more to, of a function that runs on some days only.
+    let run_on = |days: &[i64]| {
+        let mut log = Log::empty();
+        for &day in days {
+            for minute in [0, 10, 20] {
+                log.call(at(day, 4, minute), PROVIDER, 443, 900, 5000);
+            }
+        }
+        log.call(at(0, 4, 1), STRANGER, 443, 2_000, 5000);
+        log.call(at(14, 4, 1), STRANGER, 443, 60_000, 5000);
+        log.replay()
+    };
+    assert_eq!(run_on(&[0, 7, 14]), [], "a run that did without it is no silence");
+    let daily: Vec<i64> = (0..15).collect();
+    let findings = run_on(&daily);
+    let [finding] = findings.as_slice() else { panic!("{} findings", findings.len()) };
+    assert_eq!(finding.check, CheckId::DormantReturn);
 }

@@ -61,10 +61,12 @@ impl Check for DormantReturn {
         let until = novelty::Until::default();
         for (subject, newcomer) in view.newcomers() {
             let silent = newcomer.known.last.0.saturating_sub(newcomer.before.0);
+            let n_active = || novelty::n_days_between(view.baseline, newcomer.before.day(), newcomer.known.last.day());
             if silent < SILENT_DAYS * WINDOWS_PER_DAY
                 || newcomer.known.n_days > RARE_DAYS
                 || newcomer.known.last != view.window
                 || matches!(subject, Subject::Service(..))
+                || n_active() + 1 < SILENT_DAYS as usize
             {
                 continue;
             }
