@@ -61,7 +61,7 @@ pub struct Baseline {
     /// How long its flow records last.
     pub records: RecordLengths,
     /// Windows of activity by hour of the week, from Monday 00:00 UTC.
-    pub hours: Vec<u32>,
+    pub hours: Vec<u16>,
     /// Minutes of activity in the latest week, with settled destinations: what newcomers do is no habit yet.
     pub active: Activity,
     /// What each active day brought that was new, the latest [`DIARY_DAYS`].

@@ -377,7 +377,7 @@ mod tests {
         for (owner, n) in [(0, 7), (1, 8), (2, 9)] {
             baselines.baseline_mut(owner).unwrap().hours = vec![n];
         }
-        let mut hours = |owners: &[u32]| -> Vec<u32> {
+        let mut hours = |owners: &[u32]| -> Vec<u16> {
             baselines.side_by_side(owners.iter().copied()).1.iter().map(|of| of.hours[0]).collect()
         };
         assert_eq!(

@@ -132,8 +132,10 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     pub(crate) fn put_absent(&mut self, key: K, value: V) -> u32 {
         let id = self.entries.len() as u32;
         if self.entries.len() == self.entries.capacity() {
-            // By a quarter: there are several tables an owner, and half of what doubling takes would stay empty.
-            self.entries.reserve_exact(self.entries.len() / 4 + 4);
+            // By a quarter: there are several tables an owner, and half of what doubling takes would stay empty. Many an
+            // interface that lives for minutes needs room for one.
+            let more = if self.entries.is_empty() { 1 } else { self.entries.len() / 4 + 4 };
+            self.entries.reserve_exact(more);
         }
         self.entries.push((key, value));
         self.ids.add_last(&self.entries, |entry| entry.0);

@@ -138,21 +138,21 @@ pub(super) fn decode_activity(reader: &Reader<'_>, owners: &Names, of_owner: &mu
 
 pub(super) fn hours_columns() -> Vec<Column> {
     // From Monday 00:00 UTC; hours without activity are left out.
-    vec![column("owner", Kind::Name), column("hour_of_week", Kind::U8), column("n_windows", Kind::U32)]
+    vec![column("owner", Kind::Name), column("hour_of_week", Kind::U8), column("n_windows", Kind::U16)]
 }
 
 pub(super) fn encode_hours(from: &Baselines, order: &Order<'_>, file: &str) -> Result<Bytes, Error> {
     let columns = hours_columns();
     let mut sheet = Sheet::new(file, &columns);
     let owners = order.owners(from);
-    let rows: Vec<(&Arc<str>, u8, u32)> = owners
+    let rows: Vec<(&Arc<str>, u8, u16)> = owners
         .iter()
         .flat_map(|(name, baseline)| (0..).zip(&baseline.hours).map(move |(hour, &n)| (name, hour, n)))
         .filter(|&(.., n)| n > 0)
         .collect();
     sheet.text(rows.iter().map(|row| row.0));
     sheet.u8(rows.iter().map(|row| row.1));
-    sheet.u32(rows.iter().map(|row| row.2));
+    sheet.u16(rows.iter().map(|row| row.2));
     sheet.finish(&super::facts())
 }
 
@@ -160,7 +160,7 @@ pub(super) fn decode_hours(reader: &Reader<'_>, owners: &Names, of_owner: &mut [
     reader.read(
         |page| {
             let rows =
-                page.codes("owner", owners)?.into_iter().zip(page.u8("hour_of_week")?).zip(page.u32("n_windows")?);
+                page.codes("owner", owners)?.into_iter().zip(page.u8("hour_of_week")?).zip(page.u16("n_windows")?);
             Ok(rows.map(|((owner, &hour), &n)| (owner, hour, n)).collect::<Vec<_>>())
         },
         |rows| {
