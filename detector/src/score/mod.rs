@@ -124,6 +124,8 @@ pub struct Scorer<'a> {
     records: RecordLengths,
     /// Whether any functions share an interface.
     are_shared: bool,
+    /// Owners whose names were looked at for that.
+    n_named: usize,
     /// Incidents so far.
     pub incidents: Incidents,
 }
@@ -172,6 +174,7 @@ impl<'a> Scorer<'a> {
             pasts: Vec::new(),
             records: RecordLengths::default(),
             are_shared: false,
+            n_named: 0,
             incidents: Incidents::default(),
         }
     }
@@ -179,14 +182,18 @@ impl<'a> Scorer<'a> {
     /// Looks at the fleet before an hour of a day is judged: a walk may begin with any hour, and finds what one from
     /// midnight on finds.
     pub fn begin(&mut self, baselines: &Baselines, day: Day) {
-        let pasts: Vec<Past> = baselines.iter().map(|(_, baseline)| Past::before(baseline, day)).collect();
+        let mut pasts = Vec::new();
+        self.records = RecordLengths::default();
+        for (owner, (_, baseline)) in (0..).zip(baselines.iter()) {
+            self.records.add(baseline.records);
+            pasts.extend(Past::before(owner, baseline, day));
+        }
         if self.prior.0 != day || self.pasts != pasts {
             self.prior = (day, Prior::of(baselines, day));
             self.pasts = pasts;
         }
-        self.records = RecordLengths::default();
-        self.are_shared = baselines.iter().any(|(name, _)| name.contains(','));
-        baselines.iter().for_each(|(_, baseline)| self.records.add(baseline.records));
+        self.are_shared |= baselines.owners.iter().skip(self.n_named).any(|name| name.contains(','));
+        self.n_named = baselines.owners.len();
     }
 
     /// Sets apart what a window brings too much of to be followed and learned one by one: see [`flood`]. `found` says

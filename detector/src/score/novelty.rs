@@ -96,14 +96,18 @@ impl Prior {
 /// of a day when an owner begins with another's past, or has no room for another day.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Past {
+    owner: u32,
     first: Option<Day>,
     n_days: usize,
 }
 
 impl Past {
-    pub(super) fn before(baseline: &Baseline, day: Day) -> Self {
-        let diary = &baseline.diary;
-        Self { first: diary.first().map(|entry| entry.day), n_days: diary.partition_point(|entry| entry.day < day) }
+    /// `None` without days that [`News`] are taken from. Most interfaces that nobody knows live for less, so their
+    /// diaries, of which there may be a hundred thousand, are not looked into.
+    pub(super) fn before(owner: u32, baseline: &Baseline, day: Day) -> Option<Self> {
+        let diary = Some(&baseline.diary).filter(|diary| diary.len() > RAMP_DAYS)?;
+        let n_days = diary.partition_point(|entry| entry.day < day);
+        (n_days > RAMP_DAYS).then(|| Self { owner, first: diary.first().map(|entry| entry.day), n_days })
     }
 }
 
