@@ -132,7 +132,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     pub(crate) fn put_absent(&mut self, key: K, value: V) -> u32 {
         let id = self.entries.len() as u32;
         if self.entries.len() == self.entries.capacity() {
-            // By a quarter: there are several tables an owner, and half of what doubling takes would stay empty. Many an
+            // By a quarter: there are several tables an owner, and half of what doubling takes would stay empty. An
             // interface that lives for minutes needs room for one.
             let more = if self.entries.is_empty() { 1 } else { self.entries.len() / 4 + 4 };
             self.entries.reserve_exact(more);

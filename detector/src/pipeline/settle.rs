@@ -186,8 +186,8 @@ impl Kept {
         Some(Self { sources, unnamed, told })
     }
 
-    /// Leaves of a row what is kept of it, and says whether that is anything: all of one of a flow log that is kept, and
-    /// of one of no flow log what none tells of.
+    /// Leaves of a row what is kept of it, and says whether that is anything: all of one of a flow log that is kept,
+    /// and of one of no flow log what none tells of.
     fn keep(&self, source: u32, row: &mut Observation) -> bool {
         let is_refused = row.is_refused();
         if Some(source) == self.unnamed {

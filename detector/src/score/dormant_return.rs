@@ -16,8 +16,8 @@ use super::{Check, novelty};
 use crate::amounts::{bytes, count, span_words};
 use crate::finding::{CheckId, Evidence, Quantity};
 
-/// Days of silence after which a return is a return, all but the last of them days on which the function was active: one
-/// that was silent itself comes back to all it calls.
+/// Days of silence after which a return is a return, all but the last of them days on which the function was active:
+/// one that was silent itself comes back to all it calls.
 const SILENT_DAYS: u32 = 3;
 
 /// Factor by which the call must exceed what was sent before to count as grown, and the bans for it; else the bans

@@ -211,8 +211,8 @@ pub(super) fn is_web(port: u16) -> bool {
 }
 
 /// The share of an owner's days with a first use of some port with some network on which that port was the web's; 1
-/// before there were any. Who delivers mail to ever new networks, or asks ever new servers for the time, is as surprised
-/// by a stranger on the web's ports as one that meets no networks at all.
+/// before there were any. Who delivers mail to ever new networks, or asks ever new servers for the time, is as
+/// surprised by a stranger on the web's ports as one that meets no networks at all.
 fn share_by_web(baseline: &Baseline, now: Day) -> f64 {
     let n_days = |is_of: fn(u16) -> bool| days_of_ports(baseline, now, |(port, _)| is_of(port));
     let all = n_days(|_| true);
