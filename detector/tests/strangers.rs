@@ -1,6 +1,6 @@
 //! Who is a stranger to a function that meets new networks all the time.
 
-use detector::finding::CheckId;
+use detector::finding::{CheckId, Finding};
 
 use crate::log::{Log, STRANGER, at};
 
@@ -29,4 +29,17 @@ fn who_mails_ever_new_networks_is_surprised_by_one_on_a_port_of_the_web() {
         assert!(statement.contains("not counted), none of them by port 80 or 443"), "{statement}");
     }
     assert_eq!((findings(25, 25), findings(443, 443)), (vec![], vec![]), "one more of those it meets daily");
+}
+
+#[test]
+fn name_servers_that_were_told_hide_no_later_one() {
+    let mut log = Log::steady();
+    for n in 0..40 {
+        log.call(at(8, 9, 31) + n, &format!("5{}.{n}.8.9", n % 10), 53, 130, 160);
+    }
+    log.call(at(11, 9, 31), STRANGER, 53, 130, 160);
+    let findings = log.replay();
+    let is_of = |finding: &&Finding| finding.destinations.iter().any(|to| to.address.to_string() == STRANGER);
+    let finding = findings.iter().find(is_of).expect("told");
+    assert!(finding.evidence.iter().any(|evidence| evidence.check == CheckId::UnusualResolver), "{finding:?}");
 }

@@ -115,10 +115,16 @@ fn n_asked_before(view: &View<'_>, row: &Observation, first: Window) -> usize {
     let is_resolver = |&(peer, port, _): &DestinationKey| {
         DNS_PORTS.contains(&port) || port == 443 && view.facts.public_resolver(view.rungs(peer).address).is_some()
     };
-    let others = view
-        .baseline
-        .destinations()
-        .filter(|(key, known)| (key.0, key.1) != (row.peer, row.port) && known.known.first < first && is_resolver(key));
+    // What was told and nobody accepted is no habit.
+    let is_told = |&(peer, port, protocol): &DestinationKey| {
+        let rungs = view.rungs(peer);
+        let (network, prefix) = (Subject::Network(rungs.network), Subject::Prefix(rungs.prefix));
+        let service = Subject::Service(rungs.network, port, protocol);
+        [network, prefix, service].into_iter().any(|subject| view.baseline.is_told(subject))
+    };
+    let others = view.baseline.destinations().filter(|(key, known)| {
+        (key.0, key.1) != (row.peer, row.port) && known.known.first < first && is_resolver(key) && !is_told(key)
+    });
     let addresses: BTreeSet<u32> = others.map(|(&(peer, ..), _)| peer).collect();
     addresses.len()
 }
