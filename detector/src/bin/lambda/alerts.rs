@@ -217,14 +217,7 @@ impl Alerts {
             request = request.message_attributes(name, value.context("a message attribute")?);
         }
         if self.topic.strip_suffix(".fifo").is_some() {
-            // Named after what was told before, not after what is told now: who takes over may know more by then.
-            let after = told.map_or_else(
-                || "first".to_owned(),
-                // Two alerts may have the same last record: what made the second one news tells them apart.
-                |told| format!("{}-{}-{}", told.at, told.n_networks, told.severity.value()),
-            );
-            let once = format!("{}-{after}", finding.id);
-            request = request.message_group_id(finding.id.to_string()).message_deduplication_id(once);
+            request = request.message_group_id(finding.id.to_string()).message_deduplication_id(once(finding, told));
         }
         match request.send().await {
             Ok(_) => Ok(()),
@@ -234,6 +227,19 @@ impl Alerts {
             }
         }
     }
+}
+
+/// What a FIFO topic tells an alert sent twice by: what was told before, and what makes this one news. Not its records:
+/// whoever takes over from one that died may know of later ones. But where that one told of one network, a second must
+/// not be taken for it.
+fn once(finding: &Finding, told: Option<Told>) -> String {
+    let after = told.map_or_else(
+        || "first".to_owned(),
+        // Two alerts may have the same last record: what made the second one news tells them apart.
+        |told| format!("{}-{}-{}", told.at, told.n_networks, told.severity.value()),
+    );
+    let now = Told::of(finding);
+    format!("{}-{after}-{}-{}", finding.id, now.n_networks, now.severity.label())
 }
 
 /// What to do with a finding.
@@ -437,6 +443,22 @@ mod tests {
         assert_eq!(step(&more, true, Some(&there)), "told", "it goes on");
         assert_eq!(step(&finding(), false, None), "told");
         assert_eq!(step(&finding(), true, None), "stored", "it was told before it expired");
+    }
+
+    #[test]
+    fn of_an_alert_sent_twice_a_fifo_topic_drops_one_unless_it_tells_more() {
+        let first = finding();
+        let later = Finding { last_seen: first.last_seen + 60, count: 9, ..finding() };
+        let mut more = later.clone();
+        more.destinations.push(Destination { network: "AS64501".into(), ..first.destinations[0].clone() });
+        let worse = Finding { severity: Severity::new(9.0), ..later.clone() };
+        for told in [None, Some(Told::of(&first))] {
+            let of_first = once(&first, told);
+            assert_eq!(of_first, once(&later, told), "whoever takes over knows of a later record");
+            assert!(of_first != once(&more, told) && of_first != once(&worse, told));
+            assert!(once(&more, told).len() <= 128, "as many as SNS takes");
+        }
+        assert_ne!(once(&first, None), once(&first, Some(Told::of(&first))));
     }
 
     #[test]
