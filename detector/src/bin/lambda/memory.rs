@@ -244,8 +244,8 @@ impl Learned {
 
 /// The key of an object's observations: the same for every delivery of the object.
 pub(crate) fn observations_key(bucket: &str, key: &str, flow_log: &str, observations: &Observations) -> Option<String> {
-    let first = observations.rows.iter().map(|row| row.window).min()?;
-    let day = named_day(key).unwrap_or_else(|| first.day());
+    let latest = latest_day(observations.rows.iter().map(|row| row.window).collect())?;
+    let day = named_day(key).unwrap_or(latest);
     let parts = [bucket, key].map(|part| [&(part.len() as u64).to_be_bytes()[..], part.as_bytes()].concat());
     let flow_log: String = flow_log.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
     Some(format!("observations/{}/{flow_log}_{}.parquet", day_name(day), store::sha256(&parts.concat())))
@@ -254,6 +254,13 @@ pub(crate) fn observations_key(bucket: &str, key: &str, flow_log: &str, observat
 /// The flow log of an observations key; empty when it had no name.
 pub(crate) fn flow_log(key: &str) -> &str {
     key.rsplit('/').next().and_then(|name| name.rsplit_once('_')).map_or("", |(flow_log, _)| flow_log)
+}
+
+/// The day of the latest window but a tenth: a row of long ago, or of a clock that is fast, decides nothing.
+fn latest_day(mut windows: Vec<Window>) -> Option<Day> {
+    let at = windows.len().checked_sub(1 + windows.len() / 10)?;
+    let (_, latest, _) = windows.select_nth_unstable(at);
+    Some(latest.day())
 }
 
 /// The day AWS's file name tells: `…_20260331T0910Z_9c.log.gz`. It only chooses a folder.
@@ -315,13 +322,23 @@ mod tests {
         assert_eq!(flow_log(&key), "fl-0a1b");
         assert_eq!(place(&key).unwrap().0, Window::of(1_774_828_800).day());
         let bare = observations_key("logs", "flows.parquet", "", &observations()).unwrap();
-        assert!(bare.starts_with("observations/2026-03-31/_"), "{bare}: the day of the first window");
+        assert!(bare.starts_with("observations/2026-03-31/_"), "{bare}: the day of the latest windows");
         assert_eq!(flow_log(&bare), "");
         assert_ne!(
             key.rsplit('_').next(),
             observations_key("log", "s", "", &observations()).unwrap().rsplit('_').next()
         );
         assert_eq!(observations_key("logs", source, "", &Observations::default()), None);
+    }
+
+    #[test]
+    fn a_name_that_tells_no_day_leaves_it_to_the_latest_rows() {
+        let day =
+            |windows: Vec<u32>| latest_day(windows.into_iter().map(|n| Window(n * 144)).collect()).map(|day| day.0);
+        assert_eq!(day(vec![]), None);
+        assert_eq!((day(vec![7]), day(vec![8, 7])), (Some(7), Some(8)), "what crosses midnight lies where it ends");
+        assert_eq!(day([vec![8; 20], vec![1]].concat()), Some(8), "a row of long ago");
+        assert_eq!(day([vec![9_999], vec![8; 20]].concat()), Some(8), "a clock that is fast");
     }
 
     #[test]
