@@ -19,10 +19,12 @@ mod walk;
 mod watch;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_smithy_http_client::tls;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -34,6 +36,11 @@ use settings::{Role, Settings};
 
 /// Tries of a request, throttled or broken, with the SDK's back-off between them. Six bridge some twenty seconds.
 const TRIES: u32 = 6;
+
+/// How long an answer may take to begin, counted from the request's first byte. The SDK waits for ever unless told, and
+/// one request that is never answered would take the whole invocation. Most of it is for the largest table of a
+/// baseline, which is sent in one request.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// An error as Lambda shows it: a stable word, and the whole chain.
 #[derive(Debug)]
@@ -66,6 +73,7 @@ async fn serve() -> anyhow::Result<()> {
     let tls = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
     let config = aws_config::defaults(BehaviorVersion::latest())
         .http_client(aws_smithy_http_client::Builder::new().tls_provider(tls).build_https())
+        .timeout_config(TimeoutConfig::builder().read_timeout(ANSWER).build())
         .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
         .load()
         .await;
