@@ -24,8 +24,10 @@ use crate::walk::{self, rows_between, without_told};
 use crate::watch::now_secs;
 
 /// Stored bytes of observations up to which a single invocation looks ahead; beyond, as after a long absence of the
-/// learner, judging is left to the learner.
+/// learner, judging is left to the learner. And the share of the function's memory that they may be: to judge what is
+/// all new takes up to 35 times as much.
 const MAX_AHEAD_BYTES: u64 = 32 << 20;
+const AHEAD_SHARE: u64 = 64;
 
 /// Most bytes of stored observations, already folded in by the learner, that are read to see whether what came late
 /// only repeats them; beyond, that is left to the learner. A judgement, a quarter of [`MAX_AHEAD_BYTES`]: until the
@@ -34,6 +36,11 @@ const MAX_TOLD_BYTES: u64 = 8 << 20;
 
 /// Time kept for judging and answering; a message not begun by then goes back to the queue.
 const RESERVED_MILLIS: i64 = 20_000;
+
+/// What a function of so much memory looks ahead at the most.
+fn max_ahead_bytes(memory_bytes: Option<u64>) -> u64 {
+    memory_bytes.map_or(MAX_AHEAD_BYTES, |memory| MAX_AHEAD_BYTES.min(memory / AHEAD_SHARE))
+}
 
 /// Works on an invocation; the answer names the messages that failed.
 pub(crate) async fn run(door: &mut Door, invocation: &mut Invocation, event: &Value) -> anyhow::Result<Value> {
@@ -204,7 +211,7 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
     }
     let pending = learned.pending_beside(&door.state, &invocation.stored).await?;
     let n_bytes: u64 = pending.iter().map(|listed| listed.size).sum();
-    if n_bytes > MAX_AHEAD_BYTES {
+    if n_bytes > max_ahead_bytes(door.settings.memory_bytes) {
         invocation.metrics.count("JudgingDeferred", 1);
         tracing::warn!(
             n_bytes,
@@ -224,4 +231,15 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
     // the latest, tells it: coming back to the object would change nothing.
     let _tried_again = door.deliver(invocation, &world, &findings, &learned.told).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_function_looks_less_far_ahead() {
+        let of_mb = |mb: Option<u64>| max_ahead_bytes(mb.map(|mb| mb << 20)) >> 20;
+        assert_eq!([Some(512), Some(1024), Some(2048), Some(10_240), None].map(of_mb), [8, 16, 32, 32, 32]);
+    }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) inventory_folder: String,
     /// What metrics and logs call the function.
     pub(crate) function: String,
+    /// Memory of the function, as far as Lambda says.
+    pub(crate) memory_bytes: Option<u64>,
 }
 
 /// How long after the newest record the learner waits for late ones, in seconds: deliveries take about ten minutes, and
@@ -82,7 +84,7 @@ const MAX_GRACE_SECS: i64 = 2 * 86_400;
 impl Settings {
     /// Reads the environment of the process.
     pub(crate) fn from_env() -> anyhow::Result<Self> {
-        let of_ours = |name: &str| name.starts_with("CALLOUT_") || name == "AWS_LAMBDA_FUNCTION_NAME";
+        let of_ours = |name: &str| name.starts_with("CALLOUT_") || name.starts_with("AWS_LAMBDA_FUNCTION_");
         // A name or value that is no Unicode cannot be one of ours; `vars` would panic on it.
         let pairs =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -136,6 +138,9 @@ impl Settings {
             all_interfaces,
             inventory_folder: if folder.is_empty() { String::new() } else { format!("{folder}/") },
             function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("callout").to_owned(),
+            memory_bytes: get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+                .and_then(|mb| mb.parse::<u64>().ok())
+                .map(|mb| mb << 20),
         })
     }
 }
@@ -187,7 +192,8 @@ mod tests {
         let settings = read(&[]).unwrap();
         assert_eq!((settings.prefix.as_str(), settings.grace_secs, settings.all_interfaces), ("", 1800, false));
         assert_eq!((settings.alert_format, settings.config), (AlertFormat::Mail, ConfigSource::Defaults));
-        assert_eq!(settings.inventory_folder, "");
+        assert_eq!((settings.inventory_folder.as_str(), settings.memory_bytes), ("", None));
+        assert_eq!(read(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")]).unwrap().memory_bytes, Some(512 << 20));
         assert_eq!(read(&[("CALLOUT_STATE_PREFIX", "/a/b/")]).unwrap().prefix, "a/b/");
         let folder = read(&[("CALLOUT_INVENTORY_FOLDER", "111122223333/eu-west-1")]).unwrap().inventory_folder;
         assert_eq!(folder, "111122223333/eu-west-1/");
