@@ -90,6 +90,8 @@ const EMPTY_DAY: (Day, Totals) = (Day(0), Totals { n_flows: 0, bytes_out: 0, byt
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volumes {
     past: Past,
+    /// Bytes received a flow record sent, the mean of a past window: the most there were.
+    pub most_flow_bytes_in: u64,
     /// The window still growing.
     pub open_window: (Window, Totals),
     /// The day still growing.
@@ -102,12 +104,13 @@ impl Volumes {
     /// What was stored of some.
     pub(crate) fn new(
         past: Past,
+        most_flow_bytes_in: u64,
         open_window: (Window, Totals),
         open_day: (Day, Totals),
         first_day: (Day, Totals),
     ) -> Self {
         let first_day = (first_day != open_day).then(|| Box::new(first_day));
-        Self { past, open_window, open_day, first_day }
+        Self { past, most_flow_bytes_in, open_window, open_day, first_day }
     }
 
     /// Bytes sent a window.
@@ -123,11 +126,6 @@ impl Volumes {
     /// Bytes sent a flow record, the mean of a window.
     pub fn flow_bytes_out(&self) -> Counts<'_> {
         self.past.of(Measure::FlowBytesOut)
-    }
-
-    /// Bytes received a flow record sent, the mean of a window.
-    pub fn flow_bytes_in(&self) -> Counts<'_> {
-        self.past.of(Measure::FlowBytesIn)
     }
 
     /// Bytes sent a day.
@@ -187,7 +185,7 @@ impl Volumes {
             && let Some(into) = totals.bytes_in.checked_div(n_flows)
         {
             self.past.record(Measure::FlowBytesOut, out);
-            self.past.record(Measure::FlowBytesIn, into);
+            self.most_flow_bytes_in = self.most_flow_bytes_in.max(into);
         }
     }
 
@@ -201,6 +199,7 @@ impl Volumes {
     /// Adds what another learner saw; exact when the two spans follow each other in time (see [`Known::merge`]).
     pub fn merge(&mut self, other: &Self) {
         self.past.merge(&other.past);
+        self.most_flow_bytes_in = self.most_flow_bytes_in.max(other.most_flow_bytes_in);
         let (mine, theirs) = (self.open_window, other.open_window);
         if mine.0 == theirs.0 {
             self.open_window.1.add(&theirs.1);
@@ -364,7 +363,7 @@ mod tests {
     fn volumes_of(windows: &[(u32, u64)]) -> Volumes {
         let mut out = Volumes::default();
         for &(window, bytes) in windows {
-            out.add(Window(window), &Totals { n_flows: 1, bytes_out: bytes, ..Totals::default() });
+            out.add(Window(window), &Totals { n_flows: 1, bytes_out: bytes, bytes_in: bytes / 2, n_peers: 0 });
         }
         out
     }

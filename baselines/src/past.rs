@@ -15,14 +15,13 @@ pub(crate) enum Measure {
     WindowBytes,
     WindowFlows,
     FlowBytesOut,
-    FlowBytesIn,
     DayBytes,
 }
 
 /// How many there are.
-const N_MEASURES: usize = 5;
+const N_MEASURES: usize = 4;
 
-/// Words before those of the first distribution: where each one ends. Five have at most 3765 cells and a count at most
+/// Words before those of the first distribution: where each one ends. Four have at most 3012 cells and a count at most
 /// six digits, so an end fits into a word.
 const N_ENDS: usize = N_MEASURES;
 
@@ -35,7 +34,7 @@ const NOT_OURS: usize = 4;
 #[derive(Clone, Default)]
 pub(crate) struct Past {
     /// ```text
-    ///  ends (5 words) │ window bytes │ window flows │ flow bytes out │ flow bytes in │ day bytes │ room
+    ///  ends (4 words) │ window bytes │ window flows │ flow bytes out │ day bytes │ room
     /// ```
     /// Nothing at all before something was counted.
     words: Box<[u16]>,
@@ -179,7 +178,7 @@ mod tests {
     use proptest::prelude::*;
 
     const MEASURES: [Measure; N_MEASURES] =
-        [Measure::WindowBytes, Measure::WindowFlows, Measure::FlowBytesOut, Measure::FlowBytesIn, Measure::DayBytes];
+        [Measure::WindowBytes, Measure::WindowFlows, Measure::FlowBytesOut, Measure::DayBytes];
 
     /// A past and the same distributions apart.
     fn of(values: &[(usize, u64)]) -> (Past, [Distribution; N_MEASURES]) {
@@ -215,7 +214,7 @@ mod tests {
             apart.iter_mut().zip(&others).for_each(|(mine, theirs)| mine.merge(theirs));
             assert_same(&past, &apart);
             let encoded = MEASURES.map(|measure| past.of(measure).encode());
-            prop_assert_eq!(Past::decode([0, 1, 2, 3, 4].map(|at| &*encoded[at]), &mut vec![7]).unwrap(), past.clone());
+            prop_assert_eq!(Past::decode([0, 1, 2, 3].map(|at| &*encoded[at]), &mut vec![7]).unwrap(), past.clone());
             for &(at, value) in a.iter().chain(&b) {
                 past.forget(MEASURES[at], value);
             }

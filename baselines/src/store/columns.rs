@@ -85,7 +85,7 @@ pub(super) const VOLUMES: &[Column] = &[
     column("window_bytes", Kind::Bytes),
     column("window_flows", Kind::Bytes),
     column("flow_bytes_out", Kind::Bytes),
-    column("flow_bytes_in", Kind::Bytes),
+    column("most_flow_bytes_in", Kind::U64),
     column("day_bytes", Kind::Bytes),
     column("open_window", Kind::Time),
     column("open_window_flows", Kind::U64),
@@ -208,7 +208,7 @@ impl<'a> Sheet<'a> {
         self.bytes(values.clone().map(|v| v.window_bytes().encode()));
         self.bytes(values.clone().map(|v| v.window_flows().encode()));
         self.bytes(values.clone().map(|v| v.flow_bytes_out().encode()));
-        self.bytes(values.clone().map(|v| v.flow_bytes_in().encode()));
+        self.u64(values.clone().map(|v| v.most_flow_bytes_in));
         self.bytes(values.clone().map(|v| v.day_bytes().encode()));
         self.windows(values.clone().map(|v| v.open_window.0));
         self.totals(values.clone().map(|v| v.open_window.1));

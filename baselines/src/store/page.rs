@@ -458,17 +458,15 @@ impl Page<'_> {
 
     /// The columns [`super::columns::VOLUMES`].
     pub(super) fn volumes(&self) -> Result<Vec<Volumes>, Error> {
-        let [a, b, c, d, e] = [
+        let [a, b, c, d] = [
             self.bytes("window_bytes")?,
             self.bytes("window_flows")?,
             self.bytes("flow_bytes_out")?,
-            self.bytes("flow_bytes_in")?,
             self.bytes("day_bytes")?,
         ];
-        let encoded = a.iter().zip(b).zip(c).zip(d).zip(e);
+        let encoded = a.iter().zip(b).zip(c).zip(d);
         let mut words = Vec::new();
-        let decode =
-            |((((a, b), c), d), e)| Past::decode([a, b, c, d, e].map(Option::unwrap_or_default), &mut words).ok();
+        let decode = |(((a, b), c), d)| Past::decode([a, b, c, d].map(Option::unwrap_or_default), &mut words).ok();
         let pasts =
             all(encoded.map(decode)).ok_or_else(|| self.damaged("a distribution is no HdrHistogram in V2 encoding"))?;
         let windows = self.windows("open_window")?.into_iter().zip(self.totals([
@@ -489,9 +487,12 @@ impl Page<'_> {
             "first_day_bytes_in",
             "first_day_peers",
         ])?);
-        let volumes = pasts.into_iter().zip(windows).zip(open_days).zip(first_days);
+        let volumes =
+            pasts.into_iter().zip(self.u64("most_flow_bytes_in")?).zip(windows).zip(open_days).zip(first_days);
         Ok(volumes
-            .map(|(((past, open_window), open_day), first_day)| Volumes::new(past, open_window, open_day, first_day))
+            .map(|((((past, &most_in), open_window), open_day), first_day)| {
+                Volumes::new(past, most_in, open_window, open_day, first_day)
+            })
             .collect())
     }
 

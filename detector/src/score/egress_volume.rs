@@ -337,7 +337,7 @@ impl Past<'_> {
     fn answers_rise(&self, sent: &Totals, record: u64) -> f64 {
         let answered = sent.bytes_in.checked_div(sent.n_flows.into()).unwrap_or(0);
         let beyond = answered.saturating_sub(record / BYTES_PER_ACKNOWLEDGED);
-        (beyond as f64 / self.volumes.flow_bytes_in().max().max(1) as f64).max(1.0)
+        (beyond as f64 / self.volumes.most_flow_bytes_in.max(1) as f64).max(1.0)
     }
 
     /// The usual size of a record, in bytes, against which the records of a day are held: the mean over all past days,
