@@ -99,8 +99,8 @@ fn by_web_words(n_by_web: f64, n_new: f64) -> String {
         return String::new();
     }
     match (n_by_web / n_new * 100.0).round() as u32 {
-        0 => ", none of them by port 80 or 443".to_owned(),
-        percent => format!(", {percent} % of them by port 80 or 443"),
+        0 => ", none of them by port 80, 443 or above 1023".to_owned(),
+        percent => format!(", {percent} % of them by port 80, 443 or above 1023"),
     }
 }
 
@@ -260,7 +260,7 @@ fn new_port(view: &View<'_>, newcomer: &Newcomer) -> Option<Part> {
     }
     let (port, protocol) = newcomer.destinations.first().map_or((0, 0), |first| (first.port, first.protocol));
     let (odd_bans, severity) =
-        if novelty::is_web(port) { (0.0, PORT_SEVERITY) } else { (ODD_PORT_BANS, ODD_PORT_SEVERITY) };
+        if matches!(port, 443 | 80) { (0.0, PORT_SEVERITY) } else { (ODD_PORT_BANS, ODD_PORT_SEVERITY) };
     // ICMP and its like have none.
     let name = protocol_name(protocol);
     let what = if port == 0 { name.to_uppercase() } else { format!("port {port}/{name}") };
@@ -307,7 +307,10 @@ mod tests {
     #[test]
     fn news_by_other_ports_is_told_apart() {
         let words = [(8.0, 8.0), (2.0, 8.0), (-0.0, 8.0), (0.0, 0.0)].map(|(by_web, all)| by_web_words(by_web, all));
-        assert_eq!(words, ["", ", 25 % of them by port 80 or 443", ", none of them by port 80 or 443", ""]);
+        assert_eq!(
+            words,
+            ["", ", 25 % of them by port 80, 443 or above 1023", ", none of them by port 80, 443 or above 1023", ""]
+        );
     }
 
     #[test]

@@ -205,18 +205,20 @@ impl News {
     }
 }
 
-/// Whether a port is one of the web's, where most calls go and most call-outs hide.
-pub(super) fn is_web(port: u16) -> bool {
-    matches!(port, 80 | 443)
+/// Whether a port is one of the web's, or one that anything may listen on. The others below 1024 tell another service:
+/// mail, time, names, files.
+fn may_be_web(port: u16) -> bool {
+    matches!(port, 80 | 443 | 1024..)
 }
 
-/// The share of an owner's days with a first use of some port with some network on which that port was the web's; 1
-/// before there were any. Who delivers mail to ever new networks, or asks ever new servers for the time, is as
-/// surprised by a stranger on the web's ports as one that meets no networks at all.
+/// The share of an owner's days with a first use of some port with some network on which that port may have been the
+/// web's; 1 before there were any. Who delivers mail to ever new networks, or asks ever new servers for the time, is as
+/// surprised by a web server as one that meets no networks at all. But who sends to ever new customers meets some of
+/// them on ports of their own.
 fn share_by_web(baseline: &Baseline, now: Day) -> f64 {
     let n_days = |is_of: fn(u16) -> bool| days_of_ports(baseline, now, |(port, _)| is_of(port));
     let all = n_days(|_| true);
-    if all > 0.0 { n_days(is_web) / all } else { 1.0 }
+    if all > 0.0 { n_days(may_be_web) / all } else { 1.0 }
 }
 
 /// Days on which one of some ports was first used with some network, weighted by age; not under a finding.
@@ -281,7 +283,7 @@ pub(super) fn circumstances(
     let (n_new, exposure) = match subject {
         Subject::Network(_) => {
             let (n_new, exposure) = news.of_networks();
-            let share = if n_new > 0.0 && is_web(row.port) { share_by_web() } else { 1.0 };
+            let share = if n_new > 0.0 && may_be_web(row.port) { share_by_web() } else { 1.0 };
             (n_new * share, exposure)
         }
         // A port that the function uses with one network after the other is no news with the next.
@@ -553,7 +555,7 @@ mod tests {
         assert_eq!([call(0, 0, 443), call(1, 1, 443), call(2, 2, 25)], [100; 3], "there was no news");
         assert_eq!([call(3, 3, 25), call(4, 4, 25)], [0; 2]);
         assert_eq!((call(5, 4, 443), call(5, 5, 80)), (0, 0), "of today nothing counts");
-        assert_eq!((call(6, 6, 25), call(7, 6, 25)), (27, 21), "recent days count more");
+        assert_eq!((call(6, 6, 8080), call(7, 6, 25)), (27, 43), "recent days count more");
     }
 
     #[test]
