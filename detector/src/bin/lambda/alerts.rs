@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  alert=pending, until=T   somebody is telling; after T that invocation cannot be alive any more and another takes over
-//!  alert=sent, told=T       told when the finding's last record was of T, with its severity and how many networks it named
+//!  alert=sent, told=T       told when the finding's last record was of T, with its severity and the networks it named
 //!  alert=none               not told: suppressed, or over before it could be
 //! ```
 //!
@@ -13,10 +13,12 @@
 //! id; a FIFO topic drops even that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use anyhow::Context as _;
 use aws_sdk_sns::error::DisplayErrorContext;
 use aws_sdk_sns::types::MessageAttributeValue;
+use baselines::store::sha256;
 use bytes::Bytes;
 use detector::finding::{Activity, Destination, Finding, Severity, port_words};
 use detector::write::{self, Format, json, mail};
@@ -259,28 +261,31 @@ struct Told {
     at: i64,
     severity: Severity,
     n_networks: usize,
+    networks: Marks,
 }
 
 impl Told {
     fn of(finding: &Finding) -> Self {
         let networks: BTreeSet<&str> = finding.destinations.iter().map(|to| &*to.network).collect();
-        Self { at: finding.last_seen, severity: finding.severity, n_networks: networks.len() }
+        let (at, severity, n_networks) = (finding.last_seen, finding.severity, networks.len());
+        Self { at, severity, n_networks, networks: Marks::of(networks) }
     }
 
-    /// What was noted beside a finding. Older programs noted the time only; then nothing is news before the interval is
-    /// over.
+    /// What was noted beside a finding. Where only the time was, nothing is news before the interval is over.
     fn noted(there: &Stored) -> Option<Self> {
         let at = there.note("told")?.parse().ok()?;
         let severity = there.note("severity").and_then(|severity| severity.parse().ok()).unwrap_or(f64::MAX);
         let n_networks = there.note("networks").and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
-        Some(Self { at, severity: Severity::new(severity), n_networks })
+        let networks = there.note("marks").and_then(Marks::parse).unwrap_or(Marks::ALL);
+        Some(Self { at, severity: Severity::new(severity), n_networks, networks })
     }
 
-    fn notes(self) -> [(String, String); 3] {
+    fn notes(self) -> [(String, String); 4] {
         [
             ("told".to_owned(), self.at.to_string()),
             ("severity".to_owned(), self.severity.value().to_string()),
             ("networks".to_owned(), self.n_networks.to_string()),
+            ("marks".to_owned(), self.networks.to_string()),
         ]
     }
 
@@ -294,6 +299,48 @@ impl Told {
     }
 }
 
+/// Networks, each a bit by its hash: few enough for a note, and of forty another one is taken for one of them once in
+/// 26 times.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Marks([u64; 16]);
+
+impl Marks {
+    const ALL: Self = Self([u64::MAX; 16]);
+
+    fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut words = [0; 16];
+        for (word, bit) in names.into_iter().map(Self::place) {
+            words.iter_mut().skip(word).take(1).for_each(|marks| *marks |= bit);
+        }
+        Self(words)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let (word, bit) = Self::place(name);
+        self.0.get(word).is_some_and(|marks| marks & bit != 0)
+    }
+
+    fn place(name: &str) -> (usize, u64) {
+        let hash = sha256(name.as_bytes());
+        let hash = hash.get(..3).and_then(|start| usize::from_str_radix(start, 16).ok()).unwrap_or(0);
+        (hash % 16, 1 << (hash / 16 % 64))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = [0; 16];
+        for (at, marks) in words.iter_mut().enumerate() {
+            *marks = u64::from_str_radix(text.get(16 * at..16 * at + 16)?, 16).ok()?;
+        }
+        Some(Self(words))
+    }
+}
+
+impl fmt::Display for Marks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|marks| write!(f, "{marks:016x}"))
+    }
+}
+
 /// A finding with the networks that nobody was told of in front: who closed the last alert must see what this one is
 /// about.
 fn news_first(finding: &Finding, told: Told) -> Finding {
@@ -302,7 +349,8 @@ fn news_first(finding: &Finding, told: Told) -> Finding {
         let first = since.entry(&to.network).or_insert(to.first_seen);
         *first = to.first_seen.min(*first);
     }
-    since.retain(|_, first| *first > told.at);
+    // A file that came late tells of a network whose records are older than the last alert.
+    since.retain(|network, first| *first > told.at || !told.networks.has(network));
     let (mut all, rest): (Vec<Destination>, Vec<Destination>) =
         finding.destinations.iter().cloned().partition(|to| since.contains_key(&*to.network));
     let Some(to) = all.first() else { return finding.clone() };
@@ -593,6 +641,24 @@ mod tests {
         assert_eq!(alert.description, format!("{news}. d"));
         finding.destinations.push(to("AS64502 A third", 90));
         assert_eq!(news_first(&finding, told).description, format!("{news} and one more network. d"));
+        finding.destinations.truncate(1);
+        finding.destinations.push(to("AS64501 Another", -90));
+        assert_eq!(news_first(&finding, told).description, format!("{news}. d"), "told late, of before");
+        assert_eq!(news_first(&finding, Told { networks: Marks::ALL, ..told }), finding, "nobody noted whom");
+    }
+
+    #[test]
+    fn networks_are_noted_in_few_bytes() {
+        let names: Vec<String> = (0..40).map(|n| format!("AS{n} Example")).collect();
+        let marks = Marks::of(names.iter().map(String::as_str));
+        let noted = marks.to_string();
+        assert_eq!((noted.len(), Marks::parse(&noted)), (256, Some(marks)));
+        assert!(names.iter().all(|name| marks.has(name)));
+        let n_taken = (40..1040).filter(|n| marks.has(&format!("AS{n} Example"))).count();
+        assert!((20..60).contains(&n_taken), "{n_taken} of a thousand others");
+        for damaged in ["", "00ff", &noted[1..], "é"] {
+            assert_eq!(Marks::parse(damaged), None, "{damaged}");
+        }
     }
 
     #[test]
