@@ -13,7 +13,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use baselines::baseline::{Baseline, DiaryDay, ServiceKey, ServiceKnown};
+use baselines::baseline::{Baseline, DiaryDay, ServiceKey};
 use baselines::ladder::{Ladder, is_private};
 use baselines::newcomer::{Circumstances, Subject};
 use baselines::observation::Observation;
@@ -223,30 +223,30 @@ fn share_by_web(baseline: &Baseline, now: Day) -> f64 {
 
 /// Days on which one of some ports was first used with some network, weighted by age; not under a finding.
 fn days_of_ports(baseline: &Baseline, now: Day, is_of: impl Fn((u16, u8)) -> bool) -> f64 {
-    let past: BTreeSet<Day> = baseline.diary.iter().skip(RAMP_DAYS).map(|entry| entry.day).collect();
-    let first = uses_of_ports(baseline, is_of).map(|service| service.known.first.day());
-    let days: BTreeSet<Day> = first.filter(|day| *day < now && past.contains(day)).collect();
-    days.into_iter().map(|day| weight(day, now)).sum()
+    let past = baseline.diary.get(RAMP_DAYS..).unwrap_or_default();
+    let mut has_some = vec![false; past.len()];
+    for (&key, service) in baseline.services() {
+        // Most were met in the first days: that is asked before anything is looked up.
+        let day = past.binary_search_by_key(&service.known.first.day(), |entry| entry.day);
+        if let Some(has_some) = day.ok().and_then(|day| has_some.get_mut(day)).filter(|has_some| !**has_some) {
+            *has_some = is_of((key.1, key.2)) && !is_told(baseline, key);
+        }
+    }
+    let days = past.iter().zip(has_some).filter(|(entry, has_some)| *has_some && entry.day < now);
+    days.map(|(entry, _)| weight(entry.day, now)).sum()
 }
 
-/// The networks some ports are used with, each port apart, other than under a finding.
-fn uses_of_ports(baseline: &Baseline, is_of: impl Fn((u16, u8)) -> bool) -> impl Iterator<Item = &ServiceKnown> {
-    let is_told = |(network, port, protocol): ServiceKey| {
-        baseline.is_told(Subject::Network(network)) || baseline.is_told(Subject::Service(network, port, protocol))
-    };
-    let of_ports = baseline.services().filter(move |(key, _)| is_of((key.1, key.2)) && !is_told(**key));
-    of_ports.map(|(_, service)| service)
+/// Whether a port of a network is under a finding.
+fn is_told(baseline: &Baseline, (network, port, protocol): ServiceKey) -> bool {
+    baseline.is_told(Subject::Network(network)) || baseline.is_told(Subject::Service(network, port, protocol))
 }
 
 /// The share of an owner's networks that it uses a port with; 0 where it knows too few for that to mean anything. Who
 /// serves a hundred customers, ten of them on port 8080, meets the eleventh in a network of the others some day.
 fn share_of_port(baseline: &Baseline, port: (u16, u8)) -> f64 {
     let n_networks = baseline.networks().count();
-    if n_networks < MANY_NETWORKS {
-        0.0
-    } else {
-        uses_of_ports(baseline, |of| of == port).count() as f64 / n_networks as f64
-    }
+    let uses = baseline.services().filter(|(key, _)| (key.1, key.2) == port && !is_told(baseline, **key));
+    if n_networks < MANY_NETWORKS { 0.0 } else { uses.count() as f64 / n_networks as f64 }
 }
 
 /// On how many of an owner's active days before a day something new came that was not told, and of how many: counted,
