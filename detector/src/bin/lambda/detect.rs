@@ -29,10 +29,10 @@ use crate::watch::now_secs;
 const MAX_AHEAD_BYTES: u64 = 32 << 20;
 const AHEAD_SHARE: u64 = 64;
 
-/// Most bytes of stored observations, already folded in by the learner, that are read to see whether what came late
-/// only repeats them; beyond, that is left to the learner. A judgement, a quarter of [`MAX_AHEAD_BYTES`]: until the
-/// learner has folded in what came late, each new object has them read again.
-const MAX_TOLD_BYTES: u64 = 8 << 20;
+/// What of that the stored observations may be, already folded in by the learner, that are read to see whether what came
+/// late only repeats them; beyond, that is left to the learner. A judgement: until the learner has folded in what came
+/// late, each new object has them read again.
+const TOLD_SHARE: u64 = 4;
 
 /// Time kept for judging and answering; a message not begun by then goes back to the queue.
 const RESERVED_MILLIS: i64 = 20_000;
@@ -211,7 +211,8 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
     }
     let pending = learned.pending_beside(&door.state, &invocation.stored).await?;
     let n_bytes: u64 = pending.iter().map(|listed| listed.size).sum();
-    if n_bytes > max_ahead_bytes(door.settings.memory_bytes) {
+    let max_bytes = max_ahead_bytes(door.settings.memory_bytes);
+    if n_bytes > max_bytes {
         invocation.metrics.count("JudgingDeferred", 1);
         tracing::warn!(
             n_bytes,
@@ -222,7 +223,7 @@ async fn judge(door: &mut Door, invocation: &mut Invocation) -> anyhow::Result<(
     }
     let sets = door.sets.load(&door.state, &pending).await?;
     let mut rows = rows_between(&sets, &learned, Window(0), Window(u32::MAX));
-    if without_told(&mut door.sets, &door.state, &learned, &mut rows, MAX_TOLD_BYTES).await?.is_err() {
+    if without_told(&mut door.sets, &door.state, &learned, &mut rows, max_bytes / TOLD_SHARE).await?.is_err() {
         invocation.metrics.count("LateDeferred", 1);
         tracing::info!("what came late is left to the learner: too much is folded in of its days");
     }
