@@ -224,9 +224,10 @@ fn share_by_web(baseline: &Baseline, now: Day) -> f64 {
 /// Days on which one of some ports was first used with some network, weighted by age; not under a finding.
 fn days_of_ports(baseline: &Baseline, now: Day, is_of: impl Fn((u16, u8)) -> bool) -> f64 {
     let past = baseline.diary.get(RAMP_DAYS..).unwrap_or_default();
+    let Some(begin) = past.first().map(|entry| entry.day.first_window()) else { return 0.0 };
     let mut has_some = vec![false; past.len()];
-    for (&key, service) in baseline.services() {
-        // Most were met in the first days: that is asked before anything is looked up.
+    // Most were met in the first days: that is asked before anything is looked up.
+    for (&key, service) in baseline.services().filter(|(_, service)| service.known.first >= begin) {
         let day = past.binary_search_by_key(&service.known.first.day(), |entry| entry.day);
         if let Some(has_some) = day.ok().and_then(|day| has_some.get_mut(day)).filter(|has_some| !**has_some) {
             *has_some = is_of((key.1, key.2)) && !is_told(baseline, key);
