@@ -29,9 +29,9 @@ use crate::watch::now_secs;
 const MAX_AHEAD_BYTES: u64 = 32 << 20;
 const AHEAD_SHARE: u64 = 64;
 
-/// What of that the stored observations may be, already folded in by the learner, that are read to see whether what came
-/// late only repeats them; beyond, that is left to the learner. A judgement: until the learner has folded in what came
-/// late, each new object has them read again.
+/// The share of that which is read of observations already folded in, to see whether what came late only repeats them;
+/// beyond, that is left to the learner. A judgement: until the learner has folded in what came late, each new object
+/// has them read again.
 const TOLD_SHARE: u64 = 4;
 
 /// Time kept for judging and answering; a message not begun by then goes back to the queue.
