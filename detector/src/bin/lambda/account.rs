@@ -22,9 +22,6 @@ use serde_json::{Map, Value, json};
 /// is normal: half a second, doubled each time, a minute in all.
 const TRIES: u32 = 8;
 
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(30);
-
 /// Version of EC2's interface. Source: Amazon EC2 API reference, `DescribeNetworkInterfaces`.
 const EC2_VERSION: &str = "2016-11-15";
 
@@ -97,7 +94,7 @@ impl Account {
     async fn ask(&self, service: &'static str, method: &str, path: &str, form: &str) -> anyhow::Result<String> {
         let mut wait = Duration::from_millis(500);
         for attempt in 1.. {
-            let answer = tokio::time::timeout(ANSWER, self.ask_once(service, method, path, form)).await;
+            let answer = tokio::time::timeout(crate::ANSWER, self.ask_once(service, method, path, form)).await;
             let (is_passing, why) = match answer.unwrap_or_else(|late| Err(late.into())) {
                 Ok((200, body)) => return Ok(body),
                 Ok((status, body)) => {

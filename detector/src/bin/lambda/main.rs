@@ -40,7 +40,7 @@ const TRIES: u32 = 6;
 /// How long an answer may take to begin, counted from the request's first byte. The SDK waits for ever unless told, and
 /// one request that is never answered would take the whole invocation. Most of it is for the largest table of a
 /// baseline, which is sent in one request.
-const ANSWER: Duration = Duration::from_secs(30);
+pub(crate) const ANSWER: Duration = Duration::from_secs(30);
 
 /// An error as Lambda shows it: a stable word, and the whole chain.
 #[derive(Debug)]
