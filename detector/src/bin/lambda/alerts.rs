@@ -308,9 +308,11 @@ impl Marks {
     const ALL: Self = Self([u64::MAX; 16]);
 
     fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
-        let mut words = [0; 16];
+        let mut words = [0u64; 16];
         for (word, bit) in names.into_iter().map(Self::place) {
-            words.iter_mut().skip(word).take(1).for_each(|marks| *marks |= bit);
+            if let Some(marks) = words.get_mut(word) {
+                *marks |= bit;
+            }
         }
         Self(words)
     }
