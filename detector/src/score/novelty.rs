@@ -97,7 +97,7 @@ impl Prior {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Past {
     owner: u32,
-    first: Option<Day>,
+    first: Day,
     n_days: usize,
 }
 
@@ -107,7 +107,7 @@ impl Past {
     pub(super) fn before(owner: u32, baseline: &Baseline, day: Day) -> Option<Self> {
         let diary = Some(&baseline.diary).filter(|diary| diary.len() > RAMP_DAYS)?;
         let n_days = diary.partition_point(|entry| entry.day < day);
-        (n_days > RAMP_DAYS).then(|| Self { owner, first: diary.first().map(|entry| entry.day), n_days })
+        (n_days > RAMP_DAYS).then_some(Self { owner, first: diary.first()?.day, n_days })
     }
 }
 
@@ -238,7 +238,7 @@ fn days_of_ports(baseline: &Baseline, now: Day, is_of: impl Fn((u16, u8)) -> boo
 }
 
 /// Whether a port of a network is under a finding.
-fn is_told(baseline: &Baseline, (network, port, protocol): ServiceKey) -> bool {
+pub(super) fn is_told(baseline: &Baseline, (network, port, protocol): ServiceKey) -> bool {
     baseline.is_told(Subject::Network(network)) || baseline.is_told(Subject::Service(network, port, protocol))
 }
 

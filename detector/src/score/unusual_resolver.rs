@@ -15,9 +15,9 @@ use baselines::observation::Observation;
 use baselines::standing::Standing;
 use baselines::window::Window;
 
-use super::Check;
 use super::oddity::{Oddity, Topic};
 use super::view::View;
+use super::{Check, novelty};
 use crate::finding::{CheckId, Evidence, Quantity};
 
 /// Ports of DNS and DNS over TLS or QUIC. Source: RFC 1035, RFC 7858, RFC 9250.
@@ -118,9 +118,8 @@ fn n_asked_before(view: &View<'_>, row: &Observation, first: Window) -> usize {
     // What was told and nobody accepted is no habit.
     let is_told = |&(peer, port, protocol): &DestinationKey| {
         let rungs = view.rungs(peer);
-        let (network, prefix) = (Subject::Network(rungs.network), Subject::Prefix(rungs.prefix));
-        let service = Subject::Service(rungs.network, port, protocol);
-        [network, prefix, service].into_iter().any(|subject| view.baseline.is_told(subject))
+        view.baseline.is_told(Subject::Prefix(rungs.prefix))
+            || novelty::is_told(view.baseline, (rungs.network, port, protocol))
     };
     let others = view.baseline.destinations().filter(|(key, known)| {
         (key.0, key.1) != (row.peer, row.port) && known.known.first < first && is_resolver(key) && !is_told(key)
